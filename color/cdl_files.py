@@ -1,0 +1,215 @@
+"""Color decisions as .cc, .ccc and .cdl text, and reading decisions back.
+
+Pure functions from values to text; the caller writes files. The XML is written here and not
+by a library because hosts differ in what numbers they take: always decimal points, never
+exponents, six decimals. OpenColorIO reads every form.
+Source: ASC CDL v1.2 transfer XML (``urn:ASC:CDL:v1.01``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from color.cdl import CDL, FILE_DECIMALS, IDENTITY, Triple
+from color.edl import read_edl_cdls
+from media.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+INPUT_SPACE = "Wetgate film log (Cineon printing density, 1.0 = code 1023); applied without clamp"
+_NAMESPACE = "urn:ASC:CDL:v1.01"
+_ID = re.compile(r"[A-Za-z0-9_.]+")
+_MAX_BYTES = 32 * 1024 * 1024
+
+_SOP_NAMES = frozenset({"SOPNode", "SopNode", "ASC_SOP"})
+_SAT_NAMES = frozenset({"SatNode", "SATNode", "ASC_SAT"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A named decision on its way to a file."""
+
+    id: str
+    """``<REEL>_<SHOT>``, ``[A-Za-z0-9_.]`` only."""
+    cdl: CDL
+    description: str = ""
+    """One line for a person: why, how sure."""
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id):
+            raise ConfigError(
+                f"color correction id {self.id!r} is not usable",
+                hint="letters, digits, underscore and dot only",
+            )
+
+
+def _numbers(values: Iterable[float]) -> str:
+    # + 0.0 after rounding: no "-0.000000"
+    return " ".join(f"{round(v, FILE_DECIMALS) + 0.0:.{FILE_DECIMALS}f}" for v in values)
+
+
+def _correction(item: Correction, indent: str, namespace: str = "") -> list[str]:
+    cdl = item.cdl.rounded()
+    lines = [f'<ColorCorrection{namespace} id="{item.id}">']
+    if item.description:
+        lines.append(f"    <Description>{escape(item.description)}</Description>")
+    lines += [
+        f"    <InputDescription>{INPUT_SPACE}</InputDescription>",
+        "    <SOPNode>",
+        f"        <Slope>{_numbers(cdl.slope)}</Slope>",
+        f"        <Offset>{_numbers(cdl.offset)}</Offset>",
+        f"        <Power>{_numbers(cdl.power)}</Power>",
+        "    </SOPNode>",
+        "    <SatNode>",
+        f"        <Saturation>{_numbers([cdl.saturation])}</Saturation>",
+        "    </SatNode>",
+        "</ColorCorrection>",
+    ]
+    return [indent + line for line in lines]
+
+
+def _checked(corrections: Sequence[Correction]) -> Sequence[Correction]:
+    if not corrections:
+        raise ConfigError("no color correction to write", hint="select at least one shot")
+    seen: set[str] = set()
+    for item in corrections:
+        if item.id in seen:
+            raise ConfigError(f"two color corrections are called {item.id!r}", hint="rename a shot")
+        seen.add(item.id)
+    return corrections
+
+
+def _document(lines: list[str]) -> str:
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *lines, ""])
+
+
+def cc_document(correction: Correction) -> str:
+    """One correction as .cc text (root ``ColorCorrection``)."""
+    return _document(_correction(correction, "", f' xmlns="{_NAMESPACE}"'))
+
+
+def ccc_document(corrections: Sequence[Correction]) -> str:
+    """Corrections as .ccc text, in the order given.
+
+    raises: ConfigError for none at all or for an id used twice.
+    """
+    body = [line for item in _checked(corrections) for line in _correction(item, "    ")]
+    return _document(
+        [
+            f'<ColorCorrectionCollection xmlns="{_NAMESPACE}">',
+            f"    <InputDescription>{INPUT_SPACE}</InputDescription>",
+            *body,
+            "</ColorCorrectionCollection>",
+        ]
+    )
+
+
+def cdl_document(corrections: Sequence[Correction]) -> str:
+    """Corrections as .cdl text (``ColorDecisionList``), in the order given.
+
+    raises: ConfigError for none at all or for an id used twice.
+    """
+    body: list[str] = []
+    for item in _checked(corrections):
+        body.append("    <ColorDecision>")
+        body += _correction(item, "        ")
+        body.append("    </ColorDecision>")
+    return _document(
+        [
+            f'<ColorDecisionList xmlns="{_NAMESPACE}">',
+            f"    <InputDescription>{INPUT_SPACE}</InputDescription>",
+            *body,
+            "</ColorDecisionList>",
+        ]
+    )
+
+
+def read_cdls(path: Path) -> dict[str, CDL]:
+    """The decisions in a .cc, .ccc, .cdl or .edl file, by id.
+
+    Accepts the node names hosts write (``SatNode``, ``SATNode``, ``ASC_SAT``; ``SOPNode``,
+    ``SopNode``, ``ASC_SOP``); a missing half is the identity. A correction without an id gets
+    its place in the file (``0``, ``1``, ..), as OpenColorIO looks it up. In an EDL the id is
+    the clip name, else the reel.
+    raises: ConfigError for a file that cannot be read, is not such a file, has a bad number
+        or one id twice.
+    """
+    kind = path.suffix.lower()
+    if kind not in {".cc", ".ccc", ".cdl", ".edl"}:
+        raise ConfigError(f"{path.name} is no color decision file", hint="use .cc .ccc .cdl .edl")
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path.name} is too large for color decisions", hint="check it")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path.name} cannot be read", hint=str(error)) from error
+    pairs = (
+        read_edl_cdls(data.decode("utf-8", "replace"), path.name)
+        if kind == ".edl"
+        else _read_xml(data, path.name)
+    )
+    found: dict[str, CDL] = {}
+    for name, cdl in pairs:
+        if name in found and found[name] != cdl:
+            raise ConfigError(f"{path.name} has two decisions called {name!r}", hint="keep one")
+        found[name] = cdl
+    if not found:
+        raise ConfigError(f"{path.name} holds no color decision", hint="check the file")
+    return found
+
+
+def _local(element: Element) -> str:
+    return element.tag.rsplit("}", 1)[-1]
+
+
+def _read_xml(data: bytes, name: str) -> list[tuple[str, CDL]]:
+    # Files come from outside: no entities, no external references.
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        root = fromstring(data)
+    except (ParseError, DefusedXmlException) as error:
+        raise ConfigError(f"{name} is not usable XML", hint=str(error)) from error
+    corrections = [e for e in root.iter() if _local(e) == "ColorCorrection"]
+    return [
+        (e.get("id") or str(index), _read_correction(e, name))
+        for index, e in enumerate(corrections)
+    ]
+
+
+def _read_correction(element: Element, name: str) -> CDL:
+    values: dict[str, list[float]] = {}
+    for node in element:
+        if _local(node) not in _SOP_NAMES | _SAT_NAMES:
+            continue
+        for leaf in node:
+            if _local(leaf) not in {"Slope", "Offset", "Power", "Saturation"}:
+                continue
+            try:
+                values[_local(leaf)] = [float(v) for v in (leaf.text or "").split()]
+            except ValueError as error:
+                raise ConfigError(f"{name} has a bad number", hint=str(error)) from error
+
+    def three(key: str, default: Triple) -> Triple:
+        found = values.get(key, [*default])
+        if len(found) != 3:
+            raise ConfigError(f"{name}: {key} has {len(found)} numbers", hint="three are needed")
+        return (found[0], found[1], found[2])
+
+    saturation = values.get("Saturation", [IDENTITY.saturation])
+    if len(saturation) != 1:
+        raise ConfigError(f"{name}: Saturation has {len(saturation)} numbers", hint="one is needed")
+    return CDL(
+        three("Slope", IDENTITY.slope),
+        three("Offset", IDENTITY.offset),
+        three("Power", IDENTITY.power),
+        saturation[0],
+    )

@@ -1,0 +1,171 @@
+"""Which shots show the same things, and with what colors.
+
+SIFT with ratio and mutual check (Lowe 2004) inside the best-matching frames of two shots, then
+one homography or epipolar geometry (MAGSAC++, Barath 2020) that most matches must obey.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from color.records import Link, protection
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPolicy:
+    """How hard to look, and what counts."""
+
+    max_pairs: int = 3000
+    """Pairs compared in full. Titles with more are ranked first by their strongest features."""
+    ratio: float = 0.8
+    """Best over second-best descriptor distance."""
+    reach_px: float = 3.0
+    """How far a match may be off the common geometry, analysis pixels."""
+    min_inliers: int = 14
+    min_colors: int = 10
+    min_share: float = 0.25
+    """Inliers over mutual matches; look-alikes by chance stay below."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    points: F32
+    roots: F32
+    colors: F32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shot:
+    views: tuple[_View, ...]
+    best: F32
+    """(M, 128) the strongest features of the whole shot, for ranking pairs."""
+    clip: tuple[float, float]
+
+
+_QUICK = 200
+_RANK_FEATURES = 48
+
+
+def find_links(
+    evidence: Mapping[str, Mapping[str, object]], policy: LinkPolicy | None = None
+) -> list[Link]:
+    """Links between all shots whose evidence carries features; sorted by (a, b).
+
+    evidence: shot id -> result of ``ColorProbe.finish``. Shots protected from matching are left
+    out. The answer does not depend on the order of the mapping.
+    """
+    policy = policy or LinkPolicy()
+    shots = {
+        name: shot
+        for name in sorted(evidence)
+        if protection(evidence[name], "match") is None
+        and (shot := _shot(evidence[name])) is not None
+    }
+    links = (_link(a, b, shots[a], shots[b], policy) for a, b in _pairs(shots, policy.max_pairs))
+    return [link for link in links if link is not None]
+
+
+def _shot(evidence: Mapping[str, object]) -> _Shot | None:
+    features = evidence.get("features")
+    if not isinstance(features, Mapping):
+        return None
+    view = np.asarray(features["view"])
+    if len(view) == 0:
+        return None
+    roots = np.asarray(features["descriptors"], dtype=np.float32)
+    # RootSIFT, Arandjelovic and Zisserman 2012: Hellinger distance finds more true matches.
+    roots = np.sqrt(roots / np.maximum(roots.sum(axis=1, keepdims=True), 1.0))
+    points = np.asarray(features["points_px"], dtype=np.float32)
+    colors = np.asarray(features["colors_log"], dtype=np.float32)
+    groups = [np.flatnonzero(view == v) for v in np.unique(view)]
+    views = tuple(_View(points[g], roots[g], colors[g]) for g in groups)
+    clip = evidence.get("clip_log", (0.03, 0.97))
+    low, high = np.asarray(clip, dtype=np.float64)
+    return _Shot(views, roots[groups[len(groups) // 2]][:_RANK_FEATURES], (float(low), float(high)))
+
+
+def _pairs(shots: Mapping[str, _Shot], cap: int) -> list[tuple[str, str]]:
+    names = list(shots)
+    if len(names) * (len(names) - 1) // 2 <= cap:
+        return list(itertools.combinations(names, 2))
+    owner = np.concatenate([np.full(len(s.best), k) for k, s in enumerate(shots.values())])
+    everything = np.concatenate([s.best for s in shots.values()])
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    scores: list[tuple[float, str, str]] = []
+    for k, shot in enumerate(shots.values()):
+        nearest = np.maximum.reduceat(shot.best @ everything.T, starts, axis=1)
+        # 0.85: below this a nearest neighbour says nothing.
+        votes = np.maximum(nearest - 0.85, 0.0).sum(axis=0)
+        scores += [(-float(votes[j]), names[k], names[j]) for j in range(k + 1, len(names))]
+    return sorted((a, b) for _, a, b in sorted(scores)[:cap])
+
+
+def _mutual(a: F32, b: F32, ratio: float) -> NDArray[np.intp]:
+    """(M, 2) index pairs that pass the ratio test and are each other's best."""
+    if len(a) < 2 or len(b) < 2:
+        return np.zeros((0, 2), dtype=np.intp)
+    similar = a @ b.T
+    best = similar.argmax(axis=1)
+    rows = np.arange(len(a))
+    top = np.partition(similar, -2, axis=1)[:, -2:]
+    # unit vectors: squared distance is 2 - 2 * similarity
+    second, first = 2.0 - 2.0 * top[:, 0], 2.0 - 2.0 * top[:, 1]
+    keep = (first < ratio**2 * second) & (similar.argmax(axis=0)[best] == rows)
+    return np.stack([rows[keep], best[keep]], axis=1)
+
+
+def _link(name_a: str, name_b: str, a: _Shot, b: _Shot, policy: LinkPolicy) -> Link | None:
+    ranked = sorted(
+        (
+            (-len(_mutual(u.roots[:_QUICK], v.roots[:_QUICK], policy.ratio)), i, j)
+            for i, u in enumerate(a.views)
+            for j, v in enumerate(b.views)
+        )
+    )
+    found: list[tuple[_View, _View, NDArray[np.intp]]] = []
+    share = 0.0
+    # Two pairs of frames: more would repeat the same things.
+    for _, i, j in ranked[:2]:
+        u, v = a.views[i], b.views[j]
+        pairs = _mutual(u.roots, v.roots, policy.ratio)
+        if len(pairs) < policy.min_inliers:
+            continue
+        obeys = _geometry(u.points[pairs[:, 0]], v.points[pairs[:, 1]], policy.reach_px)
+        here = float(obeys.mean())
+        if obeys.sum() >= policy.min_inliers and here >= policy.min_share:
+            found.append((u, v, pairs[obeys]))
+            share = max(share, here)
+    if not found:
+        return None
+    x = np.concatenate([u.colors[p[:, 0]] for u, _, p in found]).astype(np.float64)
+    y = np.concatenate([v.colors[p[:, 1]] for _, v, p in found]).astype(np.float64)
+    good = ((x > a.clip[0]) & (x < a.clip[1]) & (y > b.clip[0]) & (y < b.clip[1])).all(axis=1)
+    if good.sum() < policy.min_colors:
+        return None
+    inliers = max(len(p) for *_, p in found)
+    confidence = share * (1.0 - float(np.exp(-inliers / 20.0)))
+    return Link(a=name_a, b=name_b, x=x[good], y=y[good], inliers=inliers, confidence=confidence)
+
+
+def _geometry(p: F32, q: F32, reach_px: float) -> NDArray[np.bool_]:
+    """Which matches obey one homography, or one epipolar geometry where that explains far more.
+
+    p, q: (M, 2) pixels. The epipolar test is weak (a point may lie anywhere on a line), so it
+    must win clearly and on many points.
+    """
+    none = np.zeros(len(p), dtype=np.bool_)
+    plane, mask = cv2.findHomography(p, q, cv2.USAC_MAGSAC, reach_px, None, 2000, 0.999)
+    flat = none if plane is None or mask is None else mask.ravel().astype(np.bool_)
+    if len(p) < 40 or flat.mean() > 0.6:
+        return flat
+    matrix, mask = cv2.findFundamentalMat(p, q, cv2.USAC_MAGSAC, reach_px / 2, 0.999, 2000)
+    deep = none if matrix is None or mask is None else mask.ravel().astype(np.bool_)
+    return deep if deep.sum() > 1.5 * flat.sum() and deep.mean() > 0.6 else flat

@@ -1,0 +1,272 @@
+"""One CDL per shot, all shots of all reels solved together.
+
+Model, in film log: a shot's correction is its reel's (stock, ageing, scanner) plus a small
+deviation of its own (exposure, printer lights). Links between shots that show the same things
+ask that both corrections bring their colors together; priors ask for as little change as
+possible. Shots without a link follow their reel and say so through a lower confidence.
+
+After HaCohen et al. 2013 (corrections over a graph of photos) and Park et al. 2016 (log colors
+of matches, robust); robust weights: Cauchy, by iteratively reweighted least squares. Needs no
+torch and no cv2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
+from color.records import Link, ShotColor, ShotInput
+from color.system import PIVOT_LOG, Edge, Priors, Solution, mean_std, solve_system
+from color.weak import estimate_saturation, reel_edges
+from media.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchOptions:
+    """What the solve may do."""
+
+    anchor_reel: str | None = None
+    """The reference reel; None takes the one with most tonal range and color."""
+    pinned: Mapping[str, CDL] = field(default_factory=dict)
+    """Shots (by id) or whole reels (by reel id) held at a given CDL."""
+    min_confidence: float = 0.3
+    """Below this a shot is left as it is."""
+    slope_limits: tuple[float, float] = (0.5, 2.0)
+    offset_limit_log: float = 0.25
+    """Largest offset either way; about 20 printer points, what a faded layer needs."""
+    saturation_limits: tuple[float, float] = (0.8, 1.25)
+    fit_saturation: bool = True
+    """Fit a saturation per reel where that clearly brings matches closer."""
+    shot_gain_std: float = 0.05
+    """How far a shot's slope is expected to lie from its reel's."""
+    shot_shift_std_log: float = 0.02
+    """The same for its mid-tone, about 1.6 printer points."""
+
+    def __post_init__(self) -> None:
+        low, high = self.slope_limits
+        if not 0.0 < low <= 1.0 <= high:
+            raise ConfigError(
+                f"slope limits {self.slope_limits} do not hold 1", hint="for instance 0.5 2"
+            )
+        if self.offset_limit_log < 0.0 or min(self.shot_gain_std, self.shot_shift_std_log) <= 0.0:
+            raise ConfigError("color match limits must be positive", hint="check color.match")
+
+
+_MATCHES_USED = 300
+"""Per link: they say the same many times over."""
+_FALSE_LINK_LOG = 0.06
+_NO_CHANGE_SLOPE = 0.003
+_NO_CHANGE_POINTS = 0.25
+
+
+def solve_match(
+    shots: Sequence[ShotInput], links: Sequence[Link], options: MatchOptions | None = None
+) -> dict[str, ShotColor]:
+    """A decision for every shot, keyed and sorted by id.
+
+    The result does not depend on the order of ``shots`` or ``links``. A decision made by a
+    person comes back as it is, an anchor comes back as what it is pinned to (identity unless
+    given), a protected shot as the identity.
+    raises: ConfigError when an anchor or pin names nothing here, or two shots share an id.
+    """
+    options = options or MatchOptions()
+    ordered = sorted(shots, key=lambda s: s.id)
+    if len({s.id for s in ordered}) != len(ordered):
+        raise ConfigError("two shots share an id", hint="shot ids are unique in a title")
+    anchor = _anchor(ordered, options)
+    held = _held(ordered, anchor, options)
+    protected = {s.id: s.protected for s in ordered if s.protected and s.id not in held}
+    active = [s for s in ordered if s.id not in protected]
+    reel_of = {s.id: s.reel for s in active}
+    usable = sorted(
+        (k for k in links if k.a in reel_of and k.b in reel_of), key=lambda k: (k.a, k.b)
+    )
+    # With one reel the reel itself cannot move: its shots meet around the identity.
+    still = {anchor} if anchor is not None else set()
+    free = {s.id: s.reel for s in active if s.id not in held}
+    priors = Priors(shot_gain=options.shot_gain_std, shot_shift=options.shot_shift_std_log)
+    hints = _reel_hints(active, held)
+    while True:
+        edges = [_edge(k, held) for k in usable]
+        saturation = (
+            estimate_saturation(edges, free, options.saturation_limits)
+            if options.fit_saturation
+            else {}
+        )
+        weak = reel_edges(active, usable, frozenset(free.values()) - still, anchor)
+        solution = solve_system(free, still, edges, weak, hints, saturation, priors)
+        # A link whose colors still contradict each other shows two different things. Every
+        # round takes at least one link out, so this ends.
+        false = {pair for pair, left in solution.residual.items() if left > _FALSE_LINK_LOG}
+        if not false:
+            break
+        usable = [k for k in usable if (k.a, k.b) not in false]
+    partners = _partners(usable)
+    colors: dict[str, ShotColor] = {}
+    for shot in ordered:
+        mates = tuple(sorted(partners.get(shot.id, ())))
+        if shot.id in held:
+            cdl, reason = held[shot.id]
+            colors[shot.id] = ShotColor(cdl=cdl, confidence=1.0, reason=reason, links=mates)
+        elif shot.id in protected:
+            colors[shot.id] = ShotColor(confidence=1.0, reason=f"protected: {protected[shot.id]}")
+        else:
+            sat = saturation.get(shot.reel, 1.0)
+            colors[shot.id] = _decide(shot, solution, sat, mates, partners, reel_of, options)
+    return colors
+
+
+def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
+    reels = sorted({s.reel for s in shots})
+    known = {*reels, *(s.id for s in shots)}
+    for name in (*options.pinned, *([options.anchor_reel] if options.anchor_reel else [])):
+        if name not in known:
+            raise ConfigError(f"color anchor {name!r} is no reel or shot", hint=f"one of {reels}")
+    if options.anchor_reel is not None or not reels:
+        return options.anchor_reel
+    pinned = [r for r in reels if r in options.pinned]
+    if pinned:
+        return pinned[0]
+
+    def richness(reel: str) -> float:
+        found = [
+            # the weakest layer tells how faded a reel is
+            float((s.quantiles_log[:, 5] - s.quantiles_log[:, 1]).min()) + 2.0 * s.chroma_spread_log
+            for s in shots
+            if s.reel == reel and s.quantiles_log is not None and not s.protected
+        ]
+        return float(np.median(found)) if found else -1.0
+
+    return max(reels, key=lambda r: (richness(r), [-ord(c) for c in r]))
+
+
+def _held(
+    shots: Sequence[ShotInput], anchor: str | None, options: MatchOptions
+) -> dict[str, tuple[CDL, str]]:
+    """Shots that the solve may not move, with their CDL and why."""
+    several = len({s.reel for s in shots}) > 1
+    held: dict[str, tuple[CDL, str]] = {}
+    for s in shots:
+        pin = options.pinned.get(s.id, options.pinned.get(s.reel))
+        if s.fixed is not None:
+            held[s.id] = (s.fixed, "set by a person")
+        elif pin is not None:
+            held[s.id] = (pin, "pinned")
+        elif s.reel == anchor and several and not s.protected:
+            held[s.id] = (IDENTITY, f"reel {anchor} is the reference")
+    return held
+
+
+def _edge(link: Link, held: Mapping[str, tuple[CDL, str]]) -> Edge:
+    # What a held shot will look like is known, so its colors are graded once and then pinned.
+    x = apply_cdl(link.x, held[link.a][0], clamp=False) if link.a in held else link.x
+    y = apply_cdl(link.y, held[link.b][0], clamp=False) if link.b in held else link.y
+    few = np.linspace(0, len(x) - 1, min(len(x), _MATCHES_USED)).round().astype(np.intp)
+    return Edge(link.a, link.b, x[few], y[few], link.confidence)
+
+
+def _reel_hints(
+    shots: Sequence[ShotInput], held: Mapping[str, tuple[CDL, str]]
+) -> list[tuple[str, CDL]]:
+    """What people decided for single shots also speaks for their reels."""
+    return [
+        (s.reel, s.fixed)
+        for s in shots
+        if s.fixed is not None and s.id in held and set(s.fixed.power) == {1.0}
+    ]
+
+
+def _partners(links: Sequence[Link]) -> dict[str, set[str]]:
+    partners: dict[str, set[str]] = {}
+    for link in links:
+        partners.setdefault(link.a, set()).add(link.b)
+        partners.setdefault(link.b, set()).add(link.a)
+    return partners
+
+
+def _decide(
+    shot: ShotInput,
+    solution: Solution,
+    saturation: float,
+    mates: tuple[str, ...],
+    partners: Mapping[str, set[str]],
+    reel_of: Mapping[str, str],
+    options: MatchOptions,
+) -> ShotColor:
+    node = solution.shots[shot.id]
+    limit = options.offset_limit_log
+    slope = np.clip(1.0 + node.gain, *options.slope_limits)
+    # When the slope is cut back, the mid-tone stays where the solve put it.
+    offset = np.clip(node.shift - (slope - 1.0) * PIVOT_LOG, -limit, limit)
+    wanted = node.shift - node.gain * PIVOT_LOG
+    limited = bool((np.abs(slope - 1.0 - node.gain) > 1e-9).any()) or bool(
+        (np.abs(offset - wanted) > 1e-9).any() and (np.abs(wanted) > limit).any()
+    )
+    cdl = CDL(triple(slope), triple(offset), saturation=saturation)
+    prior = solution.prior_std
+    confidence = float(np.clip(1.0 - mean_std(node.covariance).mean() / prior, 0.0, 1.0))
+    # Matches that still disagree after the solve are worth less than their number says.
+    left = [v for pair, v in solution.residual.items() if shot.id in pair]
+    confidence *= (
+        float(np.clip(1.0 - (float(np.mean(left)) - 0.02) / 0.08, 0.2, 1.0)) if left else 1
+    )
+    if limited:
+        confidence *= 0.7
+    linked = [s for s, r in reel_of.items() if r == shot.reel and s in partners]
+    if mates:
+        reason = f"compared with {len(mates)} shot{'s' if len(mates) > 1 else ''}"
+    elif linked:
+        reason = (
+            f"follows reel {shot.reel} ({len(linked)} linked shots); shows nothing seen elsewhere"
+        )
+    elif shot.reel in solution.weak_reels:
+        reason = f"reel {shot.reel} has no link; its overall tones were compared"
+    else:
+        reason = f"reel {shot.reel} has no link to any other"
+    if limited:
+        reason += "; held at the allowed limits"
+    result = ShotColor(
+        cdl=cdl,
+        confidence=confidence,
+        slope_std=triple(np.sqrt(node.covariance[:, 0, 0])),
+        offset_std=triple(_offset_std(node.covariance)),
+        reason=reason,
+        links=mates,
+    )
+    if confidence < options.min_confidence:
+        low = f"left as it is: confidence {confidence:.2f} is below {options.min_confidence:.2f}"
+        return _left(result, f"{reason}; {low}")
+    if _is_no_change(cdl):
+        return _left(result, f"{reason}; no change needed")
+    return result
+
+
+def _offset_std(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Offset is shift minus gain times the pivot: (3,)."""
+    to_offset = np.array([-PIVOT_LOG, 1.0])
+    return np.asarray(np.sqrt(np.einsum("i,cij,j->c", to_offset, covariance, to_offset)))
+
+
+def _left(color: ShotColor, reason: str) -> ShotColor:
+    return ShotColor(
+        confidence=color.confidence,
+        slope_std=color.slope_std,
+        offset_std=color.offset_std,
+        reason=reason,
+        links=color.links,
+    )
+
+
+def _is_no_change(cdl: CDL) -> bool:
+    slope, offset = np.array(cdl.slope), np.array(cdl.offset)
+    levels = np.array([[0.15], [PIVOT_LOG], [0.65]])
+    moved = np.abs(levels * (slope - 1.0) + offset).max()
+    return bool(
+        np.abs(slope - 1.0).max() < _NO_CHANGE_SLOPE
+        and moved < _NO_CHANGE_POINTS * PRINTER_POINT_LOG
+        and cdl.saturation == 1.0
+    )

@@ -1,0 +1,105 @@
+"""What passes between measuring, linking, solving and reporting: plain records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from color.cdl import CDL, IDENTITY, Triple
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Link:
+    """Two shots that show the same things, and the colors of those things in each.
+
+    ``a`` sorts before ``b``, so a link reads the same whatever order shots came in.
+    """
+
+    a: str
+    b: str
+    x: NDArray[np.float64]
+    """(N, 3) film log in shot ``a``, unclipped."""
+    y: NDArray[np.float64]
+    """(N, 3) film log of the same things in shot ``b``."""
+    inliers: int
+    """Matches that agree with one geometry, before clipped colors were taken out."""
+    confidence: float
+    """0..1: how likely the two shots truly show the same thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotInput:
+    """A shot as the solver sees it."""
+
+    id: str
+    reel: str
+    quantiles_log: NDArray[np.float64] | None = None
+    """(3, 7) film log per channel at ``QUANTILES``; None when nothing could be measured."""
+    chroma_spread_log: float = 0.0
+    """How far colors spread around the shot's own tone curve, film log."""
+    protected: str | None = None
+    """Why the shot must not be matched, in words; None when it may be."""
+    fixed: CDL | None = None
+    """A decision a person made; kept as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotColor:
+    """The decision for one shot."""
+
+    cdl: CDL = IDENTITY
+    confidence: float = 0.0
+    """0..1; 1 for decisions a person made and for anchors."""
+    slope_std: Triple = (0.0, 0.0, 0.0)
+    offset_std: Triple = (0.0, 0.0, 0.0)
+    """Standard deviations, film log for the offset; 0 where nothing was estimated."""
+    reason: str = ""
+    links: tuple[str, ...] = field(default=())
+    """The shots this one was compared with, sorted."""
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "slope": list(self.cdl.slope),
+            "offset": list(self.cdl.offset),
+            "power": list(self.cdl.power),
+            "saturation": self.cdl.saturation,
+            "confidence": self.confidence,
+            "slope_std": list(self.slope_std),
+            "offset_std": list(self.offset_std),
+            "reason": self.reason,
+            "links": list(self.links),
+        }
+
+
+def protection(evidence: Mapping[str, object], what: str) -> str | None:
+    """Why ``what`` (``match`` or ``balance``) is switched off for a shot, or None.
+
+    evidence: the result of ``ColorProbe.finish`` (``color.stats``).
+    """
+    flags = evidence.get("flags", [])
+    if not isinstance(flags, list):
+        return None
+    reasons = [f"{f['name']}: {f['reason']}" for f in flags if what in f["protects"]]
+    return "; ".join(reasons) or None
+
+
+def shot_input(
+    shot: str, reel: str, evidence: Mapping[str, object], *, fixed: CDL | None = None
+) -> ShotInput:
+    """A solver input from the evidence ``ColorProbe.finish`` gave for a shot."""
+    quantiles = evidence.get("quantiles_log")
+    spread = evidence.get("chroma_spread_log", 0.0)
+    return ShotInput(
+        id=shot,
+        reel=reel,
+        quantiles_log=None if quantiles is None else np.asarray(quantiles, dtype=np.float64),
+        chroma_spread_log=float(spread) if isinstance(spread, int | float) else 0.0,
+        protected=protection(evidence, "match"),
+        fixed=fixed,
+    )

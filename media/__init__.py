@@ -1,0 +1,1 @@
+"""The material: reels, shots, frames and time; reading, writing, and damage with known truth."""

@@ -1,0 +1,147 @@
+"""How pixels are walked over: windows, probes that only look, operators that change.
+
+Pixels are torch float32 (T, C, H, W) on any device; C is 1 or 3. Nothing here reads files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from media.encoding import Domain
+from media.frames import FrameRange
+
+type_json = dict[str, object]
+
+
+class Effect(IntEnum):
+    """What happened to a pixel. The values are those of the touch plane."""
+
+    UNTOUCHED = 0
+    ADJUSTED = 1
+    """Moved or gained: this frame's own picture, measured and corrected."""
+    BORROWED = 2
+    """Copied from another frame of the same shot."""
+    INVENTED = 3
+    """Made by a spatial fill or a model: no frame of the scan shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Consecutive frames of one shot, possibly a tile of them."""
+
+    pixels: Tensor
+    """(T, C, H, W) float32."""
+    frames: tuple[int, ...]
+    """(T,) real frame numbers. Past the end of a shot they run backwards (mirrored), so a
+    number that repeats tells an operator that it sees the same frame twice."""
+    touch: Tensor
+    """(T, 1, H, W) uint8, Effect per pixel so far."""
+    origin_px: tuple[int, int] = (0, 0)
+    """Row and column of this tile in the frame."""
+    size_px: tuple[int, int] = (0, 0)
+    """Height and width of the whole frame."""
+
+    @classmethod
+    def whole(cls, pixels: Tensor, frames: Sequence[int]) -> Window:
+        """A window of whole, untouched frames."""
+        t, _, h, w = pixels.shape
+        touch = torch.zeros((t, 1, h, w), dtype=torch.uint8, device=pixels.device)
+        return cls(pixels=pixels, frames=tuple(frames), touch=touch, size_px=(h, w))
+
+    def middle(self, radius: int) -> Window:
+        """The frames left when ``radius`` frames of context are taken off each side."""
+        if radius == 0:
+            return self
+        return replace(
+            self,
+            pixels=self.pixels[radius:-radius],
+            frames=self.frames[radius:-radius],
+            touch=self.touch[radius:-radius],
+        )
+
+    def changed(self, pixels: Tensor, effect: Effect) -> Window:
+        """This window with new pixels; every pixel that differs is marked with ``effect``.
+
+        pixels: (T, C, H, W), same shape. A mark never becomes weaker.
+        """
+        differs = (pixels != self.pixels).any(dim=1, keepdim=True)
+        marked = torch.where(differs, self.touch.clamp_min(int(effect)), self.touch)
+        return replace(self, pixels=pixels, touch=marked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What an operator needs around a pixel."""
+
+    reach_px: int = -1
+    """Spatial context each side that makes tiling exact; -1: never tile."""
+    multiple_of: int = 1
+    """Height and width of a tile must divide by this; the executor pads and crops."""
+
+
+@runtime_checkable
+class Operator(Protocol):
+    """A repair bound to one shot's decisions. Pure: no I/O, no device moves, nothing in place,
+    no clipping, never NaN from finite input."""
+
+    @property
+    def name(self) -> str:
+        """Identity in keys, touch reports and configuration."""
+
+    @property
+    def version(self) -> int:
+        """Rises when any output pixel changes."""
+
+    @property
+    def radius(self) -> int:
+        """Frames of context each side, finite and exact."""
+
+    @property
+    def needs(self) -> Needs:
+        """Spatial context."""
+
+    @property
+    def domain(self) -> Domain:
+        """The domain its pixels must be in."""
+
+    @property
+    def scale(self) -> int:
+        """Output size over input size: 1, 2 or 4."""
+
+    @property
+    def effect(self) -> Effect:
+        """The strongest mark it can leave; policy gates read this."""
+
+    def key(self, frames: Sequence[int]) -> Mapping[str, object]:
+        """Everything but pixels that decides the output for a window of these frames.
+
+        JSON values only. No notes, no confidence, nothing that does not move a pixel.
+        """
+
+    def __call__(self, window: Window) -> Window:
+        """Repair: (T, C, H, W) in, the middle T - 2*radius frames out, at ``scale``."""
+
+
+class Probe(Protocol):
+    """Looks at every frame of a shot once, in order, and sums up what it saw."""
+
+    @property
+    def name(self) -> str:
+        """Section of the evidence file."""
+
+    def observe(self, frame: int, pixels: Tensor) -> None:
+        """frame: scan number. pixels: (C, H, W) float32 film log, at analysis size."""
+
+    def finish(self) -> Mapping[str, object]:
+        """JSON-able evidence: statistics and curves, never pictures."""
+
+
+def mirrored_window(frames: FrameRange, center: int, radius: int) -> tuple[int, ...]:
+    """The 2*radius + 1 real frame numbers around ``center``, mirrored at the ends of the shot."""
+    return tuple(frames.mirrored(center + k) for k in range(-radius, radius + 1))

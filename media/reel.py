@@ -1,0 +1,114 @@
+"""What a title is made of: reels of frames, and the shots found in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+
+from media.frames import FrameRange
+
+
+class SampleType(StrEnum):
+    """How a code value is stored."""
+
+    UINT = "uint"
+    HALF = "half"
+    FLOAT = "float"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFormat:
+    """Size and sample layout shared by every frame of a reel."""
+
+    width: int
+    height: int
+    channels: int
+    """1 (luma) or 3 (RGB) picture channels; alpha and further channels are refused."""
+    bits: int
+    """Significant bits per sample: 8, 10, 12, 16 for UINT; 16 for HALF, 32 for FLOAT."""
+    sample: SampleType = SampleType.UINT
+
+    @property
+    def full_scale(self) -> int:
+        """The code value that reads as 1.0 (UINT only)."""
+        return (1 << self.bits) - 1
+
+    def __str__(self) -> str:
+        kind = "" if self.sample is SampleType.UINT else f" {self.sample.value}"
+        return f"{self.width}x{self.height}x{self.channels} {self.bits}-bit{kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFrame:
+    """One frame of a reel as it lies on disk."""
+
+    number: int
+    path: Path
+    """The file; for movies the movie itself."""
+    index: int
+    """Position in a movie (0-based); equals the position in the reel for sequences."""
+    sha256: str
+    """Digest of the file (sequences) or of the decoded picture (movies)."""
+    size_bytes: int
+    mtime_ns: int
+
+
+class SegmentKind(StrEnum):
+    """What a stretch of frames is."""
+
+    SHOT = "shot"
+    LEADER = "leader"
+    BLACK = "black"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """A stretch of frames between two cuts. Temporal work never leaves it."""
+
+    id: str
+    """``<reel>_<number>``, unique in the title, ``[A-Za-z0-9_.]`` only."""
+    reel: str
+    frames: FrameRange
+    kind: SegmentKind = SegmentKind.SHOT
+    dissolve_in: int = 0
+    """Frames at the head that still carry the previous shot."""
+    dissolve_out: int = 0
+    """Frames at the tail that already carry the next shot."""
+    fade_in: int = 0
+    """Frames at the head that fade up."""
+    fade_out: int = 0
+    """Frames at the tail that fade down."""
+    confidence: float = 1.0
+    """How sure the boundary at the head is, 0..1; 1 for boundaries given by a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reel:
+    """A reel of material: ordered frames of one format, rate and color encoding."""
+
+    id: str
+    rate: Fraction
+    encoding: str
+    """Name of a declared color encoding, see ``media.encoding``."""
+    format: PictureFormat
+    kind: str
+    """``dpx``, ``tiff``, ``exr``, ``png`` (sequences) or ``movie``."""
+    frames: tuple[SourceFrame, ...]
+    timecode: str | None = None
+    """Timecode of the first frame where the source carries one."""
+    notes: tuple[str, ...] = field(default=())
+    """What was noticed on the way in, in plain words."""
+
+    @property
+    def range(self) -> FrameRange:
+        """First to last frame number; gaps are declared before a Reel is made."""
+        return FrameRange(self.frames[0].number, self.frames[-1].number + 1)
+
+    def frame(self, number: int) -> SourceFrame:
+        """The frame with this scan number."""
+        found = self.frames[number - self.frames[0].number]
+        if found.number != number:
+            raise KeyError(f"reel {self.id}: frame {number} is not at its place")
+        return found

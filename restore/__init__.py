@@ -1,0 +1,1 @@
+"""The repairs: one folder per defect, split into measure, solve and apply as each needs."""

@@ -1,0 +1,1 @@
+"""Dirt and sparkle: specks that sit on one frame only."""

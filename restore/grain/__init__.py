@@ -1,0 +1,1 @@
+"""How much grain there is, measured."""

@@ -1,0 +1,1 @@
+"""Learned models: card first, then weights by digest, never code."""

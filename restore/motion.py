@@ -1,0 +1,167 @@
+"""Motion between frames of a shot, shared by every probe and repair that follows it.
+
+Flow is found by DIS optical flow (Kroeger et al. 2016, OpenCV) on an 8-bit, contrast-equalised
+luma proxy. The proxy only ever steers where to look; no delivered pixel passes through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+LUMA = (0.2126, 0.7152, 0.0722)
+
+
+def luma(pixels: Tensor) -> Tensor:
+    """(..., C, H, W) film log to (..., H, W): Rec.709 weights, or the one channel there is."""
+    if pixels.shape[-3] == 1:
+        return pixels[..., 0, :, :]
+    r, g, b = pixels.unbind(dim=-3)
+    return LUMA[0] * r + LUMA[1] * g + LUMA[2] * b
+
+
+def steering_image(plane: Tensor) -> NDArray[np.uint8]:
+    """What the flow looks at: (H, W) film log luma, despeckled and equalised, as 8 bit.
+
+    Equalising in tiles makes it blind to flicker, the median makes it blind to dust.
+    """
+    values = plane.detach().to("cpu", torch.float32).numpy()
+    low, high = np.quantile(values[::4, ::4], (0.005, 0.995))
+    scaled = (values - low) * (255.0 / max(float(high - low), 0.02))
+    image = cv2.medianBlur(np.clip(scaled, 0, 255).astype(np.uint8), 3)
+    equalised: NDArray[np.uint8] = cv2.createCLAHE(2.0, (4, 4)).apply(image)
+    return equalised
+
+
+def find_flow(
+    source: NDArray[np.uint8], target: NDArray[np.uint8], *, fine: bool = False
+) -> NDArray[np.float32]:
+    """(H, W, 2) displacement in px (x, y): ``source`` at p is found in ``target`` at p + flow."""
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
+    dis: Any = cv2.DISOpticalFlow_create(preset)
+    if min(source.shape) < 32:
+        return np.zeros((*source.shape, 2), np.float32)
+    flow: NDArray[np.float32] = dis.calc(source, target, None)
+    return flow
+
+
+def warp(image: Tensor, flow: Tensor, *, cubic: bool = True) -> tuple[Tensor, Tensor]:
+    """Fetch ``image`` at p + flow.
+
+    image: (N, C, H, W) float32. flow: (N, 2, H, W) px, x then y, same device.
+    returns: warped (N, C, H, W) and inside (N, 1, H, W) bool, False where p + flow lies outside.
+    """
+    n, _, h, w = image.shape
+    ys = torch.arange(h, device=image.device, dtype=torch.float32).view(1, h, 1)
+    xs = torch.arange(w, device=image.device, dtype=torch.float32).view(1, 1, w)
+    x, y = xs + flow[:, 0], ys + flow[:, 1]
+    inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+    grid = torch.stack((x * (2.0 / max(w - 1, 1)) - 1.0, y * (2.0 / max(h - 1, 1)) - 1.0), dim=-1)
+    mode = "bicubic" if cubic else "bilinear"
+    warped = F.grid_sample(image, grid, mode=mode, padding_mode="border", align_corners=True)
+    return warped, inside.unsqueeze(1)
+
+
+def flow_tensor(flow: NDArray[np.float32], like: Tensor) -> Tensor:
+    """(H, W, 2) flow as (1, 2, H, W) on the device of ``like``."""
+    return (
+        torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1))).unsqueeze(0).to(like.device)
+    )
+
+
+def distinct_neighbours(frames: Sequence[int], center: int) -> list[int]:
+    """Positions in a window that hold other frames than the centre, each frame once, nearest first.
+
+    At the ends of a shot a window runs backwards, so the same frame shows up twice; using it
+    twice would pretend to evidence that is not there.
+    """
+    seen = {frames[center]}
+    found = []
+    for k in sorted(range(len(frames)), key=lambda i: (abs(i - center), i)):
+        if frames[k] not in seen:
+            seen.add(frames[k])
+            found.append(k)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What two frames of a shot say about each other."""
+
+    first: int
+    second: int
+    flow: NDArray[np.float32]
+    """(H, W, 2) px from the first frame to the second, at analysis size."""
+    difference: Tensor
+    """(C, H, W) film log, second fetched along the flow minus first, lightly blurred."""
+    valid: Tensor
+    """(H, W) bool: seen in both, not clipped in either."""
+    before: NDArray[np.float32]
+    """(H, W) film log luma of the first frame, lightly blurred."""
+    after: NDArray[np.float32]
+    """(H, W) the same of the second frame."""
+
+
+class PairTracker:
+    """Pairs of each frame with the ``lags`` frames before it, computed once for all probes."""
+
+    def __init__(self, lags: Sequence[int] = (1, 2, 3)) -> None:
+        self._lags = tuple(lags)
+        self._kept: list[_Seen] = []
+        self._frame: int | None = None
+        self._pairs: list[Pair] = []
+
+    def pairs(self, frame: int, pixels: Tensor) -> list[Pair]:
+        """Pairs that end at ``frame``. pixels: (C, H, W) film log; frames come in order."""
+        if frame == self._frame:
+            return self._pairs
+        smooth = blur(pixels.unsqueeze(0), 1.0)[0]
+        seen = _Seen(frame, smooth, luma(smooth).cpu().numpy(), steering_image(luma(pixels)))
+        self._pairs = [
+            _pair(self._kept[-lag], seen) for lag in self._lags if lag <= len(self._kept)
+        ]
+        self._kept = [*self._kept, seen][-max(self._lags) :]
+        self._frame = frame
+        return self._pairs
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    frame: int
+    smooth: Tensor
+    plane: NDArray[np.float32]
+    image: NDArray[np.uint8]
+
+
+def _pair(first: _Seen, second: _Seen) -> Pair:
+    flow = find_flow(first.image, second.image)
+    steer = flow_tensor(flow, second.smooth)
+    fetched, inside = warp(second.smooth.unsqueeze(0), steer, cubic=False)
+    valid = inside[0, 0] & _usable(fetched[0]) & _usable(first.smooth)
+    difference = fetched[0] - first.smooth
+    return Pair(first.frame, second.frame, flow, difference, valid, first.plane, second.plane)
+
+
+def _usable(pixels: Tensor) -> Tensor:
+    """(H, W) bool: no channel at an end of the scale."""
+    return ((pixels > 0.02) & (pixels < 0.97)).all(dim=0)
+
+
+def blur(pixels: Tensor, sigma_px: float) -> Tensor:
+    """Gaussian blur of (N, C, H, W), edges held, separable; analysis only."""
+    radius = max(1, int(3.0 * sigma_px + 0.5))
+    x = torch.arange(-radius, radius + 1, device=pixels.device, dtype=torch.float32)
+    k = torch.exp(-0.5 * (x / sigma_px) ** 2)
+    k = k / k.sum()
+    c = pixels.shape[1]
+    padded = F.pad(pixels, (radius, radius, radius, radius), mode="replicate")
+    rows = F.conv2d(padded, k.view(1, 1, 1, -1).expand(c, 1, 1, -1), groups=c)
+    return F.conv2d(rows, k.view(1, 1, -1, 1).expand(c, 1, -1, 1), groups=c)

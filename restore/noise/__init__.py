@@ -1,0 +1,1 @@
+"""Noise and grain taken down along the motion."""

@@ -1,0 +1,1 @@
+"""A larger picture from the same evidence."""

@@ -1,0 +1,170 @@
+"""Every option there is, with its default. ``configs/project.toml`` says the same in words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Section(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class ReelConfig(Section):
+    """One reel of the title."""
+
+    path: str
+    id: str = ""
+    encoding: str = ""
+    rate: str = ""
+    matrix: Literal["", "bt709", "bt601", "bt2020"] = ""
+    range: Literal["", "limited", "full"] = ""
+    shots: str = ""
+    reference: bool = False
+
+
+class Policy(Section):
+    allow_invented: bool = False
+    use: Literal["commercial", "non-commercial"] = "commercial"
+    max_repaired_share: Share = 0.03
+    protected_shots: tuple[str, ...] = ()
+
+
+class Ingest(Section):
+    detect_shots: bool = True
+
+
+class Analyse(Section):
+    width_px: Annotated[int, Field(ge=64, le=4096)] = 960
+
+
+class Weave(Section):
+    enabled: bool = True
+    limit_px: Positive = 16.0
+    floor_px: NonNegative = 0.04
+
+
+class Flicker(Section):
+    enabled: bool = True
+    local: bool = True
+    per_channel: bool = True
+    limit_stops: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
+    flash_stops: Annotated[float, Field(gt=0.0, le=8.0)] = 0.6
+    floor_stops: NonNegative = 0.004
+
+
+class Dirt(Section):
+    enabled: bool = True
+    threshold_sigma: Annotated[float, Field(ge=2.0, le=50.0)] = 5.5
+    threshold_floor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.035
+    max_blob_px: Annotated[int, Field(ge=1)] = 4000
+
+
+class Scratch(Section):
+    enabled: bool = False
+
+
+class Noise(Section):
+    enabled: bool = True
+    strength: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
+    skip_below_sigma: NonNegative = 0.0015
+
+
+class Grain(Section):
+    enabled: bool = True
+    amount: Share = 0.35
+
+
+class UpscaleModel(Section):
+    path: str = ""
+    sha256: str = ""
+    licence: str = ""
+    trained_on: str = ""
+    arch: Literal["srvgg"] = "srvgg"
+    features: Annotated[int, Field(ge=1, le=512)] = 64
+    layers: Annotated[int, Field(ge=1, le=128)] = 16
+
+
+class Upscale(Section):
+    enabled: bool = False
+    factor: Literal[1, 2, 4] = 2
+    method: Literal["lanczos", "network"] = "lanczos"
+    model: UpscaleModel = UpscaleModel()
+
+
+class Restore(Section):
+    weave: Weave = Weave()
+    flicker: Flicker = Flicker()
+    dirt: Dirt = Dirt()
+    scratch: Scratch = Scratch()
+    noise: Noise = Noise()
+    grain: Grain = Grain()
+    upscale: Upscale = Upscale()
+
+
+class Balance(Section):
+    enabled: bool = False
+
+
+class Match(Section):
+    enabled: bool = True
+    min_confidence: Share = 0.25
+    reference_reel: str = ""
+    max_slope: Annotated[float, Field(ge=1.0, le=4.0)] = 1.25
+    max_offset: Annotated[float, Field(ge=0.0, le=0.5)] = 0.075
+
+
+class Fade(Section):
+    enabled: bool = False
+    max_slope: Annotated[float, Field(ge=1.0, le=4.0)] = 2.5
+    max_offset: Annotated[float, Field(ge=0.0, le=1.0)] = 0.4
+
+
+class Color(Section):
+    balance: Balance = Balance()
+    match: Match = Match()
+    fade: Fade = Fade()
+
+
+class Render(Section):
+    chunk_frames: Annotated[int, Field(ge=1, le=4096)] = 16
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    tile_px: Annotated[int, Field(ge=0)] = 0
+
+
+class Deliverable(Section):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "restored"
+    format: Literal[
+        "source", "dpx", "tiff", "exr", "png", "ffv1", "prores_422hq", "prores_4444"
+    ] = "source"
+    depth: Literal[0, 8, 10, 12, 16, 32] = 0
+    color: Literal["baked", "recorded"] = "baked"
+    names: Literal["reel", "source"] = "reel"
+    touch: bool = True
+
+
+class Project(Section):
+    """A title and everything that was asked for it."""
+
+    schema_version: Literal[1] = 1
+    title: Annotated[str, Field(min_length=1, max_length=120)] = "untitled"
+    reels: tuple[ReelConfig, ...] = ()
+    policy: Policy = Policy()
+    ingest: Ingest = Ingest()
+    analyse: Analyse = Analyse()
+    restore: Restore = Restore()
+    color: Color = Color()
+    render: Render = Render()
+    deliver: tuple[Deliverable, ...] = (Deliverable(),)
+
+
+REPAIRS = ("weave", "flicker", "dirt", "scratch", "noise", "grain", "upscale")
+COLOR_WORK = ("balance", "match", "fade")

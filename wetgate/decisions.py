@@ -1,0 +1,209 @@
+"""What was decided for a shot, by measurement or by a person. Pixels follow from this alone."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from media.errors import ConfigError
+from wetgate.config import NonNegative, Section, Share
+from wetgate.project import nearest
+
+Triple = tuple[float, float, float]
+SPACE = "Wetgate film log (Cineon printing density, 1.0 = code 1023), no clamp"
+
+
+class Decided(Section):
+    """Part of every decision; none of it moves a pixel."""
+
+    origin: Literal["solved", "human"] = "solved"
+    confidence: float = 1.0
+    reason: str = ""
+
+
+class WeaveDecision(Decided):
+    applied: bool = False
+    dx_px: tuple[float, ...] = ()
+    dy_px: tuple[float, ...] = ()
+
+
+class FlickerDecision(Decided):
+    applied: bool = False
+    exposure_stops: tuple[tuple[float, ...], ...] = ()
+    grid_stops: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    kept_flashes: tuple[int, ...] = ()
+
+
+class DirtDecision(Decided):
+    applied: bool = False
+    sigma: float = 0.0
+
+
+class NoiseDecision(Decided):
+    applied: bool = False
+    sigma: tuple[float, ...] = ()
+    strength: float = 1.0
+
+
+class GrainDecision(Decided):
+    kept: Share = 0.0
+    measured_sigma: tuple[float, ...] = ()
+    correlation: float = 0.0
+
+
+class ColorDecision(Decided):
+    slope: Triple = (1.0, 1.0, 1.0)
+    offset: Triple = (0.0, 0.0, 0.0)
+    power: Triple = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
+    space: str = SPACE
+    printer_points: Triple = (0.0, 0.0, 0.0)
+    links: tuple[str, ...] = ()
+
+
+class ShotDecisions(Section):
+    """decisions/<shot>.json."""
+
+    schema_version: Literal[1] = 1
+    shot: str
+    reel: str
+    frames: tuple[int, int]
+    """First and last, scan numbers, inclusive."""
+    kind: str = "shot"
+    flags: tuple[str, ...] = ()
+    protected: bool = False
+    weave: WeaveDecision = WeaveDecision()
+    flicker: FlickerDecision = FlickerDecision()
+    dirt: DirtDecision = DirtDecision()
+    noise: NoiseDecision = NoiseDecision()
+    grain: GrainDecision = GrainDecision()
+    balance: ColorDecision = ColorDecision()
+    confidence: float = 1.0
+    """The least certain decision that was applied."""
+    reasons: tuple[str, ...] = ()
+    """Everything that was left alone, in plain words."""
+    note: str = ""
+    """A person's note. Moves no pixel."""
+
+
+class Switch(Section):
+    """A person's word on a repair of one shot."""
+
+    enabled: bool | None = None
+
+
+class NoiseOverride(Switch):
+    strength: Annotated[float, Field(ge=0.0, le=4.0)] | None = None
+
+
+class GrainOverride(Section):
+    kept: Share | None = None
+
+
+class DirtOverride(Switch):
+    sigma: NonNegative | None = None
+
+
+class BalanceOverride(Switch):
+    slope: Triple | None = None
+    offset: Triple | None = None
+    power: Triple | None = None
+    saturation: NonNegative | None = None
+
+
+class ShotOverride(Section):
+    """One table of overrides.toml."""
+
+    note: str = ""
+    protect: bool = False
+    weave: Switch = Switch()
+    flicker: Switch = Switch()
+    dirt: DirtOverride = DirtOverride()
+    noise: NoiseOverride = NoiseOverride()
+    grain: GrainOverride = GrainOverride()
+    balance: BalanceOverride = BalanceOverride()
+
+
+def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:
+    """People's decisions, by shot id. No file, no overrides.
+
+    raises: ConfigError naming the table and key, and the nearest that exists.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"overrides.toml is not valid TOML: {error}", hint="mend it") from error
+    found = {}
+    for name, value in table.items():
+        if name not in shots:
+            raise ConfigError(
+                f"overrides.toml: there is no shot {name!r}", hint=nearest(name, sorted(shots))
+            )
+        try:
+            found[name] = ShotOverride.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(p) for p in first["loc"])
+            known = [f"{a}.{b}" for a, f in ShotOverride.model_fields.items() for b in _inner(f)]
+            raise ConfigError(
+                f"overrides.toml: {name}.{where}: {first['msg'].lower()}",
+                shot=name,
+                hint=nearest(where, [*known, *ShotOverride.model_fields]),
+            ) from error
+    return found
+
+
+def _inner(field: object) -> list[str]:
+    annotation = getattr(field, "annotation", None)
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return list(annotation.model_fields)
+    return []
+
+
+def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
+    """The decision that stands: what was solved, with a person's word over it."""
+    if person is None:
+        return solved
+    changes: dict[str, object] = {"note": person.note, "protected": person.protect}
+    for name in ("weave", "flicker", "dirt", "noise"):
+        switch: Switch = getattr(person, name)
+        decision: Decided = getattr(solved, name)
+        update: dict[str, object] = {}
+        if switch.enabled is False or person.protect:
+            update |= {"applied": False, "reason": "switched off by a person"}
+        for key in ("strength", "sigma"):
+            value = getattr(switch, key, None)
+            if value is not None:
+                sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
+                update[key] = sigma if key == "sigma" else value
+        if update:
+            changes[name] = decision.model_copy(update={**update, "origin": "human"})
+    if person.grain.kept is not None:
+        changes["grain"] = solved.grain.model_copy(
+            update={"kept": person.grain.kept, "origin": "human"}
+        )
+    changes |= _settle_color(solved, person)
+    return solved.model_copy(update=changes)
+
+
+def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, object]:
+    if person.protect or person.balance.enabled is False:
+        off = ColorDecision(origin="human", reason="switched off by a person")
+        return {"balance": off}
+    given = {
+        k: v
+        for k in ("slope", "offset", "power", "saturation")
+        if (v := getattr(person.balance, k)) is not None
+    }
+    if not given:
+        return {}
+    return {
+        "balance": solved.balance.model_copy(
+            update={**given, "origin": "human", "confidence": 1.0, "reason": ""}
+        )
+    }

@@ -1,0 +1,123 @@
+"""Pull frames through a fused chain of operators, one sliding window per operator.
+
+Each stage is asked for a frame and asks the stage before it for the frames around it; at the
+ends of the shot the numbers run backwards (mirrored), so what a stage sees depends on frame
+numbers only and never on where a chunk begins. A stage keeps just the frames its successor
+still needs: memory does not grow with the length of a chunk or a shot, and no intermediate
+picture is ever stored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from media.encoding import Domain, convert
+from media.errors import NotFinite, OutOfMemory
+from media.frames import FrameRange
+from media.passes import Operator, Window, mirrored_window
+from wetgate.tiles import apply_tiled
+
+ReadLog = Callable[[int], Tensor]
+"""Frame number to (C, H, W) float32 film log on the working device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One finished frame."""
+
+    pixels: Tensor
+    """(C, H, W) float32 film log, unclipped."""
+    touch: Tensor
+    """(H, W) uint8 Effect per pixel."""
+
+
+class ShotRenderer:
+    """Renders frames of one shot, in any order; fastest in ascending order."""
+
+    def __init__(
+        self, shot: str, frames: FrameRange, read: ReadLog, chain: Sequence[Operator], tile_px: int = 0
+    ) -> None:
+        self._shot = shot
+        stage = _Stage(None, None, frames, read, tile_px)
+        self._stages = [stage]
+        for operator in chain:
+            stage = _Stage(operator, stage, frames, read, tile_px)
+            self._stages.append(stage)
+        for before, after in zip(self._stages[:-1], self._stages[1:], strict=True):
+            before.keep(2 * after.radius + 2)
+
+    def frame(self, number: int) -> Rendered:
+        """raises: NotFinite when an operator made NaN or Inf; OutOfMemory from the device."""
+        try:
+            window = self._stages[-1].get(number)
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory(
+                "the device ran out of memory",
+                shot=self._shot,
+                frame=number,
+                hint="set render.tile_px, or render on another worker",
+            ) from error
+        pixels = convert(window.pixels, self._stages[-1].domain, Domain.LOG_DENSITY)[0]
+        if not bool(torch.isfinite(pixels).all()):
+            raise NotFinite(
+                "the repaired picture holds NaN or Inf",
+                shot=self._shot,
+                frame=number,
+                hint="switch repairs off one by one to find which, and report it",
+            )
+        return Rendered(pixels, window.touch[0, 0])
+
+
+class _Stage:
+    """One operator with the frames its successor still needs."""
+
+    def __init__(
+        self,
+        operator: Operator | None,
+        before: _Stage | None,
+        frames: FrameRange,
+        read: ReadLog,
+        tile_px: int,
+    ) -> None:
+        self._operator = operator
+        self._before = before
+        self._frames = frames
+        self._read = read
+        self._tile_px = tile_px
+        self._kept: OrderedDict[int, Window] = OrderedDict()
+        self._room = 2
+        self.radius = operator.radius if operator is not None else 0
+        self.domain = operator.domain if operator is not None else Domain.LOG_DENSITY
+
+    def keep(self, frames: int) -> None:
+        """How many frames the successor looks back on."""
+        self._room = frames
+
+    def get(self, number: int) -> Window:
+        """A window of the one frame ``number``, in this stage's domain."""
+        found = self._kept.get(number)
+        if found is None:
+            found = self._make(number)
+            self._kept[number] = found
+            while len(self._kept) > self._room:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(number)
+        return found
+
+    def _make(self, number: int) -> Window:
+        if self._operator is None or self._before is None:
+            return Window.whole(self._read(number).unsqueeze(0), (number,))
+        numbers = mirrored_window(self._frames, number, self.radius)
+        parts = [self._before.get(n) for n in numbers]
+        window = replace(
+            parts[0],
+            pixels=convert(torch.cat([p.pixels for p in parts]), self._before.domain, self.domain),
+            touch=torch.cat([p.touch for p in parts]),
+            frames=numbers,
+        )
+        return apply_tiled(self._operator, window, self._tile_px)

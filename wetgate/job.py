@@ -1,0 +1,93 @@
+"""One job: a project, its output folder, and what has been found out so far."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from media.errors import ConfigError, UsageError
+from wetgate.config import Project
+from wetgate.events import Events
+from wetgate.files import Folder
+from wetgate.numerics import pick_device
+from wetgate.project import validate
+from wetgate.store import Store
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked for a stop; everything finished so far is kept."""
+
+
+@dataclass
+class Job:
+    """Handed to every stage. Cheap to make; holds no pictures."""
+
+    project: Project
+    folder: Folder
+    events: Events
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder.store)
+
+    @property
+    def device(self) -> torch.device:
+        return pick_device(self.project.render.device)
+
+    @property
+    def workers(self) -> int:
+        """Shots worked on at once: as asked, else one per core up to 8; one on a GPU."""
+        if self.project.render.workers:
+            return self.project.render.workers
+        if self.device.type == "cuda":
+            return 1
+        return max(1, min(len(os.sched_getaffinity(0)), 8))
+
+    def check_stop(self) -> None:
+        """Called between pieces of work. raises: Interrupted."""
+        if self.stopping.is_set():
+            raise Interrupted
+
+    def spread(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, Future[B]]]:
+        """Run ``work`` on items with the job's workers; pairs come back as they finish.
+
+        On a stop the pieces under way end at their next check and the rest is not begun.
+        """
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="wetgate") as pool:
+            waiting = {pool.submit(work, item): item for item in items}
+            try:
+                while waiting:
+                    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield waiting.pop(future), future
+            except BaseException:
+                self.stopping.set()
+                for future in waiting:
+                    future.cancel()
+                raise
+
+
+def open_job(out: Path) -> Job:
+    """The job whose resolved project lies in an output folder."""
+    folder = Folder(out.resolve())
+    if not folder.project.is_file():
+        raise UsageError(
+            f"{out} is not an output folder of Wetgate", hint="run 'wetgate run ... --out' first"
+        )
+    try:
+        table = tomllib.loads(folder.project.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{folder.project} is damaged: {error}") from error
+    return Job(validate(table), folder, Events(folder.events))

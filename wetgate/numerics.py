@@ -1,0 +1,50 @@
+"""Which arithmetic made a pixel. Part of every chunk's key, so results are never mixed."""
+
+from __future__ import annotations
+
+import cv2
+import torch
+
+from media.errors import UsageError
+
+
+def pick_device(wanted: str) -> torch.device:
+    """``auto`` takes CUDA when it is there. raises: UsageError for a device that is not."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "render.device = 'cuda', but no CUDA device can be used",
+            hint="set render.device = 'cpu' or 'auto'",
+        )
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def pin_numerics() -> None:
+    """One thread inside each library call: work is spread over shots instead.
+
+    DIS optical flow cuts its work by the number of threads and gives slightly different flow
+    for each; with one thread a result does not depend on the size of the machine.
+    """
+    cv2.setNumThreads(1)
+    cv2.ocl.setUseOpenCL(False)
+    torch.set_num_threads(1)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def profile(device: torch.device) -> dict[str, str]:
+    """What the bits of a result depend on besides code and decisions."""
+    found = {
+        "device": device.type,
+        "precision": "float32",
+        "torch": ".".join(torch.__version__.split("+")[0].split(".")[:2]),
+        "opencv": cv2.__version__,
+    }
+    if device.type == "cpu":
+        found["instructions"] = torch.backends.cpu.get_cpu_capability()
+    else:
+        found["gpu"] = torch.cuda.get_device_name(device)
+    return found

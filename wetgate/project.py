@@ -1,0 +1,260 @@
+"""From what was asked (file, preset, --only, --set, sources) to one frozen Project."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from media.errors import ConfigError, EncodingUndeclared, InputError
+from media.frames import parse_rate
+from media.material import reel_id_from
+from wetgate.config import COLOR_WORK, REPAIRS, Project
+
+Table = dict[str, object]
+
+PRESETS = Path(__file__).resolve().parent.parent / "configs" / "presets"
+
+
+def load_project(
+    arguments: Sequence[str],
+    *,
+    preset: str | None = None,
+    only: str | None = None,
+    sets: Sequence[str] = (),
+    encoding: str | None = None,
+    rate: str | None = None,
+) -> Project:
+    """The project a command line asks for.
+
+    arguments: one PROJECT.toml, or sources (movies, folders of frames, patterns).
+    raises: ConfigError naming the option and the nearest valid one; InputError for sources.
+    """
+    if not arguments:
+        raise ConfigError("nothing to work on", hint="name a project file or at least one source")
+    table: Table = {}
+    if preset is not None:
+        _merge(table, _preset(preset))
+    if len(arguments) == 1 and arguments[0].endswith(".toml"):
+        path = Path(arguments[0])
+        _merge(table, _read_toml(path))
+        _root_paths(table, path.resolve().parent)
+        if encoding or rate:
+            raise ConfigError(
+                "--encoding and --rate are for sources named on the command line",
+                hint="set reels.encoding and reels.rate in the project",
+            )
+    else:
+        reels = [_reel_of(a, encoding, rate) for a in arguments]
+        table["reels"] = reels
+        table.setdefault("title", reels[0]["id"])
+    if only is not None:
+        _merge(table, _only(only))
+    for assignment in sets:
+        _set(table, assignment)
+    project = validate(table)
+    _check(project)
+    return project
+
+
+def validate(table: Table) -> Project:
+    """A Project, or a ConfigError that names the option and what it may be."""
+    try:
+        return Project.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{where} is not an option", hint=nearest(where, known_options())
+            ) from error
+        raise ConfigError(
+            f"{where}: {first['msg'].lower()} (got {first['input']!r})",
+            hint="configs/project.toml lists every option with its range and default",
+        ) from error
+
+
+def known_options() -> list[str]:
+    """Dotted names of every option; list items by the name of the list."""
+    return sorted(_walk(Project, ""))
+
+
+def dump_project(project: Project) -> str:
+    """The resolved project as TOML, every option written out."""
+    return tomli_w.dumps(project.model_dump(mode="json"), multiline_strings=False)
+
+
+def _walk(model: type[BaseModel], prefix: str) -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        for candidate in (inner, *get_args(inner)):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                names += _walk(candidate, f"{prefix}{name}.")
+                break
+        else:
+            names.append(f"{prefix}{name}")
+    return names
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    plain = ".".join(p for p in name.split(".") if not p.isdigit())
+    close = difflib.get_close_matches(plain, known, n=1, cutoff=0.0)
+    return f"did you mean {close[0]!r}?"
+
+
+def _read_toml(path: Path) -> Table:
+    if not path.is_file():
+        raise ConfigError(f"project {path} is not there", hint="check the path")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="mend that line") from error
+
+
+def _preset(name: str) -> Table:
+    known = sorted(p.stem for p in PRESETS.glob("*.toml"))
+    if name not in known:
+        raise ConfigError(f"preset {name!r} is not known", hint="known: " + ", ".join(known))
+    return _read_toml(PRESETS / f"{name}.toml")
+
+
+def _merge(base: Table, over: Table) -> None:
+    for key, value in over.items():
+        inner = base.get(key)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            _merge(inner, value)
+        else:
+            base[key] = value
+
+
+def _root_paths(table: Table, root: Path) -> None:
+    """Paths in a project are relative to it and may not climb out of its folder."""
+    reels = table.get("reels")
+    for reel in reels if isinstance(reels, list) else []:
+        if not isinstance(reel, dict):
+            continue
+        for key in ("path", "shots"):
+            value = reel.get(key)
+            if not isinstance(value, str) or not value:
+                continue
+            if not Path(value).is_absolute():
+                resolved = (root / value).resolve()
+                if not resolved.is_relative_to(root):
+                    raise ConfigError(
+                        f"reels.{key} = {value!r} leads out of the project's folder",
+                        hint="write the absolute path if that is meant",
+                    )
+                reel[key] = str(resolved)
+
+
+def _reel_of(source: str, encoding: str | None, rate: str | None) -> Table:
+    reel: Table = {
+        "path": str(Path(source).absolute()),
+        "id": reel_id_from(Path(source).absolute()),
+    }
+    if encoding:
+        reel["encoding"] = encoding
+    if rate:
+        reel["rate"] = rate
+    return reel
+
+
+def _only(text: str) -> Table:
+    names = [n.strip() for n in text.split(",") if n.strip()]
+    known = (*REPAIRS, *COLOR_WORK)
+    wanted = [] if names == ["none"] else names
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"--only {name}: no such repair", hint=nearest(name, known))
+    return {
+        "restore": {r: {"enabled": r in wanted} for r in REPAIRS},
+        "color": {c: {"enabled": c in wanted} for c in COLOR_WORK},
+    }
+
+
+def _set(table: Table, assignment: str) -> None:
+    name, sign, text = assignment.partition("=")
+    if not sign or not name.strip():
+        raise ConfigError(f"--set {assignment!r} is not of the form name=value", hint="see --help")
+    keys = name.strip().split(".")
+    options = known_options()
+    if name.strip() not in options or keys[0] in ("reels", "deliver"):
+        if keys[0] == "deliver" and name.strip() in options:
+            deliver = table.setdefault("deliver", [{}])
+            if isinstance(deliver, list):
+                for item in deliver:
+                    item[keys[1]] = _value(text)
+            return
+        if keys[0] == "reels" and name.strip() in options:
+            reels = table.get("reels")
+            for reel in reels if isinstance(reels, list) else []:
+                reel[keys[1]] = _value(text)
+            return
+        raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name.strip(), options))
+    place: Table = table
+    for key in keys[:-1]:
+        inner = place.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name, options))
+        place = inner
+    place[keys[-1]] = _value(text)
+
+
+def _value(text: str) -> object:
+    """TOML where it parses as a value, else the text itself."""
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(project: Project) -> None:
+    """What no single option can know."""
+    if not project.reels:
+        raise ConfigError("the project has no reels", hint="add a [[reels]] table with a path")
+    ids = [r.id or reel_id_from(Path(r.path)) for r in project.reels]
+    for reel_id in ids:
+        if ids.count(reel_id) > 1:
+            raise InputError(
+                "two reels have this name", reel=reel_id, hint="set reels.id to tell them apart"
+            )
+    for reel, reel_id in zip(project.reels, ids, strict=True):
+        if reel.rate:
+            parse_rate(reel.rate)
+        if "/" in reel_id or reel_id in (".", ".."):
+            raise ConfigError(f"reels.id {reel_id!r} is not a name", hint="leave out slashes")
+        if not reel.encoding:
+            raise EncodingUndeclared(
+                "no color encoding is declared, and it is never guessed",
+                reel=reel_id,
+                hint="set reels.encoding in the project, or --encoding, to one of "
+                "cineon, adx10, adx16, print_density, linear, rec709, srgb, gamma24",
+            )
+    if project.restore.scratch.enabled:
+        raise ConfigError(
+            "restore.scratch is not available in this version",
+            hint="leave restore.scratch.enabled = false; scratches are left as they are",
+        )
+    names = [d.name for d in project.deliver]
+    if len(set(names)) != len(names) or not names:
+        raise ConfigError("deliverables need different names", hint="set deliver.name")
+    upscale = project.restore.upscale
+    if upscale.enabled and upscale.method == "network" and not project.policy.allow_invented:
+        raise ConfigError(
+            "restore.upscale.method = 'network' makes pixels no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use method = 'lanczos'",
+        )
+
+
+def project_digest_table(project: Project) -> str:
+    """What makes two runs the same delivery: everything but how many workers do it."""
+    table = project.model_dump(mode="json")
+    table["render"].pop("workers")
+    return json.dumps(table, sort_keys=True)

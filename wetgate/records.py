@@ -1,0 +1,156 @@
+"""Reels, shots and evidence to files and back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from media.errors import StoreError
+from media.frames import FrameRange, rate_text
+from media.reel import PictureFormat, Reel, SampleType, SegmentKind, Shot, SourceFrame
+from media.write import atomic_write_bytes
+from wetgate.files import file_sha256, read_json, write_json
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedReel:
+    """A reel with its shots, as ingest left them."""
+
+    reel: Reel
+    shots: tuple[Shot, ...]
+
+    def shot(self, name: str) -> Shot:
+        """The shot with this id. raises: KeyError."""
+        return next(s for s in self.shots if s.id == name)
+
+
+def reel_to_json(reel: Reel, asked: Mapping[str, object]) -> dict[str, object]:
+    """asked: the reel's section of the project, to notice when it changes."""
+    return {
+        "schema": SCHEMA,
+        "asked": dict(asked),
+        "id": reel.id,
+        "rate": rate_text(reel.rate),
+        "encoding": reel.encoding,
+        "format": asdict(reel.format),
+        "kind": reel.kind,
+        "timecode": reel.timecode,
+        "notes": list(reel.notes),
+        "frames": [
+            [f.number, str(f.path), f.index, f.sha256, f.size_bytes, f.mtime_ns] for f in reel.frames
+        ],
+    }
+
+
+def reel_from_json(value: Mapping[str, Any]) -> Reel:
+    """raises: StoreError for another schema."""
+    if value.get("schema") != SCHEMA:
+        raise StoreError(
+            f"ingest record has schema {value.get('schema')}, this version reads {SCHEMA}",
+            hint="use the version of Wetgate that made it, or start a new output folder",
+        )
+    fmt = dict(value["format"])
+    fmt["sample"] = SampleType(fmt["sample"])
+    return Reel(
+        id=value["id"],
+        rate=Fraction(value["rate"]),
+        encoding=value["encoding"],
+        format=PictureFormat(**fmt),
+        kind=value["kind"],
+        frames=tuple(
+            SourceFrame(
+                number=n, path=Path(path), index=i, sha256=sha, size_bytes=size, mtime_ns=mtime
+            )
+            for n, path, i, sha, size, mtime in value["frames"]
+        ),
+        timecode=value["timecode"],
+        notes=tuple(value["notes"]),
+    )
+
+
+def shot_to_json(shot: Shot) -> dict[str, object]:
+    """Frame numbers inclusive, as people write them."""
+    return {
+        "shot": shot.id,
+        "reel": shot.reel,
+        "frames": [shot.frames.start, shot.frames.stop - 1],
+        "kind": shot.kind.value,
+        "dissolve_in": shot.dissolve_in,
+        "dissolve_out": shot.dissolve_out,
+        "fade_in": shot.fade_in,
+        "fade_out": shot.fade_out,
+        "boundary_confidence": shot.confidence,
+    }
+
+
+def shot_from_json(value: Mapping[str, Any]) -> Shot:
+    """Inverse of ``shot_to_json``."""
+    return Shot(
+        id=value["shot"],
+        reel=value["reel"],
+        frames=FrameRange(value["frames"][0], value["frames"][1] + 1),
+        kind=SegmentKind(value["kind"]),
+        dissolve_in=value["dissolve_in"],
+        dissolve_out=value["dissolve_out"],
+        fade_in=value["fade_in"],
+        fade_out=value["fade_out"],
+        confidence=value["boundary_confidence"],
+    )
+
+
+def write_evidence(path: Path, key: str, evidence: Mapping[str, object]) -> None:
+    """JSON beside an .npz that holds its arrays; the JSON is written last and vouches for it."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    plain = _without_arrays(evidence, "", arrays)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(path.with_suffix(".npz"), packed.getvalue())
+    digest = file_sha256(path.with_suffix(".npz"))
+    write_json(path, {"schema": SCHEMA, "key": key, "arrays_sha256": digest, "evidence": plain})
+
+
+def read_evidence(path: Path, key: str) -> dict[str, Any] | None:
+    """The evidence kept under this key, or None when it is missing, stale or damaged."""
+    value = read_json(path)
+    arrays_path = path.with_suffix(".npz")
+    if value is None or value.get("key") != key or value.get("schema") != SCHEMA:
+        return None
+    if not arrays_path.is_file() or file_sha256(arrays_path) != value.get("arrays_sha256"):
+        return None
+    with np.load(arrays_path, allow_pickle=False) as arrays:
+        restored = _with_arrays(value["evidence"], arrays)
+    return restored if isinstance(restored, dict) else None
+
+
+def _without_arrays(
+    value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]
+) -> object:
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {k: _without_arrays(v, f"{name}/{k}", arrays) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
+    return value
+
+
+def _with_arrays(value: object, arrays: Mapping[str, np.ndarray[Any, Any]]) -> object:
+    if isinstance(value, Mapping):
+        if set(value) == {"array"}:
+            return arrays[str(value["array"])]
+        return {k: _with_arrays(v, arrays) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(v, arrays) for v in value]
+    return value

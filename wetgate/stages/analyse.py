@@ -1,0 +1,103 @@
+"""ANALYSE: one decode of each shot feeds every probe. Leaves statistics, never pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from color.stats import ColorProbe
+from media.encoding import encoding
+from media.passes import Probe
+from media.reel import Reel, Shot
+from media.write import to_values
+from restore.flicker.measure import FlickerProbe
+from restore.grain.measure import GrainProbe
+from restore.motion import PairTracker
+from restore.weave.measure import WeaveProbe
+from wetgate.config import ReelConfig
+from wetgate.files import digest
+from wetgate.job import Job
+from wetgate.numerics import pin_numerics, profile
+from wetgate.records import IngestedReel, read_evidence, write_evidence
+from wetgate.stages.ingest import frame_reader
+
+PROBES = 1
+"""Rises when any probe measures differently."""
+_GRAIN_CROP_PX = 512
+_COLOR_PX = 480
+
+
+def evidence_key(job: Job, reel: Reel, shot: Shot) -> str:
+    """What evidence depends on: the pictures, the probes, the size they look at."""
+    return digest(
+        {
+            "probes": PROBES,
+            "width_px": job.project.analyse.width_px,
+            "encoding": reel.encoding,
+            "numerics": profile(torch.device("cpu")),
+            "frames": [reel.frame(n).sha256 for n in shot.frames],
+            "first": shot.frames.start,
+        }
+    )
+
+
+def analyse_shot(job: Job, config: ReelConfig, ingested: IngestedReel, shot: Shot) -> dict[str, Any]:
+    """Evidence of a shot; from its file when it is there and still answers the same question."""
+    pin_numerics()
+    path = job.folder.evidence(shot.reel, shot.id)
+    key = evidence_key(job, ingested.reel, shot)
+    kept = read_evidence(path, key)
+    if kept is not None:
+        return kept
+    job.check_stop()
+    reader = frame_reader(config, ingested.reel)
+    space = encoding(ingested.reel.encoding, reel=shot.reel)
+
+    def read(number: int) -> Tensor:
+        job.check_stop()
+        values = to_values(reader.read(number), ingested.reel.format)
+        return space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
+
+    evidence = measure(read, list(shot.frames), job.project.analyse.width_px, ColorProbe(space))
+    write_evidence(path, key, evidence)
+    job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
+    return evidence
+
+
+def measure(
+    read: Callable[[int], Tensor], frames: Sequence[int], width_px: int, color: Probe
+) -> dict[str, Any]:
+    """Run all probes over frames. read: frame number to (C, H, W) film log, full size.
+
+    Used on the scan before the repair, and on the result after it.
+    """
+    first = read(frames[0])
+    step = max(1, -(-first.shape[-1] // width_px))
+    tracker = PairTracker()
+    followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe(tracker)]
+    grain = GrainProbe()
+    color_step = max(1, first.shape[-1] // step // _COLOR_PX)
+    for number in frames:
+        pixels = first if number == frames[0] else read(number)
+        proxy = _reduced(pixels, step)
+        for probe in followers:
+            probe.observe(number, proxy)
+        grain.observe(number, _middle(pixels))
+        color.observe(number, _reduced(proxy, color_step))
+    return {p.name: dict(p.finish()) for p in (*followers, color)} | {"grain": grain.finish()}
+
+
+def _reduced(pixels: Tensor, step: int) -> Tensor:
+    """Area mean over step x step pixels, a rest at the edges left out."""
+    return pixels if step == 1 else F.avg_pool2d(pixels.unsqueeze(0), step)[0]
+
+
+def _middle(pixels: Tensor) -> Tensor:
+    """A full-resolution crop from the middle of the frame."""
+    h, w = pixels.shape[-2:]
+    y, x = max(0, (h - _GRAIN_CROP_PX) // 2), max(0, (w - _GRAIN_CROP_PX) // 2)
+    return pixels[:, y : y + _GRAIN_CROP_PX, x : x + _GRAIN_CROP_PX]

@@ -1,0 +1,191 @@
+"""Content-addressed chunks. The presence of a whole, matching record is what done means.
+
+A chunk is a folder ``store/<k0k1>/<key>/`` with ``pixels.npy`` (T, H, W, C) code values as they
+will be delivered, ``touch.z`` and ``record.json``. It is made beside its place, flushed to
+disk file by file with the record last, and moved into place in one rename. A reader takes
+nothing for granted: every file is checked against the digest in the record.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.errors import StorageFull, StoreError
+
+_SCHEMA = 1
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A finished piece of a shot."""
+
+    codes: NDArray[np.generic]
+    """(T, H, W, C) uint8, uint16, float16 or float32."""
+    touch: NDArray[np.uint8]
+    """(T, H, W) Effect per pixel."""
+    facts: Mapping[str, object]
+    """What the maker noted: counts, seconds. Not part of the identity."""
+
+
+class Store:
+    """Chunks on a disk that several workers may share."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def place(self, key: str) -> Path:
+        """Where the chunk with this key lies or would lie."""
+        return self._root / key[:2] / key
+
+    def has(self, key: str) -> bool:
+        """True when a record is there; says nothing yet about the digests."""
+        return (self.place(key) / "record.json").is_file()
+
+    def check(self, key: str) -> bool:
+        """True when the chunk is there and every file matches its digest.
+
+        A damaged chunk is moved aside, so that it can be made again and never be read.
+        """
+        if not self.has(key):
+            return False
+        try:
+            record = self._record(key)
+            for name, wanted in record.items():
+                with (self.place(key) / name).open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() != wanted:
+                        raise StoreError(f"{name} of chunk {key[:12]} does not match its digest")
+        except (StoreError, FileNotFoundError):
+            self._set_aside(key)
+            return False
+        return True
+
+    def put(self, key: str, chunk: Chunk) -> None:
+        """Keep a chunk. A chunk that is already there wins: both are the same by their key.
+
+        raises: StorageFull when the disk has no room; nothing half-written stays behind.
+        """
+        place = self.place(key)
+        if self.has(key):
+            return
+        part = self._root / f".part-{os.getpid()}-{secrets.token_hex(6)}"
+        try:
+            part.mkdir(parents=True)
+            pixels, touch = io.BytesIO(), zlib.compress(chunk.touch.tobytes(), 1)
+            np.save(pixels, chunk.codes, allow_pickle=False)
+            digests = {
+                "pixels.npy": _write(part / "pixels.npy", pixels.getbuffer()),
+                "touch.z": _write(part / "touch.z", touch),
+            }
+            record = {
+                "schema": _SCHEMA,
+                "key": key,
+                "files": digests,
+                "touch_shape": list(chunk.touch.shape),
+                "facts": dict(chunk.facts),
+            }
+            _write(part / "record.json", json.dumps(record, indent=1).encode())
+            _sync_folder(part)
+            place.parent.mkdir(exist_ok=True)
+            os.rename(part, place)
+            _sync_folder(place.parent)
+        except OSError as error:
+            shutil.rmtree(part, ignore_errors=True)
+            if error.errno in _FULL:
+                raise StorageFull(
+                    f"no room for chunks: {error.strerror}",
+                    hint="free space, then run the same command: nothing finished is lost",
+                ) from error
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and self.has(key):
+                return
+            raise
+
+    def get(self, key: str) -> Chunk:
+        """Read a chunk. raises: StoreError when it is missing or damaged."""
+        place = self.place(key)
+        record = self._full_record(key)
+        digests = self._record(key)
+        pixels = (place / "pixels.npy").read_bytes()
+        packed = (place / "touch.z").read_bytes()
+        for name, data in (("pixels.npy", pixels), ("touch.z", packed)):
+            if hashlib.sha256(data).hexdigest() != digests[name]:
+                self._set_aside(key)
+                raise StoreError(
+                    f"{name} of chunk {key[:12]} does not match its digest",
+                    hint="run the same command: the chunk is made again",
+                )
+        codes = np.load(io.BytesIO(pixels), allow_pickle=False)
+        shape = record["touch_shape"]
+        if not isinstance(shape, list):
+            raise StoreError(f"record of chunk {key[:12]} has no touch shape")
+        touch = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+        facts = record.get("facts")
+        return Chunk(codes, touch, facts if isinstance(facts, dict) else {})
+
+    def sweep(self, older_than_s: float, now_s: float) -> int:
+        """Remove what killed workers left half-made; returns how many."""
+        removed = 0
+        for part in self._root.glob(".part-*"):
+            try:
+                if now_s - part.stat().st_mtime > older_than_s:
+                    shutil.rmtree(part)
+                    removed += 1
+            except FileNotFoundError:
+                continue
+        return removed
+
+    def _record(self, key: str) -> dict[str, str]:
+        files = self._full_record(key).get("files")
+        if not isinstance(files, dict) or set(files) != {"pixels.npy", "touch.z"}:
+            raise StoreError(f"record of chunk {key[:12]} names no files")
+        return files
+
+    def _full_record(self, key: str) -> dict[str, object]:
+        try:
+            record = json.loads((self.place(key) / "record.json").read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise StoreError(f"chunk {key[:12]} is not in the store") from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise StoreError(f"record of chunk {key[:12]} is damaged") from error
+        if not isinstance(record, dict) or record.get("key") != key:
+            raise StoreError(f"record of chunk {key[:12]} belongs to another chunk")
+        if record.get("schema") != _SCHEMA:
+            raise StoreError(
+                f"chunk {key[:12]} has schema {record.get('schema')}, this version reads {_SCHEMA}"
+            )
+        return record
+
+    def _set_aside(self, key: str) -> None:
+        """Out of the way, but kept for whoever wants to know what happened to the disk."""
+        aside = self._root / f"damaged-{key[:16]}-{secrets.token_hex(4)}"
+        if self.place(key).exists():
+            os.rename(self.place(key), aside)
+
+
+def _write(path: Path, data: bytes | memoryview) -> str:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
