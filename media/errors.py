@@ -17,7 +17,7 @@
       StoreError            a chunk is not what its record says        yes    1
       WorkerError           the machine, not the material              yes    1
         OutOfMemory
-        StorageFull         pause; resumes when there is room          yes    1
+        StorageFull         pause; resumes when there is room          yes    4
 
 ``retryable`` tells a scheduler whether trying again can help. ``exit_code`` is the
 process exit code when nothing else was delivered (see the README for the full table).
@@ -164,3 +164,5 @@ class OutOfMemory(WorkerError):
 
 class StorageFull(WorkerError):
     """No room to write. Work is paused; the same command resumes it."""
+
+    exit_code = 4

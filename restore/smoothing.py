@@ -70,9 +70,10 @@ def smooth_part(curves: Curve, weights: Curve | None = None, stiffest: float = 1
 
 
 def _is_level(curve: Curve, fit: Curve, weights: Curve) -> bool:
-    """True when the smooth part is a straight line whose slope is no more than chance.
+    """True when the smooth part bends and slopes no more than chance makes it.
 
-    A locked-off camera has no drift to keep; a line fitted through white disturbance has one.
+    A locked-off camera has no drift to keep; a curve fitted through white disturbance has one,
+    the more so the shorter the shot (its rms falls with the root of the number of frames).
     """
     t = np.arange(len(curve), dtype=np.float64)
     slope, start = np.polyfit(t, curve, 1, w=np.sqrt(weights))
@@ -80,7 +81,8 @@ def _is_level(curve: Curve, fit: Curve, weights: Curve) -> bool:
     spread = float(np.sqrt(np.average((curve - line) ** 2, weights=weights)))
     bend = float(np.sqrt(np.mean((fit - line) ** 2)))
     chance = spread * np.sqrt(12.0 / len(curve) ** 3)
-    return bend < 0.1 * spread and abs(slope) < 2.5 * chance
+    allowed = max(0.1, 1.5 / np.sqrt(len(curve)))
+    return bend < allowed * spread and abs(slope) < 2.5 * chance
 
 
 def solve_path(

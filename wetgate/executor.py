@@ -40,7 +40,12 @@ class ShotRenderer:
     """Renders frames of one shot, in any order; fastest in ascending order."""
 
     def __init__(
-        self, shot: str, frames: FrameRange, read: ReadLog, chain: Sequence[Operator], tile_px: int = 0
+        self,
+        shot: str,
+        frames: FrameRange,
+        read: ReadLog,
+        chain: Sequence[Operator],
+        tile_px: int = 0,
     ) -> None:
         self._shot = shot
         stage = _Stage(None, None, frames, read, tile_px)

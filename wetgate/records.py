@@ -45,7 +45,8 @@ def reel_to_json(reel: Reel, asked: Mapping[str, object]) -> dict[str, object]:
         "timecode": reel.timecode,
         "notes": list(reel.notes),
         "frames": [
-            [f.number, str(f.path), f.index, f.sha256, f.size_bytes, f.mtime_ns] for f in reel.frames
+            [f.number, str(f.path), f.index, f.sha256, f.size_bytes, f.mtime_ns]
+            for f in reel.frames
         ],
     }
 
@@ -131,9 +132,7 @@ def read_evidence(path: Path, key: str) -> dict[str, Any] | None:
     return restored if isinstance(restored, dict) else None
 
 
-def _without_arrays(
-    value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]
-) -> object:
+def _without_arrays(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> object:
     if isinstance(value, np.ndarray):
         arrays[name] = value
         return {"array": name}

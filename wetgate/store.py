@@ -135,6 +135,10 @@ class Store:
         facts = record.get("facts")
         return Chunk(codes, touch, facts if isinstance(facts, dict) else {})
 
+    def keys(self) -> list[str]:
+        """Keys of all finished chunks, sorted."""
+        return sorted(p.parent.name for p in self._root.glob("??/*/record.json"))
+
     def sweep(self, older_than_s: float, now_s: float) -> int:
         """Remove what killed workers left half-made; returns how many."""
         removed = 0

@@ -23,10 +23,7 @@ def apply_tiled(operator: Operator, window: Window, tile_px: int) -> Window:
     step = max(tile_px - tile_px % operator.needs.multiple_of, operator.needs.multiple_of)
     rows = [
         _join(
-            [
-                _tile(operator, window, top, left, step, reach)
-                for left in range(0, width, step)
-            ],
+            [_tile(operator, window, top, left, step, reach) for left in range(0, width, step)],
             dim=-1,
         )
         for top in range(0, height, step)
@@ -40,9 +37,7 @@ def apply_tiled(operator: Operator, window: Window, tile_px: int) -> Window:
     )
 
 
-def _tile(
-    operator: Operator, window: Window, top: int, left: int, step: int, reach: int
-) -> Window:
+def _tile(operator: Operator, window: Window, top: int, left: int, step: int, reach: int) -> Window:
     height, width = window.pixels.shape[-2:]
     bottom, right = min(top + step, height), min(left + step, width)
     y0, x0 = max(0, top - reach), max(0, left - reach)

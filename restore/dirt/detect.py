@@ -9,20 +9,21 @@ somewhere near in a neighbouring frame is a moving thing, not dirt.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.motion import luma
+from restore.motion import highest, luma
 
 _DOUBT = 0.5
 """Share of the neighbours' disagreement that a speck must exceed on top of their range."""
+
+_ALIKE = 0.3
+"""Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +70,10 @@ def deviation(center: Tensor, neighbours: Tensor) -> Tensor:
     """
     own = luma(center)
     near = luma(neighbours).unsqueeze(1)
-    high = F.max_pool2d(near, 3, stride=1, padding=1).amax(dim=(0, 1))
-    low = -F.max_pool2d(-near, 3, stride=1, padding=1).amax(dim=(0, 1))
+    high = highest(near, 3).amax(dim=(0, 1))
+    low = -highest(-near, 3).amax(dim=(0, 1))
     # Where the nearest two disagree, motion is lost or something moves: ask for more.
-    doubt = F.max_pool2d((near[0] - near[1]).abs(), 5, stride=1, padding=2)[0]
+    doubt = highest((near[:1] - near[1:2]).abs(), 5)[0, 0]
     above = (own - high - _DOUBT * doubt).clamp_min(0.0)
     below = (low - own - _DOUBT * doubt).clamp_min(0.0)
     return above - below
@@ -81,14 +82,16 @@ def deviation(center: Tensor, neighbours: Tensor) -> Tensor:
 def suspects(
     center: Tensor,
     neighbours: Tensor,
-    unaligned: list[Tensor],
+    unaligned: Sequence[Tensor],
+    flows: Sequence[NDArray[np.float32]],
     sigma: float,
     options: DirtOptions,
 ) -> Suspects:
     """Dirt on one frame.
 
-    center: (C, H, W) film log; neighbours: (N, C, H, W) motion compensated; unaligned: the same
-    neighbours as they are. sigma: grain of the luma, film log.
+    center: (C, H, W) film log; neighbours: (N, C, H, W) motion compensated; unaligned: the
+    nearest of them as they are, and flows: the (H, W, 2) px motion to each; these are where a
+    blob is looked for before it is called dirt. sigma: grain of the luma, film log.
     """
     score = deviation(center, neighbours).cpu().numpy()
     high = max(options.threshold_sigma * sigma * math.sqrt(0.5), options.threshold_floor)
@@ -108,17 +111,21 @@ def suspects(
         for label in hit[hit > 0]:
             if stats[label, cv2.CC_STAT_AREA] > options.max_blob_px:
                 continue
-            blob = _cut(labels, stats[label], label)
-            if _seen_elsewhere(blob, own, others, sigma, options):
+            blob = _cut(labels, stats[label], label, sign)
+            if any(
+                _seen_elsewhere(blob, own, other, flow, sigma, options)
+                for other, flow in zip(others, flows, strict=True)
+            ):
                 moving += 1
                 continue
             blobs += 1
             mask |= labels == label
         del count
-    # The rim of a speck is half dirt: take one more pixel all around.
+    if float(mask.mean()) > options.max_area_share:
+        return Suspects(np.zeros_like(mask), blobs, moving, True)
+    # The rim of a speck is half dirt: take two more pixels all around.
     mask = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=2) > 0
-    refused = bool(mask.mean() > options.max_area_share)
-    return Suspects(np.zeros_like(mask) if refused else mask, blobs, moving, refused)
+    return Suspects(mask, blobs, moving, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,42 +133,57 @@ class _Blob:
     top: int
     left: int
     inside: NDArray[np.bool_]
-    """Blob pixels in its bounding box with a margin of 2 px."""
+    """Blob pixels in its bounding box with a margin of 2 px, cut off at the frame's edges."""
+    sign: int
+    """1 where it is brighter than its neighbours, -1 where it is darker."""
 
 
-def _cut(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int) -> _Blob:
+def _cut(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int, sign: int) -> _Blob:
     x, y, w, h = (int(v) for v in stats[:4])
     top, left = max(0, y - 2), max(0, x - 2)
     box = labels[top : y + h + 2, left : x + w + 2]
-    return _Blob(top, left, box == label)
+    return _Blob(top, left, box == label, sign)
 
 
 def _seen_elsewhere(
     blob: _Blob,
     own: NDArray[np.float32],
-    others: list[NDArray[np.float32]],
+    other: NDArray[np.float32],
+    flow: NDArray[np.float32],
     sigma: float,
     options: DirtOptions,
 ) -> bool:
-    """True when the blob, with the rim that sets it off, is found near in every neighbour side.
+    """True when the other frame shows the same thing at another place near by.
 
-    A speck of dirt has no like in other frames; a ball, a bird or a lamp does. One neighbour
-    that shows it is enough to let it live.
+    Looking alike is not enough: a dark speck is like any dark corner of the scene. The place
+    found must look like the blob, must not look so in this frame (something arrived there or
+    left), and what surrounds it must not have changed with it (it has the blob's size).
+    own, other: (H, W) film log luma. flow: (H, W, 2) px from this frame to the other.
     """
     h, w = blob.inside.shape
-    template = np.ascontiguousarray(own[blob.top : blob.top + h, blob.left : blob.left + w])
-    rim = ~blob.inside
-    if not rim.any():
-        return False
-    contrast = abs(float(template[blob.inside].mean() - template[rim].mean()))
     reach = options.search_px
     top, left = max(0, blob.top - reach), max(0, blob.left - reach)
-    for other in others:
-        area = np.ascontiguousarray(other[top : blob.top + h + reach, left : blob.left + w + reach])
-        if area.shape[0] < h or area.shape[1] < w:
-            continue
-        best = float(cv2.matchTemplate(area, template, cv2.TM_SQDIFF).min()) / template.size
-        allowed = 2.2 * sigma * sigma + (0.18 * contrast) ** 2 * float(blob.inside.mean())
-        if best < allowed:
-            return True
-    return False
+    bottom, right = blob.top + h + reach, blob.left + w + reach
+    here = own[top:bottom, left:right]
+    # The background's own motion is taken out, so that only things that move otherwise count.
+    drift = np.median(flow[top:bottom:4, left:right:4].reshape(-1, 2), axis=0)
+    rows = np.clip(np.arange(top, top + here.shape[0]) + round(float(drift[1])), 0, len(own) - 1)
+    cols = np.arange(left, left + here.shape[1]) + round(float(drift[0]))
+    there = other[rows[:, None], np.clip(cols, 0, own.shape[1] - 1)[None, :]]
+    arrived = (there - here) * blob.sign
+    at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
+    contrast = -float(arrived[at][blob.inside].mean())
+    if contrast <= 0.0:
+        return True
+    count = int(blob.inside.sum())
+    if int((arrived > 0.5 * contrast).sum()) < 0.5 * count:
+        return False
+    inside = blob.inside.astype(np.float32)
+    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
+    misfit = cv2.matchTemplate(
+        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
+    )
+    change = cv2.matchTemplate(arrived, inside, cv2.TM_CCORR) / count
+    around = cv2.matchTemplate(arrived, rim, cv2.TM_CCORR) / max(float(rim.sum()), 1.0)
+    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
+    return bool((alike & (change > 0.5 * contrast) & (around < 0.5 * change)).any())

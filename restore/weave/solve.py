@@ -1,9 +1,10 @@
 """Separate weave from what the camera and the actors do.
 
-Every cell of the picture moves by its own smooth motion plus one jitter common to all cells.
-The common part is found by alternating a robust median over cells with a smooth fit over time
-in each cell, so a moving foreground or a parallax does not pull it. What is left of the
-common path after its own smooth part (pan, tilt, hand-held sway) is weave.
+Where a good part of the cells moves as one (a background behind whatever the actors do), the
+common path is the motion most cells agree on. Otherwise (zoom, parallax) every cell is taken to
+move by its own smooth motion plus one jitter common to all; the common part is found by
+alternating a robust median over cells with a smooth fit over time in each cell. What is left of
+the common path after its own smooth part (pan, tilt, hand-held sway) is weave.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from numpy.typing import NDArray
 
 from media.frames import FrameRange
 from restore.smoothing import Curve, smooth_part, solve_path
+
+_AGREE_PX = 0.15
+"""Cells within this of each other move as one."""
+_RIGID_SHARE = 0.35
+"""Share of the cells that must move as one for their motion to be that of the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,9 @@ def solve_weave(
     spread = np.asarray(evidence["spread_px"], np.float64)
     if n < 6:
         return _alone(n, f"only {n} frames: a path cannot be told from weave", 0.0)
-    path, agreement_px = _common_path(pairs, motion, spread, n)
+    path, agreement_px, share = _rigid_path(pairs, motion, spread, n)
+    if share < _RIGID_SHARE:
+        path, agreement_px = _common_path(pairs, motion, spread, n)
     # Each axis by itself: a pan is no reason to expect a tilt.
     weave = path - np.hstack([smooth_part(path[:, :1]), smooth_part(path[:, 1:])])
     rms_px = float(np.sqrt((weave**2).sum(axis=1).mean()))
@@ -71,6 +79,34 @@ def solve_weave(
 
 def _alone(n: int, reason: str, confidence: float) -> WeaveSolution:
     return WeaveSolution(dx_px=np.zeros(n), dy_px=np.zeros(n), confidence=confidence, reason=reason)
+
+
+def _rigid_path(
+    pairs: NDArray[np.int64], motion: Curve, spread: Curve, n: int
+) -> tuple[Curve, float, float]:
+    """(n, 2) path in px of the cells that move as one, their disagreement (px), their share.
+
+    Per pair, the motion with most support among the cells (a mode: more than half of the cells
+    may follow a foreground in as many directions), refined by redescending means.
+    """
+    weights = 1.0 / np.square(0.03 + spread)
+    gaps = np.linalg.norm(motion[:, :, None, :] - motion[:, None, :, :], axis=3)
+    support = np.einsum("mij,mj->mi", np.exp(-0.5 * (gaps / _AGREE_PX) ** 2), weights)
+    best = support.argmax(axis=1)
+    steps = motion[np.arange(len(motion)), best]
+    share = np.zeros(len(motion))
+    off = np.zeros_like(spread)
+    for _ in range(4):
+        off = np.linalg.norm(motion - steps[:, None, :], axis=2)
+        say = weights * np.square(np.clip(1.0 - np.square(off / (2.0 * _AGREE_PX)), 0.0, None))
+        steps = (say[:, :, None] * motion).sum(axis=1) / say.sum(axis=1)[:, None]
+        share = (off < _AGREE_PX + 2.0 * np.minimum(spread, 0.1)).mean(axis=1)
+    trust = np.repeat(np.maximum(share, 1e-3)[:, None], 2, axis=1)
+    path = solve_path(pairs, steps, trust, n, robust_scale=0.1)
+    agreeing = off[off < _AGREE_PX]
+    noise_px = float(np.median(agreeing)) * 1.4826 if len(agreeing) else _AGREE_PX
+    agreement_px = noise_px / float(np.sqrt(motion.shape[1] * share.mean() + 1e-9))
+    return path, agreement_px, float(np.median(share))
 
 
 def _common_path(

@@ -45,7 +45,9 @@ def evidence_key(job: Job, reel: Reel, shot: Shot) -> str:
     )
 
 
-def analyse_shot(job: Job, config: ReelConfig, ingested: IngestedReel, shot: Shot) -> dict[str, Any]:
+def analyse_shot(
+    job: Job, config: ReelConfig, ingested: IngestedReel, shot: Shot
+) -> dict[str, Any]:
     """Evidence of a shot; from its file when it is there and still answers the same question."""
     pin_numerics()
     path = job.folder.evidence(shot.reel, shot.id)

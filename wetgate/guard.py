@@ -1,0 +1,110 @@
+"""Before any work: may this job write here, and is there room?"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from media.errors import DeliveryExists, StorageFull, UsageError
+from media.write import atomic_write_bytes, storage_error
+from wetgate.config import Project
+from wetgate.files import Folder, digest, read_json, write_json
+from wetgate.project import dump_project, project_digest_table
+
+
+@contextmanager
+def sole_owner(folder: Folder) -> Iterator[None]:
+    """Hold the folder for this process. raises: UsageError when another run holds it."""
+    _make(folder.root)
+    with (folder.root / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"another run is at work in {folder.root}",
+                hint="wait for it, or give another --out",
+            ) from error
+        yield
+
+
+def prepare(folder: Folder, project: Project, *, replace: bool) -> None:
+    """Make the folder this project's own.
+
+    raises: UsageError when it cannot be written; DeliveryExists when it holds a delivery that
+    this job did not make, or that was made with other settings, and ``replace`` is False.
+    """
+    _make(folder.root)
+    state = read_json(folder.state)
+    asked = digest(project_digest_table(project))
+    present = delivered_files(folder)
+    if present and not replace:
+        hint = "give another --out, or --replace to give the old delivery up"
+        if state is None:
+            raise DeliveryExists(f"{present[0]} is there and no run here made it", hint=hint)
+        if state.get("project") != asked:
+            raise DeliveryExists(
+                f"{folder.root} holds a delivery made with other settings", hint=hint
+            )
+        if not state.get("delivering"):
+            manifest = read_json(folder.manifest) or {}
+            files = manifest.get("files")
+            known = {f["path"] for f in files} if isinstance(files, list) else set()
+            foreign = [p for p in present if p.relative_to(folder.root).as_posix() not in known]
+            if foreign:
+                raise DeliveryExists(f"{foreign[0]} is there and no run here made it", hint=hint)
+    atomic_write_bytes(folder.project, dump_project(project).encode())
+    write_json(folder.state, {"schema": 1, "project": asked, "delivering": True})
+
+
+def finished(folder: Folder, project: Project) -> None:
+    """The delivery is complete: from now on every file there must be in the manifest."""
+    asked = digest(project_digest_table(project))
+    write_json(folder.state, {"schema": 1, "project": asked, "delivering": False})
+
+
+def delivered_files(folder: Folder) -> list[Path]:
+    """Files under deliver/ and touch/, sorted; unfinished temporary files are none."""
+    return sorted(
+        p
+        for top in (folder.deliver, folder.touch)
+        for p in top.rglob("*")
+        if p.is_file() and ".part-" not in p.name
+    )
+
+
+def sweep_unfinished(folder: Folder) -> int:
+    """Remove temporary files a killed run left beside deliverables. Returns how many."""
+    removed = 0
+    for top in (folder.deliver, folder.touch, folder.root / "reels", folder.report):
+        for part in top.rglob("*.part-*"):
+            part.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def check_room(folder: Folder, needed_bytes: int) -> None:
+    """raises: StorageFull, with the shortfall, when the disk cannot hold what is planned."""
+    free = shutil.disk_usage(folder.root).free
+    if needed_bytes > free:
+        error = StorageFull(
+            f"the job needs {needed_bytes / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB, "
+            f"{(needed_bytes - free) / 1e9:.2f} GB short",
+            hint="free space or give another --out, then run the same command",
+        )
+        raise error
+
+
+def _make(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file", hint="give --out a folder")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise storage_error(error, root) from error

@@ -1,0 +1,115 @@
+"""From a project and a folder to a finished job: owner, progress, runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from wetgate.config import Project
+from wetgate.events import Events
+from wetgate.files import Folder
+from wetgate.guard import prepare, sole_owner
+from wetgate.job import Job
+from wetgate.numerics import pin_numerics
+from wetgate.prebalance import Prebalanced, prebalance
+from wetgate.run import Title, run_title
+from wetgate.stages.finish import Outcome
+
+BeforeReport = Callable[[Job, Title], None]
+Runner = Callable[[Job, BeforeReport | None], Outcome]
+
+
+def launch(
+    project: Project,
+    out: Path,
+    *,
+    replace: bool = False,
+    runner: Runner | None = None,
+    quiet: bool = False,
+    before_report: BeforeReport | None = None,
+) -> Outcome:
+    """Start or resume. runner: a scheduler, or None to run the stages directly."""
+    with opened(project, out, replace=replace, quiet=quiet) as job:
+        return (runner or run_title)(job, before_report)
+
+
+def launch_prebalance(
+    project: Project, out: Path, *, replace: bool = False, quiet: bool = False
+) -> Prebalanced:
+    """Analyse and solve only."""
+    with opened(project, out, replace=replace, quiet=quiet) as job:
+        return prebalance(job)
+
+
+@contextmanager
+def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterator[Job]:
+    """The job of a folder, held alone, with progress on the terminal."""
+    pin_numerics()
+    folder = Folder(out.resolve())
+    with sole_owner(folder):
+        prepare(folder, project, replace=replace)
+        job = Job(project, folder, Events(folder.events))
+        job.device  # noqa: B018 - refuses a missing device before any work
+        job.events.emit("run_started", {"title": project.title})
+        with _progress(quiet) as progress:
+            job.events.listen(_Bars(progress))
+            yield job
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+
+
+class _Bars:
+    """Events to bars: frames that are really done, never a guess."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: str, fields: Mapping[str, object]) -> None:
+        if event == "ingest_progress":
+            reel = f"ingest {fields['reel']}"
+            total = int(str(fields["total"]))
+            self._update(reel, total, completed=int(str(fields["done"])))
+        elif event == "analysed":
+            self._update("analysed", None, advance=int(str(fields["frames"])))
+        elif event == "planned":
+            self._update("render", int(str(fields["frames_missing"])))
+        elif event == "frame_rendered":
+            self._update("render", None, advance=1)
+        elif event == "verified":
+            self._update("verified", None, advance=1)
+
+    def _update(
+        self, name: str, total: int | None, advance: int = 0, completed: int | None = None
+    ) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        task = self._tasks[name]
+        if total is not None:
+            self._progress.update(task, total=total)
+        if completed is not None:
+            self._progress.update(task, completed=completed)
+        if advance:
+            self._progress.advance(task, advance)

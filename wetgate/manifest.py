@@ -1,0 +1,101 @@
+"""What was delivered, from what, by what: provenance a machine can check."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from wetgate import __version__
+from wetgate.files import digest
+from wetgate.job import Job
+from wetgate.numerics import profile
+
+SCHEMA = 1
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "OpenImageIO",
+    "opencolorio",
+    "av",
+    "basicsr",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """One file of the delivery."""
+
+    path: str
+    """Relative to the output folder, with forward slashes."""
+    sha256: str
+    bytes: int
+    made_from: str
+    """Digest of everything the file was made from; the same digest means the same file."""
+
+    def as_dict(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "made_from": self.made_from,
+        }
+
+
+def software(job: Job) -> dict[str, object]:
+    """Versions of everything that can move a pixel, and the numerics profile."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "wetgate": __version__,
+        "python": platform.python_version(),
+        "packages": versions,
+        "numerics": profile(job.device),
+    }
+
+
+def models_used(job: Job) -> list[dict[str, object]]:
+    """Learned models that made pixels; empty for a run without any."""
+    upscale = job.project.restore.upscale
+    if not (upscale.enabled and upscale.method == "network"):
+        return []
+    model = upscale.model
+    return [
+        {
+            "used_for": "upscale",
+            "arch": model.arch,
+            "weights_sha256": model.sha256,
+            "licence": model.licence,
+            "trained_on": model.trained_on,
+        }
+    ]
+
+
+def read_delivered(manifest: Mapping[str, Any] | None) -> dict[str, DeliveredFile]:
+    """Files of an earlier manifest, by path."""
+    files = (manifest or {}).get("files", [])
+    return {
+        f["path"]: DeliveredFile(
+            path=f["path"], sha256=f["sha256"], bytes=f["bytes"], made_from=f["made_from"]
+        )
+        for f in files
+    }
+
+
+def checksum_lines(files: list[DeliveredFile]) -> str:
+    """``sha256sum -c`` reads this from the output folder."""
+    return "".join(f"{f.sha256}  {f.path}\n" for f in sorted(files, key=lambda f: f.path))
+
+
+def self_digest(manifest: Mapping[str, Any]) -> str:
+    """Digest of a manifest without its own digest."""
+    return digest({k: v for k, v in manifest.items() if k != "manifest_sha256"})

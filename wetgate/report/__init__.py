@@ -1,0 +1,1 @@
+"""The restoration report: one page for people, one JSON file for machines."""

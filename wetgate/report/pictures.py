@@ -1,0 +1,238 @@
+"""Small pictures of a shot, before and after, as data URIs. For looking, never for measuring."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from color.cdl import CDL, apply_cdl
+from media.encoding import ColorEncoding, Domain, convert, encoding
+from media.errors import WetgateError
+from media.passes import Effect
+from media.reel import PictureFormat, Shot
+from media.write import AnyCodes, to_values
+from wetgate.files import read_json
+from wetgate.plan import PlannedShot
+from wetgate.report.given import ReportInput
+from wetgate.store import Store
+
+F32 = NDArray[np.float32]
+
+TOUCH_RGBA = {
+    Effect.ADJUSTED: (127, 166, 201, 70),
+    Effect.BORROWED: (240, 176, 64, 235),
+    Effect.INVENTED: (222, 110, 190, 235),
+}
+"""Colors of the touch overlay; the style sheet uses the same."""
+
+DIFFERENCE_GAIN = 4
+_THUMB_PX = 132
+_QUALITY, _QUALITY_SMALL = 85, 78
+_SWATCHES = 12
+_GRID = (8, 10)
+_SIZES = ((40, 640), (120, 480), (400, 360))
+_SMALLEST_PX = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What can be shown of a shot. None where a picture cannot be had."""
+
+    frame: int
+    chosen: str
+    """Why this frame."""
+    before: str | None
+    after: str | None
+    difference: str | None
+    touch: str | None
+    thumb: str | None
+    swatches: tuple[tuple[str, str | None], ...]
+    """CSS colors of the same places before and after, dark to light."""
+    missing: tuple[str, ...]
+    """What is not there, and why."""
+
+
+def picture_width(shots: int) -> int:
+    """Pictures get smaller as a title gets longer: the page has to open."""
+    return next((width for most, width in _SIZES if shots <= most), _SMALLEST_PX)
+
+
+def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
+    """Pictures of the frame where most was repaired, else of the middle."""
+    reel = given.reels[shot.reel].reel
+    space = encoding(reel.encoding, reel=reel.id)
+    planned = given.planned.get(shot.id)
+    store = given.job.store
+    missing = []
+    if planned is not None and not all(store.has(c.key) for c in planned.chunks):
+        planned = None
+        missing.append("not all of the result is in the store")
+    after_log: F32 | None = None
+    touch: NDArray[np.uint8] | None = None
+    number, chosen = shot.frames.start + len(shot.frames) // 2, "the middle of the shot"
+    if planned is not None:
+        try:
+            number, chosen, codes, touch = _repaired(store, planned, number)
+            after_log = _small_log(codes, planned.variant.format, space, width_px)
+        except WetgateError as error:
+            missing.append(f"result: {error.what}")
+    elif not missing:
+        missing.append("no result was rendered")
+    before_log: F32 | None = None
+    try:
+        scanned = given.read_source(shot.reel, number)
+        before_log = _small_log(scanned, reel.format, space, width_px)
+    except WetgateError as error:
+        missing.append(f"scan: {error.what}")
+    if before_log is not None and after_log is not None and before_log.shape != after_log.shape:
+        size = (before_log.shape[1], before_log.shape[0])
+        after_log = cv2.resize(after_log, size, interpolation=cv2.INTER_AREA)
+    before = _display(before_log) if before_log is not None else None
+    after = _display(after_log) if after_log is not None else None
+    difference = None
+    if before is not None and after is not None:
+        difference = _jpeg(0.5 + DIFFERENCE_GAIN * (after - before), _QUALITY_SMALL)
+    shown = after if after is not None else before
+    decided = given.decisions.get(shot.id)
+    recorded = None
+    if decided is not None and (planned is None or not planned.variant.baked):
+        color = decided.balance
+        recorded = CDL(color.slope, color.offset, color.power, color.saturation)
+    return Pictures(
+        frame=number,
+        chosen=chosen,
+        before=_jpeg(before) if before is not None else None,
+        after=_jpeg(after) if after is not None else None,
+        difference=difference,
+        touch=_overlay(touch, after.shape[:2]) if touch is not None and after is not None else None,
+        thumb=_thumb(shown) if shown is not None else None,
+        swatches=_swatches(before_log, after_log, recorded) if before_log is not None else (),
+        missing=tuple(missing),
+    )
+
+
+def _repaired(
+    store: Store, planned: PlannedShot, middle: int
+) -> tuple[int, str, AnyCodes, NDArray[np.uint8]]:
+    """The frame with most borrowed and invented pixels of the chunk with most of them.
+
+    Chunks are compared by what their records say, so that only one is read.
+    """
+    counts = [_repaired_count(store, c.key) for c in planned.chunks]
+    most = max(counts)
+    chunk = planned.chunks[counts.index(most)] if most else planned.locate(middle)[0]
+    found = store.get(chunk.key)
+    marked = (found.touch >= int(Effect.BORROWED)).sum(axis=(1, 2))
+    if not most or not marked.any():
+        at, why = middle - chunk.frames.start, "the middle of the shot"
+        at = min(max(at, 0), len(chunk.frames) - 1)
+    else:
+        at, why = int(marked.argmax()), "where most was repaired"
+    codes: AnyCodes = found.codes[at]  # type: ignore[assignment]
+    return chunk.frames.start + at, why, codes, found.touch[at]
+
+
+def _repaired_count(store: Store, key: str) -> int:
+    record = read_json(store.place(key) / "record.json") or {}
+    facts = record.get("facts")
+    counts = facts.get("touch_counts") if isinstance(facts, dict) else None
+    if not isinstance(counts, dict):
+        return 0
+    return int(counts.get("2", 0)) + int(counts.get("3", 0))
+
+
+def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_px: int) -> F32:
+    """(h, w, 3) film log, area-reduced to at most ``width_px``."""
+    values = to_values(codes, fmt)
+    height, width = values.shape[:2]
+    if width > width_px:
+        size = (width_px, max(1, round(height * width_px / width)))
+        values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    values = values.reshape(*values.shape[:2], -1)
+    if values.shape[2] == 1:
+        values = np.repeat(values, 3, axis=2)
+    log: F32 = space.to_log(torch.from_numpy(np.ascontiguousarray(values))).numpy()
+    return log
+
+
+def _display(log: F32) -> F32:
+    """(..., 3) film log to Rec.709, 0..1."""
+    shown = convert(torch.from_numpy(log), Domain.LOG_DENSITY, Domain.DISPLAY)
+    display: F32 = shown.clamp(0.0, 1.0).nan_to_num().numpy()
+    return display
+
+
+def _jpeg(display: F32, quality: int = _QUALITY) -> str:
+    bgr = np.rint(np.clip(display, 0.0, 1.0) * 255.0).astype(np.uint8)[:, :, ::-1]
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return _uri("image/jpeg", cv2.imencode(".jpg", np.ascontiguousarray(bgr), flags)[1].tobytes())
+
+
+def _thumb(display: F32) -> str:
+    height, width = display.shape[:2]
+    size = (_THUMB_PX, max(1, round(height * _THUMB_PX / width)))
+    return _jpeg(cv2.resize(display, size, interpolation=cv2.INTER_AREA), _QUALITY_SMALL)
+
+
+def _overlay(touch: NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """The strongest mark under each small pixel, so that a single repaired pixel still shows."""
+    rows = np.arange(size[0]) * touch.shape[0] // size[0]
+    columns = np.arange(size[1]) * touch.shape[1] // size[1]
+    strongest = np.maximum.reduceat(np.maximum.reduceat(touch, rows, axis=0), columns, axis=1)
+    table = np.zeros((4, 4), np.uint8)
+    for effect, (r, g, b, a) in TOUCH_RGBA.items():
+        table[int(effect)] = (b, g, r, a)
+    packed = cv2.imencode(".png", table[strongest], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    return _uri("image/png", packed.tobytes())
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _swatches(
+    before: F32, after: F32 | None, recorded: CDL | None
+) -> tuple[tuple[str, str | None], ...]:
+    """Twelve places whose colors differ most; after: as rendered, or as the CDL would."""
+    places = _blocks(before)
+    picked = _far_apart(places)
+    changed = _blocks(after)[picked] if after is not None else None
+    if recorded is not None:
+        base = places[picked] if changed is None else changed
+        changed = apply_cdl(base.astype(np.float64), recorded, clamp=False).astype(np.float32)
+    first = [_css(c) for c in _display(places[picked])]
+    if changed is None:
+        return tuple((c, None) for c in first)
+    return tuple(zip(first, [_css(c) for c in _display(changed)], strict=True))
+
+
+def _blocks(log: F32) -> F32:
+    """(N, 3) means of a grid of places, 5 % of the border left out."""
+    height, width = log.shape[:2]
+    y, x = height // 20, width // 20
+    inner = log[y : height - y, x : width - x]
+    grid = (min(_GRID[1], inner.shape[1]), min(_GRID[0], inner.shape[0]))
+    return np.ascontiguousarray(cv2.resize(inner, grid, interpolation=cv2.INTER_AREA)).reshape(
+        -1, 3
+    )
+
+
+def _far_apart(colors: F32) -> NDArray[np.intp]:
+    """Indices of colors far from each other, dark to light."""
+    luma = colors.mean(axis=1)
+    picked = [int(np.argsort(luma, kind="stable")[len(luma) // 2])]
+    distance = np.linalg.norm(colors - colors[picked[0]], axis=1)
+    while len(picked) < min(_SWATCHES, len(colors)):
+        picked.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(colors - colors[picked[-1]], axis=1))
+    return np.array(sorted(picked, key=lambda k: (float(luma[k]), k)), dtype=np.intp)
+
+
+def _css(color: F32) -> str:
+    r, g, b = (round(float(v) * 255.0) for v in color)
+    return f"#{r:02x}{g:02x}{b:02x}"

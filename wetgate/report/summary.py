@@ -1,0 +1,271 @@
+"""The numbers of a report: what report.json holds and what the page is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from media.frames import rate_text
+from media.reel import Shot
+from wetgate.chain import as_cdl
+from wetgate.decisions import ShotDecisions
+from wetgate.manifest import models_used, software
+from wetgate.records import IngestedReel
+from wetgate.report.given import ReportInput
+from wetgate.report.limits import not_attempted
+from wetgate.report.words import OPERATOR_WORDS, TOUCH, counted, effect_word
+
+SCHEMA = 1
+_DOUBTFUL = 0.75
+"""Shots below this confidence are put forward, the least certain first."""
+_PUT_FORWARD = 5
+
+
+class Status(StrEnum):
+    """What became of a shot."""
+
+    HELD = "held"
+    FAILED = "failed"
+    UNVERIFIED = "not verified"
+    UNRENDERED = "not rendered"
+    PASSED = "passed"
+
+
+def summarise(given: ReportInput) -> dict[str, Any]:
+    """The whole report as JSON values, the same for the same inputs."""
+    reels = [_reel(given, ingested) for ingested in given.reels.values()]
+    shots = [shot for reel in reels for shot in reel["shots"]]
+    counts = _counts(shots, reels)
+    known = {shot["shot"] for shot in shots}
+    others = [{"of": n, **given.failures[n]} for n in sorted(given.failures) if n not in known]
+    counts["failed_elsewhere"] = len(others)
+    return {
+        "schema": SCHEMA,
+        "title": given.job.project.title,
+        "complete": given.complete,
+        "incomplete_because": [] if given.complete else _because(counts, shots, others),
+        "exit": _exit(given.complete, counts),
+        "counts": counts,
+        "touch_share": _touched(shots),
+        "operators": _operators(shots),
+        "models": models_used(given.job),
+        "policy": given.job.project.policy.model_dump(mode="json"),
+        "software": software(given.job),
+        "truth": dict(given.truth) if given.truth is not None else None,
+        "look_first": _look_first(shots),
+        "failures": others,
+        "not_attempted": not_attempted(given.job.project, given.planned),
+        "reels": reels,
+    }
+
+
+def _reel(given: ReportInput, ingested: IngestedReel) -> dict[str, Any]:
+    reel = ingested.reel
+    return {
+        "reel": reel.id,
+        "rate": rate_text(reel.rate),
+        "encoding": reel.encoding,
+        "format": str(reel.format),
+        "kind": reel.kind,
+        "timecode": reel.timecode,
+        "notes": list(reel.notes),
+        "frames": len(reel.frames),
+        "shots": [_shot(given, shot) for shot in ingested.shots],
+    }
+
+
+def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
+    decisions = given.decisions.get(shot.id)
+    verdict = given.verdicts.get(shot.id, {})
+    planned = given.planned.get(shot.id)
+    status = status_of(given, shot.id)
+    operators = [
+        {"name": op.name, "version": op.version, "effect": effect_word(op.effect)}
+        for op in (planned.chain if planned is not None else ())
+    ]
+    return {
+        "shot": shot.id,
+        "reel": shot.reel,
+        "frames": [shot.frames.start, shot.frames.stop - 1],
+        "count": len(shot.frames),
+        "kind": shot.kind.value,
+        "status": status.value,
+        "held_because": list(verdict.get("held_because", [])),
+        "failure": given.failures.get(shot.id),
+        "confidence": decisions.confidence if decisions is not None else None,
+        "flags": list(decisions.flags) if decisions is not None else [],
+        "protected": decisions.protected if decisions is not None else False,
+        "reasons": list(decisions.reasons) if decisions is not None else ["nothing was decided"],
+        "note": decisions.note if decisions is not None else "",
+        "operators": operators,
+        "touch_share": verdict.get("touch_share"),
+        "max_repaired_share": verdict.get("max_repaired_share"),
+        "before": verdict.get("before"),
+        "after": verdict.get("after"),
+        "decisions": _decided(decisions) if decisions is not None else None,
+    }
+
+
+def status_of(given: ReportInput, shot: str) -> Status:
+    """A shot that nobody measured has not passed."""
+    if shot in given.failures:
+        return Status.FAILED
+    if shot not in given.planned:
+        return Status.UNRENDERED
+    verdict = given.verdicts.get(shot)
+    if verdict is None:
+        return Status.UNVERIFIED
+    return Status.PASSED if verdict.get("verdict") == "passed" else Status.HELD
+
+
+def _decided(decisions: ShotDecisions) -> dict[str, Any]:
+    """Decisions without their long curves, which lie in decisions/<shot>.json."""
+    whole = decisions.model_dump(mode="json")
+    weave, flicker = whole["weave"], whole["flicker"]
+    dx, dy = weave.pop("dx_px"), weave.pop("dy_px")
+    exposure, grid = flicker.pop("exposure_stops"), flicker.pop("grid_stops")
+    weave |= {"peak_px": _peak([*dx, *dy]), "rms_px": _rms([*dx, *dy])}
+    flicker |= {
+        "peak_stops": _peak([v for row in exposure for v in row]),
+        "rms_stops": _rms([v for row in exposure for v in row]),
+        "local_peak_stops": _peak([v for g in grid for row in g for v in row]),
+    }
+    color = {**whole["balance"], "changes_color": not as_cdl(decisions.balance).is_identity()}
+    return {
+        "file": f"reels/{decisions.reel}/decisions/{decisions.shot}.json",
+        "weave": weave,
+        "flicker": flicker,
+        "dirt": whole["dirt"],
+        "noise": whole["noise"],
+        "grain": whole["grain"],
+        "balance": color,
+    }
+
+
+def _peak(values: list[float]) -> float:
+    return round(max((abs(v) for v in values), default=0.0), 5)
+
+
+def _rms(values: list[float]) -> float:
+    return round(float(np.sqrt(np.mean(np.square(values)))), 5) if values else 0.0
+
+
+def _counts(shots: list[dict[str, Any]], reels: list[dict[str, Any]]) -> dict[str, int]:
+    by = {s: sum(shot["status"] == s.value for shot in shots) for s in Status}
+    return {
+        "reels": len(reels),
+        "shots": len(shots),
+        "frames": sum(shot["count"] for shot in shots),
+        "passed": by[Status.PASSED],
+        "held": by[Status.HELD],
+        "failed": by[Status.FAILED],
+        "not_verified": by[Status.UNVERIFIED],
+        "not_rendered": by[Status.UNRENDERED],
+        "frames_not_rendered": sum(
+            s["count"] for s in shots if s["status"] in (Status.FAILED, Status.UNRENDERED)
+        ),
+    }
+
+
+def _because(
+    counts: Mapping[str, int], shots: list[dict[str, Any]], others: list[dict[str, Any]]
+) -> list[str]:
+    found = [f"{o['of']}: {o.get('what', 'failed')}" for o in others]
+    for status, key in ((Status.FAILED, "failed"), (Status.UNRENDERED, "not_rendered")):
+        if counts[key]:
+            names = [s["shot"] for s in shots if s["status"] == status]
+            rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            found.append(f"{counts[key]} of {counted(counts['shots'], 'shot')} {status.value}")
+            found[-1] += f" ({', '.join(names[:3])}{rest})"
+    if counts["not_verified"]:
+        found.append(f"{counted(counts['not_verified'], 'shot')} not verified")
+    return found or ["the work was stopped before everything was delivered"]
+
+
+def _exit(complete: bool, counts: Mapping[str, int]) -> dict[str, object]:
+    if counts["failed"] or counts["failed_elsewhere"]:
+        return {"code": 4, "meaning": "some of it failed and is not delivered"}
+    if not complete:
+        return {"code": None, "meaning": "not finished: the same command goes on from here"}
+    if counts["held"] or counts["not_verified"]:
+        return {"code": 3, "meaning": "delivered; some shots are held for a person to look at"}
+    if counts["not_rendered"]:
+        return {"code": 0, "meaning": "decisions are made; pictures were not asked for"}
+    return {"code": 0, "meaning": "everything that was planned is delivered"}
+
+
+def _touched(shots: list[dict[str, Any]]) -> dict[str, object]:
+    """Shares of the whole title by frames, as far as they were measured."""
+    measured = [s for s in shots if s["touch_share"] is not None]
+    frames = sum(s["count"] for s in measured)
+    shares = {
+        name: round(sum(s["touch_share"][name] * s["count"] for s in measured) / frames, 6)
+        for name in TOUCH
+        if frames
+    }
+    return {"frames_measured": frames, **(shares or dict.fromkeys(TOUCH))}
+
+
+def _operators(shots: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """What worked on the pictures, in the order of the chain."""
+    found: dict[tuple[str, int, str], int] = {}
+    for shot in shots:
+        for op in shot["operators"]:
+            key = (op["name"], op["version"], op["effect"])
+            found[key] = found.get(key, 0) + 1
+    order = list(OPERATOR_WORDS)
+    ranked = sorted(found, key=lambda k: (order.index(k[0]) if k[0] in order else len(order), k))
+    return [
+        {
+            "name": name,
+            "title": OPERATOR_WORDS.get(name, (name, ""))[0],
+            "does": OPERATOR_WORDS.get(name, ("", "changed the picture"))[1],
+            "version": version,
+            "effect": effect,
+            "shots": found[name, version, effect],
+        }
+        for name, version, effect in ranked
+    ]
+
+
+def _look_first(shots: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """Held shots, then what failed or was not verified, then the least certain of the rest."""
+
+    def sure(shot: Mapping[str, Any]) -> float:
+        return 0.0 if shot["confidence"] is None else float(shot["confidence"])
+
+    order = (Status.HELD, Status.FAILED, Status.UNVERIFIED)
+    urgent = [s for s in shots if s["status"] in order]
+    urgent.sort(key=lambda s: (order.index(s["status"]), sure(s)))
+    rest = [s for s in shots if s["status"] == Status.PASSED and sure(s) < _DOUBTFUL]
+    rest.sort(key=sure)
+    return [
+        {"shot": s["shot"], "status": s["status"], "why": _why(s)}
+        for s in [*urgent, *rest[:_PUT_FORWARD]]
+    ]
+
+
+def _why(shot: Mapping[str, Any]) -> list[str]:
+    if shot["status"] == Status.FAILED:
+        failure = shot["failure"]
+        return [str(failure[k]) for k in ("what", "hint") if failure.get(k)]
+    if shot["held_because"]:
+        return list(shot["held_because"])
+    if shot["status"] == Status.UNVERIFIED:
+        return ["rendered, but its result was not measured"]
+    return [f"confidence {shot['confidence']:.2f}", *_least_certain(shot)]
+
+
+def _least_certain(shot: Mapping[str, Any]) -> list[str]:
+    parts = shot["decisions"] or {}
+    unsure = [
+        f"{name} {parts[name]['confidence']:.2f}"
+        + (f", {parts[name]['reason']}" if parts[name]["reason"] else "")
+        for name in ("weave", "flicker", "dirt", "noise", "balance")
+        if parts[name].get("applied", parts[name].get("changes_color"))
+        and parts[name]["confidence"] <= shot["confidence"]
+    ]
+    return ["least certain: " + "; ".join(unsure).replace("balance", "color")] if unsure else []

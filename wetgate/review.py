@@ -1,0 +1,45 @@
+"""The least certain decisions first, each with the lines to overrule it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wetgate.files import read_json
+from wetgate.job import Job
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One shot somebody may want to look at."""
+
+    shot: str
+    reel: str
+    frames: tuple[int, int]
+    confidence: float
+    held_because: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    def override(self) -> str:
+        """TOML to paste into overrides.toml and edit."""
+        return f'["{self.shot}"]\nnote = ""\nprotect = false\n'
+
+
+def doubts(job: Job) -> list[Doubt]:
+    """Held shots first, then by rising confidence."""
+    found = []
+    for path in sorted((job.folder.root / "reels").glob("*/decisions/*.json")):
+        decision: dict[str, Any] = read_json(path) or {}
+        verdict = read_json(job.folder.verdict(decision["reel"], decision["shot"])) or {}
+        because = verdict.get("held_because")
+        found.append(
+            Doubt(
+                shot=decision["shot"],
+                reel=decision["reel"],
+                frames=(decision["frames"][0], decision["frames"][1]),
+                confidence=decision["confidence"],
+                held_because=tuple(because) if isinstance(because, list) else (),
+                reasons=tuple(decision["reasons"]),
+            )
+        )
+    return sorted(found, key=lambda d: (not d.held_because, d.confidence, d.shot))

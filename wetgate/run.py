@@ -1,0 +1,164 @@
+"""The whole job, top to bottom, on this machine: start or resume, it is the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from media.errors import RepairError, StorageFull, WetgateError
+from wetgate.config import ReelConfig
+from wetgate.decisions import ShotDecisions
+from wetgate.estimate import rough_bytes
+from wetgate.guard import check_room, sweep_unfinished
+from wetgate.job import Job
+from wetgate.plan import PlannedShot, plan_shot
+from wetgate.records import IngestedReel
+from wetgate.stages.analyse import analyse_shot
+from wetgate.stages.finish import Outcome, finish_title
+from wetgate.stages.ingest import ingest_reel, reel_name
+from wetgate.stages.render import render_shot
+from wetgate.stages.solve import solve_title
+from wetgate.stages.verify import Verdict, verify_shot
+
+T = TypeVar("T")
+_TRIES = 3
+_ORPHAN_AGE_S = 3600.0
+
+
+@dataclass
+class Title:
+    """What is known about a title as its stages run. Every part can be read from disk again."""
+
+    configs: dict[str, ReelConfig] = field(default_factory=dict)
+    reels: dict[str, IngestedReel] = field(default_factory=dict)
+    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    decisions: dict[str, ShotDecisions] = field(default_factory=dict)
+    planned: dict[str, list[PlannedShot]] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    failures: dict[str, WetgateError] = field(default_factory=dict)
+
+    def shot_ids(self) -> list[str]:
+        """All shots, in reel and running order."""
+        return [s.id for r in self.reels.values() for s in r.shots]
+
+    def reel_of(self, shot_id: str) -> str:
+        """The reel a shot belongs to."""
+        return next(n for n, r in self.reels.items() if any(s.id == shot_id for s in r.shots))
+
+
+def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = None) -> Outcome:
+    """INGEST, ANALYSE, SOLVE, PLAN, RENDER, VERIFY, DELIVER.
+
+    raises: InputError and ConfigError before work begins; StorageFull when the disk fills up
+    (run again to go on); Interrupted. A shot that fails is parked and reported, not raised.
+    """
+    title = Title()
+    ingest(job, title)
+    for name, future in job.spread(lambda s: analyse(job, title, s), title.shot_ids()):
+        title.evidence[name] = future.result()
+    decide(job, title)
+    for name, shot in job.spread(lambda s: restore(job, title, s), title.shot_ids()):
+        settle_shot(job, title, name, shot.result)
+    if before_report is not None:
+        before_report(job, title)
+    return deliver(job, title)
+
+
+def ingest(job: Job, title: Title) -> None:
+    """All reels, in the order of the project; a short look at the disk before long work."""
+    job.store.sweep(_ORPHAN_AGE_S, time.time())
+    sweep_unfinished(job.folder)
+    for config in job.project.reels:
+        name = reel_name(config)
+        title.configs[name] = config
+        title.reels[name] = ingest_reel(job, config)
+    check_room(job.folder, _bytes_to_come(job, title))
+
+
+def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
+    """Evidence of one shot."""
+    reel = title.reel_of(shot_id)
+    ingested = title.reels[reel]
+    return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id))
+
+
+def decide(job: Job, title: Title) -> None:
+    """Decisions for all shots at once, and the chunks that follow from them."""
+    title.decisions = solve_title(job, title.reels, title.evidence)
+    for ingested in title.reels.values():
+        for shot in ingested.shots:
+            title.planned[shot.id] = plan_shot(job, ingested, shot, title.decisions)
+    chunks = [c for variants in title.planned.values() for p in variants for c in p.chunks]
+    missing = sum(len(c.frames) for c in chunks if not job.store.has(c.key))
+    job.events.emit("planned", {"chunks": len(chunks), "frames_missing": missing})
+
+
+def restore(job: Job, title: Title, shot_id: str) -> Verdict:
+    """Render one shot in all its variants, then verify the first. Tries again where that helps."""
+    reel = title.reel_of(shot_id)
+    ingested, variants = title.reels[reel], title.planned[shot_id]
+
+    def once() -> Verdict:
+        for planned in variants:
+            render_shot(job, title.configs[reel], ingested, planned)
+        return verify_shot(
+            job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
+        )
+
+    return _with_tries(job, shot_id, once)
+
+
+def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
+    """Take a finished shot's verdict, or park the shot and go on.
+
+    raises: what is no fault of the shot: StorageFull, Interrupted, programming errors.
+    """
+    try:
+        title.verdicts[shot_id] = result()
+    except StorageFull:
+        raise
+    except WetgateError as error:
+        error.reel = error.reel or title.reel_of(shot_id)
+        error.shot = shot_id
+        title.failures[shot_id] = error
+        job.events.emit("shot_failed", error.as_dict())
+
+
+def deliver(job: Job, title: Title) -> Outcome:
+    """Write what can be delivered, and say what could not."""
+    return finish_title(
+        job,
+        title.configs,
+        title.reels,
+        title.decisions,
+        title.planned,
+        title.verdicts,
+        title.failures,
+    )
+
+
+def _with_tries(job: Job, shot_id: str, work: Callable[[], T]) -> T:
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return work()
+        except StorageFull:
+            raise
+        except WetgateError as error:
+            if not error.retryable or attempt == _TRIES:
+                raise
+            job.events.emit("retry", {"shot": shot_id, "attempt": attempt, **error.as_dict()})
+    raise RepairError("no attempt was made", shot=shot_id)
+
+
+def _bytes_to_come(job: Job, title: Title) -> int:
+    """An upper bound for what this run may write; what lies there already is not counted twice."""
+    planned = sum(rough_bytes(job, r.reel) for r in title.reels.values())
+    there = sum(
+        p.stat().st_size
+        for top in (job.folder.store, job.folder.deliver)
+        for p in top.rglob("*")
+        if p.is_file()
+    )
+    return max(0, planned - there)

@@ -1,0 +1,137 @@
+"""RENDER: make the chunks the store lacks, shot by shot."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from media.encoding import ColorEncoding, encoding
+from media.material import FrameReader
+from media.reel import PictureFormat, Reel
+from media.write import to_codes, to_values
+from wetgate.config import ReelConfig
+from wetgate.executor import Rendered, ShotRenderer
+from wetgate.job import Job
+from wetgate.numerics import pin_numerics
+from wetgate.plan import PlannedChunk, PlannedShot
+from wetgate.records import IngestedReel
+from wetgate.stages.ingest import frame_reader
+from wetgate.store import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class RenderReport:
+    """What rendering one shot came to."""
+
+    rendered: int
+    cached: int
+    damaged: int
+    """Chunks whose bytes no longer matched their record; made again."""
+
+
+def render_shot(
+    job: Job, config: ReelConfig, ingested: IngestedReel, planned: PlannedShot
+) -> RenderReport:
+    """Every chunk of the shot is in the store when this returns.
+
+    raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted.
+    """
+    pin_numerics()
+    reader = frame_reader(config, ingested.reel)
+    source = _Source(reader, ingested.reel, job.device)
+    renderer = ShotRenderer(
+        planned.shot.id,
+        planned.shot.frames,
+        source.read_log,
+        planned.chain,
+        job.project.render.tile_px,
+    )
+    rendered = cached = damaged = 0
+    for chunk in planned.chunks:
+        job.check_stop()
+        known = job.store.has(chunk.key)
+        if job.store.check(chunk.key):
+            cached += 1
+            job.events.emit("chunk_cached", _facts(planned, chunk))
+            continue
+        if known:
+            damaged += 1
+            job.events.emit("chunk_damaged", _facts(planned, chunk))
+        _render_chunk(job, source, renderer, planned, chunk)
+        rendered += 1
+    return RenderReport(rendered, cached, damaged)
+
+
+def _facts(planned: PlannedShot, chunk: PlannedChunk) -> dict[str, object]:
+    return {
+        "reel": planned.shot.reel,
+        "shot": planned.shot.id,
+        "first": chunk.frames.start,
+        "frames": len(chunk.frames),
+        "key": chunk.key,
+    }
+
+
+def _render_chunk(
+    job: Job,
+    source: _Source,
+    renderer: ShotRenderer,
+    planned: PlannedShot,
+    chunk: PlannedChunk,
+) -> None:
+    started = time.monotonic()
+    codes, touch = [], []
+    for number in chunk.frames:
+        job.check_stop()
+        frame = renderer.frame(number)
+        codes.append(source.delivered(number, frame, planned.variant.format))
+        touch.append(frame.touch.cpu().numpy())
+        job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
+    planes = np.stack(touch)
+    counts = {str(k): int((planes == k).sum()) for k in range(4)}
+    job.store.put(chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts}))
+    seconds = round(time.monotonic() - started, 3)
+    job.events.emit("chunk_rendered", {**_facts(planned, chunk), "seconds": seconds})
+
+
+class _Source:
+    """Frames of a reel as operators and as the writer want them; keeps a few decoded."""
+
+    def __init__(self, reader: FrameReader, reel: Reel, device: torch.device) -> None:
+        self._reader = reader
+        self._reel = reel
+        self._space: ColorEncoding = encoding(reel.encoding, reel=reel.id)
+        self._device = device
+        self._kept: dict[int, NDArray[np.generic]] = {}
+
+    def codes(self, number: int) -> NDArray[np.generic]:
+        """(H, W, C) code values of the scan, checked to be the scan that was ingested."""
+        if number not in self._kept:
+            self._reader.verify(number)
+            self._kept[number] = self._reader.read(number)
+            while len(self._kept) > 16:
+                self._kept.pop(next(iter(self._kept)))
+        return self._kept[number]
+
+    def read_log(self, number: int) -> Tensor:
+        """(C, H, W) float32 film log on the working device."""
+        values = to_values(self.codes(number), self._reel.format)  # type: ignore[arg-type]
+        planar = torch.from_numpy(values).permute(2, 0, 1).contiguous()
+        return self._space.to_log(planar.to(self._device))
+
+    def delivered(self, number: int, frame: Rendered, fmt: PictureFormat) -> NDArray[np.generic]:
+        """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes."""
+        values = self._space.from_log(frame.pixels).permute(1, 2, 0).contiguous().cpu().numpy()
+        codes = to_codes(values, fmt)
+        if (fmt.height, fmt.width) != (self._reel.format.height, self._reel.format.width):
+            return codes
+        own = self.codes(number)
+        if fmt != self._reel.format:
+            own = to_codes(to_values(own, self._reel.format), fmt)  # type: ignore[arg-type]
+        untouched = (frame.touch == 0).cpu().numpy()[:, :, None]
+        return np.where(untouched, own, codes).astype(codes.dtype)

@@ -1,0 +1,304 @@
+"""SOLVE: from evidence to decisions. Sees every shot of the title at once; touches no pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from color.balance import BalanceOptions, balance_shot
+from color.cdl import CDL
+from color.links import find_links
+from color.match import MatchOptions, solve_match
+from color.records import ShotColor, protection, shot_input
+from media.errors import ConfigError
+from media.reel import SegmentKind, Shot
+from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.weave.solve import WeaveOptions, solve_weave
+from wetgate import ledger
+from wetgate.config import Project
+from wetgate.decisions import (
+    ColorDecision,
+    DirtDecision,
+    FlickerDecision,
+    GrainDecision,
+    NoiseDecision,
+    ShotDecisions,
+    ShotOverride,
+    WeaveDecision,
+    read_overrides,
+    settle,
+)
+from wetgate.files import digest, read_json, write_json
+from wetgate.job import Job
+from wetgate.records import IngestedReel
+from wetgate.stages.ingest import reel_name
+
+Evidence = Mapping[str, Mapping[str, Any]]
+"""Shot id to the evidence of its probes."""
+
+OFF = "switched off in the project"
+
+
+def solve_title(
+    job: Job, reels: Mapping[str, IngestedReel], evidence: Evidence
+) -> dict[str, ShotDecisions]:
+    """Decisions that stand for every shot, keyed by shot id; kept as decisions/<shot>.json.
+
+    raises: ConfigError for overrides that name nothing.
+    """
+    shots = {s.id: s for r in reels.values() for s in r.shots}
+    people = read_overrides(job.folder.overrides, set(shots))
+    protected = {*job.project.policy.protected_shots} | {n for n, p in people.items() if p.protect}
+    unknown = sorted(protected - set(shots))
+    if unknown:
+        raise ConfigError(
+            f"policy.protected_shots names {unknown[0]!r}, which is no shot of this title",
+            hint="shots are listed by 'wetgate plan'",
+        )
+    colors = solve_color(job.project, shots, evidence, people)
+    settled = {}
+    for name, shot in shots.items():
+        solved = solve_shot(job.project, shot, evidence[name], colors[name])
+        if name in protected:
+            solved = _protect(solved)
+        settled[name] = _summed_up(settle(solved, people.get(name)))
+        _keep(job, settled[name])
+    return settled
+
+
+def solve_color(
+    project: Project,
+    shots: Mapping[str, Shot],
+    evidence: Evidence,
+    people: Mapping[str, ShotOverride],
+) -> dict[str, ShotColor]:
+    """One color decision per shot, all shots together."""
+    options = project.color
+    color = {name: evidence[name]["color"] for name in shots}
+    if not (options.match.enabled or options.balance.enabled):
+        return dict.fromkeys(shots, ShotColor(reason=OFF))
+    balanced = {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
+    if not options.match.enabled:
+        return balanced
+    limits = options.fade if options.fade.enabled else options.match
+    reels = {s.reel for s in shots.values()}
+    anchor = options.match.reference_reel or next(
+        (reel_name(r) for r in project.reels if r.reference), ""
+    )
+    if anchor and anchor not in reels:
+        raise ConfigError(
+            f"color.match.reference_reel {anchor!r} is no reel of this title",
+            hint="reels: " + ", ".join(sorted(reels)),
+        )
+    pinned: dict[str, CDL] = {}
+    if options.balance.enabled and len(reels) > 1:
+        anchor = anchor or reel_name(project.reels[0])
+        pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
+    solved = solve_match(
+        [
+            shot_input(name, shot.reel, color[name], fixed=_fixed(people.get(name)))
+            for name, shot in shots.items()
+            if shot.kind is SegmentKind.SHOT
+        ],
+        find_links(color),
+        MatchOptions(
+            anchor_reel=anchor or None,
+            pinned=pinned,
+            min_confidence=options.match.min_confidence,
+            slope_limits=(1.0 / limits.max_slope, limits.max_slope),
+            offset_limit_log=limits.max_offset,
+        ),
+    )
+    return {
+        n: solved.get(n, ShotColor(confidence=1.0, reason=f"{shots[n].kind.value}: left alone"))
+        for n in shots
+    }
+
+
+def _fixed(person: ShotOverride | None) -> CDL | None:
+    """The whole CDL a person gave, which the solve then honours for other shots too."""
+    if person is None or person.balance.enabled is False:
+        return None
+    given = person.balance
+    if given.slope is None and given.offset is None and given.power is None:
+        return None
+    ones = (1.0, 1.0, 1.0)
+    return CDL(
+        given.slope or ones,
+        given.offset or (0.0, 0.0, 0.0),
+        given.power or ones,
+        1.0 if given.saturation is None else given.saturation,
+    )
+
+
+def solve_shot(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], color: ShotColor
+) -> ShotDecisions:
+    """What the measurements of one shot propose."""
+    grain = evidence["grain"]
+    flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
+    return ShotDecisions(
+        shot=shot.id,
+        reel=shot.reel,
+        frames=(shot.frames.start, shot.frames.stop - 1),
+        kind=shot.kind.value,
+        flags=flags,
+        weave=_weave(project, shot, evidence),
+        flicker=_flicker(project, shot, evidence),
+        dirt=_dirt(project, shot, grain),
+        noise=_noise(project, shot, grain),
+        grain=_grain(project, grain),
+        balance=_color(color),
+    )
+
+
+def _weave(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> WeaveDecision:
+    options = project.restore.weave
+    if not options.enabled:
+        return WeaveDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return WeaveDecision(reason=f"{shot.kind.value}: nothing to register")
+    found = solve_weave(
+        evidence["weave"],
+        shot.frames,
+        WeaveOptions(limit_px=options.limit_px, floor_px=options.floor_px),
+    )
+    if not found.applied:
+        return WeaveDecision(confidence=_round(found.confidence), reason=found.reason)
+    return WeaveDecision(
+        applied=True,
+        dx_px=tuple(_round(v, 4) for v in found.dx_px),
+        dy_px=tuple(_round(v, 4) for v in found.dy_px),
+        confidence=_round(found.confidence),
+    )
+
+
+def _flicker(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> FlickerDecision:
+    options = project.restore.flicker
+    if not options.enabled:
+        return FlickerDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return FlickerDecision(reason=f"{shot.kind.value}: nothing to measure")
+    found = solve_flicker(
+        evidence["flicker"],
+        shot.frames,
+        FlickerOptions(
+            local=options.local,
+            per_channel=options.per_channel,
+            limit_stops=options.limit_stops,
+            flash_stops=options.flash_stops,
+            floor_stops=options.floor_stops,
+        ),
+    )
+    if not found.applied:
+        return FlickerDecision(confidence=_round(found.confidence), reason=found.reason)
+    grid = found.grid_stops if options.local else np.zeros((len(shot.frames), 0, 0))
+    return FlickerDecision(
+        applied=True,
+        exposure_stops=tuple(tuple(_round(v, 5) for v in row) for row in found.exposure_stops),
+        grid_stops=tuple(tuple(tuple(_round(v, 4) for v in row) for row in g) for g in grid),
+        kept_flashes=found.kept_flashes,
+        confidence=_round(found.confidence),
+    )
+
+
+def _dirt(project: Project, shot: Shot, grain: Mapping[str, Any]) -> DirtDecision:
+    if not project.restore.dirt.enabled:
+        return DirtDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return DirtDecision(reason=f"{shot.kind.value}: left alone")
+    if len(shot.frames) < 3:
+        return DirtDecision(
+            reason=f"{len(shot.frames)} frames: no two neighbours to compare with", confidence=0.0
+        )
+    return DirtDecision(applied=True, sigma=_round(float(grain["sigma_luma"]), 6))
+
+
+def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecision:
+    options = project.restore.noise
+    if not options.enabled:
+        return NoiseDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT or not grain["frames_used"]:
+        return NoiseDecision(reason="grain could not be measured", confidence=0.0)
+    sigma = tuple(_round(float(v), 6) for v in grain["sigma"])
+    if max(sigma) < options.skip_below_sigma:
+        return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
+    return NoiseDecision(applied=True, sigma=sigma, strength=options.strength)
+
+
+def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
+    options = project.restore.grain
+    return GrainDecision(
+        kept=options.amount if options.enabled else 0.0,
+        measured_sigma=tuple(_round(float(v), 6) for v in grain["sigma"]),
+        correlation=_round(float(grain.get("correlation", 0.0)), 3),
+        reason="" if options.enabled else OFF,
+    )
+
+
+def _color(color: ShotColor) -> ColorDecision:
+    cdl = color.cdl.rounded()
+    r, g, b = cdl.printer_points()
+    return ColorDecision(
+        slope=cdl.slope,
+        offset=cdl.offset,
+        power=cdl.power,
+        saturation=cdl.saturation,
+        printer_points=(_round(r, 2), _round(g, 2), _round(b, 2)),
+        confidence=_round(color.confidence),
+        reason=color.reason,
+        links=color.links,
+    )
+
+
+def _protect(solved: ShotDecisions) -> ShotDecisions:
+    why = "protected shot"
+    return solved.model_copy(
+        update={
+            "protected": True,
+            "weave": WeaveDecision(reason=why),
+            "flicker": FlickerDecision(reason=why),
+            "dirt": DirtDecision(reason=why),
+            "noise": NoiseDecision(reason=why),
+            "balance": ColorDecision(reason=why),
+        }
+    )
+
+
+def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
+    """Confidence and reasons of the whole shot, after people have had their word."""
+    parts = {n: getattr(decisions, n) for n in ("weave", "flicker", "dirt", "noise")}
+    applied = [d.confidence for d in parts.values() if d.applied]
+    reasons = [f"{n}: {d.reason}" for n, d in parts.items() if not d.applied and d.reason != OFF]
+    color = decisions.balance
+    if color.reason and color.reason != OFF:
+        reasons.append(f"color: {color.reason}")
+    if (color.slope, color.offset, color.power) != ((1.0,) * 3, (0.0,) * 3, (1.0,) * 3):
+        applied.append(color.confidence)
+    return decisions.model_copy(
+        update={"confidence": min(applied, default=1.0), "reasons": tuple(reasons)}
+    )
+
+
+def _keep(job: Job, decisions: ShotDecisions) -> None:
+    """Write the decision file, and the ledger when the decision is a new one."""
+    path = job.folder.decision(decisions.reel, decisions.shot)
+    value = decisions.model_dump(mode="json")
+    if read_json(path) == value:
+        return
+    write_json(path, value)
+    ledger.append(
+        job.folder.ledger,
+        {"shot": decisions.shot, "decision_sha256": digest(value), "decision": value},
+    )
+
+
+def color_protection(evidence: Mapping[str, Any]) -> str | None:
+    """Why a shot is kept out of matching, for reports."""
+    return protection(evidence["color"], "match")
+
+
+def _round(value: float, digits: int = 4) -> float:
+    return round(float(value), digits) + 0.0

@@ -1,0 +1,165 @@
+"""VERIFY: the same probes look at the result, and a shot that got worse is held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from color.stats import ColorProbe
+from media.encoding import encoding
+from media.reel import SegmentKind
+from media.write import to_values
+from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.weave.solve import WeaveOptions, solve_weave
+from wetgate.decisions import ShotDecisions
+from wetgate.files import digest, read_json, write_json
+from wetgate.job import Job
+from wetgate.numerics import pin_numerics
+from wetgate.plan import PlannedShot
+from wetgate.records import IngestedReel
+from wetgate.stages.analyse import PROBES, measure
+
+Verdict = dict[str, Any]
+
+CHECKS = 1
+"""Rises when a verdict would come out differently."""
+
+
+def verify_shot(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    before: Mapping[str, Any],
+) -> Verdict:
+    """Measure a rendered shot and pass or hold it; kept as verify/<shot>.json.
+
+    before: evidence of the scan. raises: StoreError when a chunk is damaged.
+    """
+    pin_numerics()
+    path = job.folder.verdict(planned.shot.reel, planned.shot.id)
+    key = digest(
+        {
+            "checks": CHECKS,
+            "probes": PROBES,
+            "chunks": [c.key for c in planned.chunks],
+            "policy": job.project.policy.model_dump(mode="json"),
+        }
+    )
+    kept = read_json(path)
+    if kept is not None and kept.get("key") == key:
+        return kept
+    frames = _Frames(job, ingested, planned)
+    space = encoding(ingested.reel.encoding, reel=planned.shot.reel)
+    after = measure(
+        frames.read_log,
+        list(planned.shot.frames),
+        job.project.analyse.width_px,
+        ColorProbe(space),
+    )
+    numbers = {
+        "before": _numbers(before, planned),
+        "after": _numbers(after, planned),
+        "touch_share": frames.touch_shares(),
+        "max_repaired_share": frames.worst_repaired,
+    }
+    held = _held(job, planned, decisions, numbers)
+    verdict: Verdict = {
+        "schema": 1,
+        "key": key,
+        "shot": planned.shot.id,
+        "frames": [planned.shot.frames.start, planned.shot.frames.stop - 1],
+        "verdict": "held" if held else "passed",
+        "held_because": held,
+        **numbers,
+    }
+    write_json(path, verdict)
+    job.events.emit("verified", {"shot": planned.shot.id, "verdict": verdict["verdict"]})
+    return verdict
+
+
+class _Frames:
+    """Rendered frames out of the store, one chunk in memory at a time."""
+
+    def __init__(self, job: Job, ingested: IngestedReel, planned: PlannedShot) -> None:
+        self._job = job
+        self._planned = planned
+        self._space = encoding(ingested.reel.encoding, reel=ingested.reel.id)
+        self._key = ""
+        self._codes: NDArray[np.generic] | None = None
+        self._counts = np.zeros(4, np.int64)
+        self.worst_repaired = 0.0
+        """Largest share of one frame that was borrowed or invented."""
+
+    def read_log(self, number: int) -> Tensor:
+        """(C, H, W) film log."""
+        self._job.check_stop()
+        chunk, at = self._planned.locate(number)
+        if chunk.key != self._key or self._codes is None:
+            found = self._job.store.get(chunk.key)
+            self._key, self._codes = chunk.key, found.codes
+            counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
+            self._counts += counts.sum(axis=0)
+            share = counts[:, 2:].sum(axis=1) / counts.sum(axis=1)
+            self.worst_repaired = max(self.worst_repaired, round(float(share.max()), 6))
+        values = to_values(self._codes[at], self._planned.variant.format)
+        return self._space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
+
+    def touch_shares(self) -> dict[str, float]:
+        """Share of all pixels by what was done to them."""
+        names = ("untouched", "adjusted", "borrowed", "invented")
+        total = max(1, int(self._counts.sum()))
+        return {n: round(int(c) / total, 6) for n, c in zip(names, self._counts, strict=True)}
+
+
+def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, float | None]:
+    """Residuals in the units people know; None where a thing cannot be measured."""
+    frames = planned.shot.frames
+    flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
+    weave = solve_weave(evidence["weave"], frames, WeaveOptions(floor_px=0.0, limit_px=1e9))
+    rms = None
+    if flicker.applied:
+        power = np.square(flicker.exposure_stops).mean() + np.square(flicker.grid_stops).mean()
+        rms = round(float(np.sqrt(power)), 5)
+    shift = None
+    if len(frames) >= 6:
+        shift = round(
+            float(np.sqrt(np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean())), 4
+        )
+    grain = evidence["grain"]
+    return {
+        "flicker_stops": rms,
+        "weave_px": shift,
+        "grain_sigma": round(float(grain["sigma_luma"]), 6) if grain["frames_used"] else None,
+        "clipped_share": round(float(np.max(evidence["color"]["clipped_share"])), 5),
+    }
+
+
+def _held(
+    job: Job, planned: PlannedShot, decisions: ShotDecisions, numbers: Mapping[str, Any]
+) -> list[str]:
+    """Why a person should look at the shot before it goes out; empty when nothing speaks up."""
+    before, after = numbers["before"], numbers["after"]
+    held = []
+    for name, unit, slack in (("flicker_stops", "stops", 0.01), ("weave_px", "px", 0.1)):
+        was, now = before[name], after[name]
+        applied = decisions.flicker.applied if name == "flicker_stops" else decisions.weave.applied
+        if applied and was is not None and now is not None and now > was * 1.1 + slack:
+            held.append(f"{name.split('_')[0]} rose from {was} to {now} {unit}")
+    if before["clipped_share"] is not None and after["clipped_share"] is not None:
+        rise = after["clipped_share"] - before["clipped_share"]
+        if rise > 0.02:
+            held.append(f"clipped picture rose by {100 * rise:.1f} %")
+    limit = job.project.policy.max_repaired_share
+    if numbers["max_repaired_share"] >= limit:
+        held.append(f"repaired area of a frame reaches the limit of {100 * limit:.1f} %")
+    if planned.shot.kind is SegmentKind.BLACK:
+        held.append("the shot is all black: check that the scan is what it should be")
+    if len(planned.shot.frames) < 3:
+        held.append(f"only {len(planned.shot.frames)} frames: temporal repairs left it alone")
+    return held
