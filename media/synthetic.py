@@ -1,8 +1,8 @@
 """Film damage with known truth: for tests, benchmarks and the demo.
 
 Damage is laid on in the order film meets it: dyes fade in the can, the emulsion has grain,
-printing breathes (flicker), dirt settles, and the gate lets the picture weave. Everything is
-drawn from one seed, and everything that was done is returned.
+printing breathes (flicker), dirt settles, the gate lets the picture weave, and what sticks in
+the gate scratches. Everything is drawn from one seed, and everything that was done is returned.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Damage:
     dirt_per_frame: float = 8.0
     """Mean number of specks, hairs and fibres."""
     dirt_size_px: tuple[float, float] = (2.0, 12.0)
+    scratches: int = 0
+    """Vertical lines over the whole height that stay through the shot."""
+    scratch_strength: tuple[float, float] = (0.04, 0.10)
+    """Smallest and largest offset, film log, lighter or darker."""
+    scratch_width_px: tuple[float, float] = (1.0, 4.0)
     fade_slope: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Density left in each layer; dye fading is proportional to density."""
     fade_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -57,6 +62,10 @@ class Truth:
     """(T, 2) dx, dy by which the picture was moved."""
     dirt: NDArray[np.bool_]
     """(T, H, W) pixels visibly changed by dirt, where they lie in the damaged frame."""
+    scratches: NDArray[np.bool_]
+    """(T, H, W) pixels visibly changed by scratches."""
+    scratch_x_px: NDArray[np.float64]
+    """(T, scratches) centre of each line."""
 
 
 def damage_shot(
@@ -83,8 +92,18 @@ def damage_shot(
         visible = np.abs(moved - _shift(exposed, weave[k])).max(axis=0) > 0.03
         damaged.append(moved[:, *inner])
         dirt.append(visible[inner])
-    truth = Truth(flicker_stops=flicker[:, :, *inner], weave_px=weave, dirt=np.stack(dirt))
-    return np.stack(damaged).astype(np.float32), truth
+    # From a generator of its own: the rest of the damage is the same with and without lines.
+    lines, scratch_x_px = _scratches(
+        np.random.default_rng((seed, 1)), (t, h - 2 * margin_px, w - 2 * margin_px), damage
+    )
+    truth = Truth(
+        flicker_stops=flicker[:, :, *inner],
+        weave_px=weave,
+        dirt=np.stack(dirt),
+        scratches=np.abs(lines) > 0.01,
+        scratch_x_px=scratch_x_px,
+    )
+    return (np.stack(damaged) + lines[:, None]).astype(np.float32), truth
 
 
 def _flicker(
@@ -169,6 +188,31 @@ def _hair(rng: np.random.Generator, h: int, w: int) -> NDArray[np.float32]:
         heading += bend + rng.normal() * 0.05
         points.append(points[-1] + np.array([math.cos(heading), math.sin(heading)]))
     return _drawn(np.array(points), h, w, filled=False)
+
+
+def _scratches(
+    rng: np.random.Generator, shape: tuple[int, int, int], damage: Damage
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(T, H, W) film log offset of all lines, and (T, lines) their centres in px.
+
+    A line drifts slowly, and its depth changes slowly along it; the picture shows through.
+    """
+    t, h, w = shape
+    x = np.arange(w)
+    total = np.zeros(shape)
+    centres = np.zeros((t, damage.scratches))
+    places = (np.arange(damage.scratches) + rng.uniform(0.25, 0.75, damage.scratches)) * (
+        w / max(damage.scratches, 1)
+    )
+    for k in range(damage.scratches):
+        depth = rng.uniform(*damage.scratch_strength) * (1 if rng.random() < 0.5 else -1)
+        width_px = rng.uniform(*damage.scratch_width_px)
+        phase = rng.uniform(0, 2 * math.pi, 2)
+        centres[:, k] = places[k] + 0.8 * np.sin(0.15 * np.arange(t) + phase[0])
+        along = 1.0 + 0.25 * np.sin(np.arange(h) * (4.0 / h) + phase[1])
+        profile = np.clip(width_px / 2 + 0.5 - np.abs(x - centres[:, k, None]), 0.0, 1.0)
+        total += depth * along[None, :, None] * profile[:, None, :]
+    return total.astype(np.float32), centres
 
 
 def _drawn(points: NDArray[np.float64], h: int, w: int, *, filled: bool) -> NDArray[np.float32]:

@@ -51,12 +51,12 @@ REELS: dict[str, tuple[int, Damage, tuple[Take, ...]]] = {
     "R1": (
         86400,
         Damage(),
-        (Take("bikes", 0, 30, 11), Take("bunny", 0, 44, 12), Take("bikes", 137, 162, 13)),
+        (Take("bikes", 187, 214, 11), Take("bunny", 0, 44, 12), Take("bikes", 137, 162, 13)),
     ),
     "R2": (
         172800,
         FADED,
-        (Take("bikes", 162, 187, 21), Take("bunny", 44, 88, 22), Take("bikes", 76, 112, 23)),
+        (Take("bikes", 162, 187, 21), Take("bunny", 44, 88, 22), Take("bikes", 0, 30, 23)),
     ),
 }
 

@@ -70,7 +70,7 @@ class NoiseOperator:
         own = window.pixels[center]
         around = window.frames[center - self.radius : center + self.radius + 1]
         near = [center - self.radius + k for k in distinct_neighbours(around, self.radius)]
-        if not near or max(self.sigma) <= 0.0:
+        if not near or max(self.sigma) <= 0.0 or self.grain_kept >= 1.0:
             return own
         for k in (center, *near):
             if k not in images:

@@ -22,6 +22,9 @@ _AGREE_PX = 0.15
 _RIGID_SHARE = 0.35
 """Share of the cells that must move as one for their motion to be that of the picture."""
 
+_TOGETHER_PX = 0.3
+"""Cells whose jolts typically differ by less than this belong to the same rigid thing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeaveOptions:
@@ -124,17 +127,32 @@ def _common_path(
     jitter = np.zeros((n, 2))
     own = np.zeros_like(motion)
     velocity = np.zeros((len(near), motion.shape[1], 2))
+    trust = weights
     for _ in range(5):
         shaken = jitter[pairs[near, 1]] - jitter[pairs[near, 0]]
         velocity = _calm(motion[near] - shaken[:, None, :])
         own = gap[:, None, None] * _at(velocity, middle)
-        steps = _weighted_median(motion - own, weights)
+        trust = weights * _together(motion - own)
+        steps = _weighted_median(motion - own, trust)
         jitter = solve_path(pairs, steps, np.ones_like(steps), n, robust_scale=0.3)
     residual = motion - own - (jitter[pairs[:, 1]] - jitter[pairs[:, 0]])[:, None, :]
     agreement_px = float(np.median(np.abs(residual))) * 1.4826 / np.sqrt(motion.shape[1] / 2)
-    drift = _weighted_median(velocity, weights[near])
+    drift = _weighted_median(velocity, trust[near])
     camera = np.vstack([np.zeros((1, 2)), np.cumsum(drift, axis=0)])
     return jitter + camera, agreement_px
+
+
+def _together(jolts: Curve) -> Curve:
+    """(cells,) trust in each cell: 1 where it is jolted in time with most others, else next to 0.
+
+    jolts: (m, cells, 2) px, motion of each cell without its smooth part. Weave jolts all that is
+    fixed to the film by the same amount at the same time; what an actor or a wave does on a
+    frame is not shared. The largest group of cells that agree over time is the film.
+    """
+    apart = np.median(np.linalg.norm(jolts[:, :, None] - jolts[:, None, :], axis=3), axis=0)
+    near = apart < max(_TOGETHER_PX, float(np.quantile(apart, 0.1)))
+    group = near[int(near.sum(axis=1).argmax())]
+    return np.where(group, 1.0, 1e-3)
 
 
 def _calm(velocity: Curve) -> Curve:

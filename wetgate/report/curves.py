@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +115,7 @@ def _points(values: NDArray[np.float64], limit: float) -> str:
     where = list(range(count))
     if count > _MOST_POINTS:
         edges = np.linspace(0, count, _MOST_POINTS // 2 + 1).astype(int)
-        where = sorted(
-            {int(a + f(values[a:b])) for a, b in zip(edges, edges[1:], strict=False) for f in _ENDS}
-        )
+        where = sorted({int(a + f(values[a:b])) for a, b in pairwise(edges) for f in _ENDS})
     middle = HEIGHT / 2
     return " ".join(
         f"{_x(k, count):.1f},{middle - float(values[k]) / limit * (middle - 4):.1f}" for k in where

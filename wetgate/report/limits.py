@@ -45,5 +45,5 @@ def not_attempted(project: Project, planned: Mapping[str, PlannedShot]) -> list[
     if any(d.color == "recorded" for d in project.deliver):
         found.append("Color decisions are recorded as CDL files and not baked into every master.")
     if not project.policy.allow_invented:
-        found.append("No picture was invented: the policy of this title does not allow it.")
+        found.append("Inventing picture is not allowed by the policy of this title.")
     return [*found, *_ALWAYS]

@@ -48,6 +48,8 @@ class Pictures:
     """Why this frame."""
     before: str | None
     after: str | None
+    after_is: str
+    """``after``, or ``with the CDL`` where no result was asked for and color can be previewed."""
     difference: str | None
     touch: str | None
     thumb: str | None
@@ -62,58 +64,88 @@ def picture_width(shots: int) -> int:
     return next((width for most, width in _SIZES if shots <= most), _SMALLEST_PX)
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The rendered frame to show, as far as there is one."""
+
+    frame: int
+    chosen: str
+    log: F32 | None = None
+    touch: NDArray[np.uint8] | None = None
+
+
 def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     """Pictures of the frame where most was repaired, else of the middle."""
     reel = given.reels[shot.reel].reel
     space = encoding(reel.encoding, reel=reel.id)
-    planned = given.planned.get(shot.id)
-    store = given.job.store
-    missing = []
-    if planned is not None and not all(store.has(c.key) for c in planned.chunks):
-        planned = None
-        missing.append("not all of the result is in the store")
-    after_log: F32 | None = None
-    touch: NDArray[np.uint8] | None = None
-    number, chosen = shot.frames.start + len(shot.frames) // 2, "the middle of the shot"
-    if planned is not None:
-        try:
-            number, chosen, codes, touch = _repaired(store, planned, number)
-            after_log = _small_log(codes, planned.variant.format, space, width_px)
-        except WetgateError as error:
-            missing.append(f"result: {error.what}")
-    elif not missing:
-        missing.append("no result was rendered")
+    missing: list[str] = []
+    result = _result(given, shot, space, width_px, missing)
     before_log: F32 | None = None
     try:
-        scanned = given.read_source(shot.reel, number)
+        scanned = given.read_source(shot.reel, result.frame)
         before_log = _small_log(scanned, reel.format, space, width_px)
     except WetgateError as error:
         missing.append(f"scan: {error.what}")
+    after_log = result.log
     if before_log is not None and after_log is not None and before_log.shape != after_log.shape:
         size = (before_log.shape[1], before_log.shape[0])
         after_log = cv2.resize(after_log, size, interpolation=cv2.INTER_AREA)
+    recorded = _recorded(given, shot)
+    # Where decisions are all that was asked for, their color is shown on the scan.
+    preview = given.complete and shot.id not in given.planned and shot.id not in given.failures
+    if preview and recorded is not None and before_log is not None:
+        after_log, recorded = _graded(before_log, recorded), None
     before = _display(before_log) if before_log is not None else None
     after = _display(after_log) if after_log is not None else None
-    difference = None
+    difference = touch = None
     if before is not None and after is not None:
         difference = _jpeg(0.5 + DIFFERENCE_GAIN * (after - before), _QUALITY_SMALL)
+    if after is not None and result.touch is not None:
+        touch = _overlay(result.touch, (after.shape[0], after.shape[1]))
     shown = after if after is not None else before
-    decided = given.decisions.get(shot.id)
-    recorded = None
-    if decided is not None and (planned is None or not planned.variant.baked):
-        color = decided.balance
-        recorded = CDL(color.slope, color.offset, color.power, color.saturation)
     return Pictures(
-        frame=number,
-        chosen=chosen,
+        frame=result.frame,
+        chosen=result.chosen,
         before=_jpeg(before) if before is not None else None,
         after=_jpeg(after) if after is not None else None,
+        after_is="with the CDL" if preview else "after",
         difference=difference,
-        touch=_overlay(touch, after.shape[:2]) if touch is not None and after is not None else None,
+        touch=touch,
         thumb=_thumb(shown) if shown is not None else None,
         swatches=_swatches(before_log, after_log, recorded) if before_log is not None else (),
         missing=tuple(missing),
     )
+
+
+def _result(
+    given: ReportInput, shot: Shot, space: ColorEncoding, width_px: int, missing: list[str]
+) -> _Result:
+    """Says in ``missing`` what is not there."""
+    nothing = _Result(shot.frames.start + len(shot.frames) // 2, "the middle of the shot")
+    planned = given.planned.get(shot.id)
+    store = given.job.store
+    if planned is None:
+        missing.append("no result was rendered")
+        return nothing
+    if not all(store.has(c.key) for c in planned.chunks):
+        missing.append("not all of the result is in the store")
+        return nothing
+    try:
+        number, chosen, codes, touch = _repaired(store, planned, nothing.frame)
+    except WetgateError as error:
+        missing.append(f"result: {error.what}")
+        return nothing
+    log = _small_log(codes, planned.variant.format, space, width_px)
+    return _Result(number, chosen, log, touch)
+
+
+def _recorded(given: ReportInput, shot: Shot) -> CDL | None:
+    """The CDL that the result does not carry, to show what it would do."""
+    decided, planned = given.decisions.get(shot.id), given.planned.get(shot.id)
+    if decided is None or (planned is not None and planned.variant.baked):
+        return None
+    color = decided.balance
+    return CDL(color.slope, color.offset, color.power, color.saturation)
 
 
 def _repaired(
@@ -133,7 +165,7 @@ def _repaired(
         at = min(max(at, 0), len(chunk.frames) - 1)
     else:
         at, why = int(marked.argmax()), "where most was repaired"
-    codes: AnyCodes = found.codes[at]  # type: ignore[assignment]
+    codes: AnyCodes = found.codes[at]
     return chunk.frames.start + at, why, codes, found.touch[at]
 
 
@@ -204,11 +236,16 @@ def _swatches(
     changed = _blocks(after)[picked] if after is not None else None
     if recorded is not None:
         base = places[picked] if changed is None else changed
-        changed = apply_cdl(base.astype(np.float64), recorded, clamp=False).astype(np.float32)
+        changed = _graded(base, recorded)
     first = [_css(c) for c in _display(places[picked])]
     if changed is None:
         return tuple((c, None) for c in first)
     return tuple(zip(first, [_css(c) for c in _display(changed)], strict=True))
+
+
+def _graded(log: F32, cdl: CDL) -> F32:
+    """(..., 3) film log with a CDL, as it would be baked."""
+    return apply_cdl(log.astype(np.float64), cdl, clamp=False).astype(np.float32)
 
 
 def _blocks(log: F32) -> F32:

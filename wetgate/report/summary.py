@@ -97,6 +97,7 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "failure": given.failures.get(shot.id),
         "confidence": decisions.confidence if decisions is not None else None,
         "flags": list(decisions.flags) if decisions is not None else [],
+        "flag_reasons": _flag_reasons(given.evidence.get(shot.id, {})),
         "protected": decisions.protected if decisions is not None else False,
         "reasons": list(decisions.reasons) if decisions is not None else ["nothing was decided"],
         "note": decisions.note if decisions is not None else "",
@@ -107,6 +108,12 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "after": verdict.get("after"),
         "decisions": _decided(decisions) if decisions is not None else None,
     }
+
+
+def _flag_reasons(evidence: Mapping[str, Any]) -> dict[str, str]:
+    """What the color probe saw that made it raise a flag."""
+    flags = evidence.get("color", {}).get("flags", [])
+    return {str(f["name"]): str(f["reason"]) for f in flags if f.get("reason")}
 
 
 def status_of(given: ReportInput, shot: str) -> Status:
@@ -176,13 +183,18 @@ def _because(
     found = [f"{o['of']}: {o.get('what', 'failed')}" for o in others]
     for status, key in ((Status.FAILED, "failed"), (Status.UNRENDERED, "not_rendered")):
         if counts[key]:
-            names = [s["shot"] for s in shots if s["status"] == status]
+            names = [_named(s) for s in shots if s["status"] == status]
             rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
             found.append(f"{counts[key]} of {counted(counts['shots'], 'shot')} {status.value}")
             found[-1] += f" ({', '.join(names[:3])}{rest})"
     if counts["not_verified"]:
         found.append(f"{counted(counts['not_verified'], 'shot')} not verified")
     return found or ["the work was stopped before everything was delivered"]
+
+
+def _named(shot: Mapping[str, Any]) -> str:
+    failure = shot["failure"]
+    return f"{shot['shot']}: {failure['what']}" if failure else str(shot["shot"])
 
 
 def _exit(complete: bool, counts: Mapping[str, int]) -> dict[str, object]:
@@ -240,7 +252,8 @@ def _look_first(shots: list[dict[str, Any]]) -> list[dict[str, object]]:
     order = (Status.HELD, Status.FAILED, Status.UNVERIFIED)
     urgent = [s for s in shots if s["status"] in order]
     urgent.sort(key=lambda s: (order.index(s["status"]), sure(s)))
-    rest = [s for s in shots if s["status"] == Status.PASSED and sure(s) < _DOUBTFUL]
+    decided = [s for s in shots if s["status"] not in order and s["decisions"] is not None]
+    rest = [s for s in decided if sure(s) < _DOUBTFUL]
     rest.sort(key=sure)
     return [
         {"shot": s["shot"], "status": s["status"], "why": _why(s)}

@@ -71,10 +71,22 @@ def number(value: object, decimals: int = 2) -> str:
     return text.replace("-", "−") if float(text) != 0.0 else text.lstrip("-")
 
 
+def figure(value: object) -> str:
+    """A number of unknown size to three digits; text as it is."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return number(value)
+    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
+
+
 def signed(value: float, decimals: int = 2) -> str:
     """With its sign; zero has none."""
     text = number(value, decimals)
     return f"+{text}" if value > 0 and float(text) != 0.0 else text
+
+
+def sentence(text: str) -> str:
+    """With a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def counted(count: int, noun: str) -> str:
@@ -90,10 +102,11 @@ def measures(verdict: Mapping[str, object]) -> list[dict[str, str]]:
     rows = []
     for key, name, unit, factor, decimals in MEASURES:
         was, now = before.get(key), after.get(key)
-        known = isinstance(was, int | float) and isinstance(now, int | float)
         texts = [
             number(v * factor if isinstance(v, int | float) else None, decimals) for v in (was, now)
         ]
-        way = "" if not known or texts[0] == texts[1] else "fell" if now < was else "rose"
+        way = ""
+        if isinstance(was, int | float) and isinstance(now, int | float) and texts[0] != texts[1]:
+            way = "fell" if now < was else "rose"
         rows.append({"name": name, "unit": unit, "was": texts[0], "now": texts[1], "way": way})
     return rows

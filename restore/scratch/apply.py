@@ -1,0 +1,129 @@
+"""Lift a semi-transparent line off the picture below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from media.encoding import Domain
+from media.passes import Effect, Needs, Window
+from restore.scratch.solve import ScratchPlace
+
+_SIDE_PX = 4
+"""Columns beside the line that tell what it should be."""
+_SOFT_PX = 1.5
+"""How far the flank of a line reaches beyond its measured width."""
+_ALONG_PX = 16.0
+"""Gaussian radius along the line over which its offset is taken to be the same."""
+_TAPER_PX = 6
+
+
+@dataclass(frozen=True)
+class ScratchOperator:
+    """Subtracts each line's own offset, smooth along the line, column by column and channel by
+    channel. The detail under the line is what remains; no pixel comes from elsewhere."""
+
+    places: Mapping[int, tuple[ScratchPlace, ...]]
+    """Frame number to the lines on it; frames not named stay."""
+
+    name = "scratch"
+    version = 1
+    radius = 0
+    domain = Domain.LOG_DENSITY
+    scale = 1
+    effect = Effect.ADJUSTED
+    needs = Needs(reach_px=-1)
+
+    def key(self, frames: Sequence[int]) -> Mapping[str, object]:
+        """Lines of these frames."""
+        return {
+            "places": [
+                [
+                    [p.x_px, p.width_px, float(p.top_px), float(p.bottom_px)]
+                    for p in self.places.get(f, ())
+                ]
+                for f in frames
+            ]
+        }
+
+    def __call__(self, window: Window) -> Window:
+        """(T, C, H, W) film log to the same shape."""
+        out = []
+        for frame, pixels in zip(window.frames, window.pixels, strict=True):
+            places = self.places.get(frame, ())
+            for place in places:
+                pixels = _lifted(pixels, place)
+            out.append(pixels)
+        return window.changed(torch.stack(out), self.effect)
+
+
+def _lifted(pixels: Tensor, place: ScratchPlace) -> Tensor:
+    """(C, H, W) without the one line; only its own columns and rows differ."""
+    _, h, w = pixels.shape
+    half = place.width_px / 2 + _SOFT_PX
+    left, right = max(0, round(place.x_px - half)), min(w, round(place.x_px + half) + 1)
+    top, bottom = max(0, place.top_px), min(h, place.bottom_px)
+    if right - left < 1 or bottom - top < 8 or (left == 0 and right == w):
+        return pixels
+    band = pixels[:, top:bottom, left:right]
+    offset = _along(band - _expected(pixels[:, top:bottom], left, right))
+    out = pixels.clone()
+    out[:, top:bottom, left:right] = band - offset * _taper(top, bottom, h, pixels)
+    return out
+
+
+def _expected(rows: Tensor, left: int, right: int) -> Tensor:
+    """(C, rows, columns) straight line between the means of both sides; one side at an edge."""
+    w = rows.shape[-1]
+    before = rows[..., max(0, left - _SIDE_PX) : left]
+    after = rows[..., right : min(w, right + _SIDE_PX)]
+    a = before.mean(dim=-1, keepdim=True) if left > 0 else after.mean(dim=-1, keepdim=True)
+    b = after.mean(dim=-1, keepdim=True) if right < w else a
+    span = right - left + _SIDE_PX
+    at = torch.arange(right - left, device=rows.device, dtype=rows.dtype) + 0.5 * (_SIDE_PX + 1)
+    return a + (b - a) * (at / span)
+
+
+def _along(difference: Tensor) -> Tensor:
+    """The part of (C, rows, columns) that is smooth along the rows, robust to what crosses it.
+
+    An edge of the scene that crosses the line gives a few rows of large difference; a Cauchy
+    weight around the column's median keeps them from counting. Offsets no larger than their
+    own uncertainty are drawn to zero.
+    """
+    middle = difference.median(dim=1, keepdim=True).values
+    residual = difference - middle
+    scale = 1.4826 * residual.abs().median(dim=1, keepdim=True).values + 1e-5
+    weight = 1.0 / (1.0 + (residual / (2.0 * scale)) ** 2)
+    total = _smooth(weight) + 1e-6
+    offset = _smooth(weight * difference) / total
+    samples = _ALONG_PX * 2.0
+    doubt = scale**2 / samples
+    return offset * (offset**2 / (offset**2 + doubt))
+
+
+def _smooth(values: Tensor) -> Tensor:
+    """Gaussian along the rows of (C, rows, columns), edges held."""
+    radius = int(3 * _ALONG_PX)
+    x = torch.arange(-radius, radius + 1, device=values.device, dtype=torch.float32)
+    k = torch.exp(-0.5 * (x / _ALONG_PX) ** 2)
+    k = (k / k.sum()).view(1, 1, -1)
+    c, rows, columns = values.shape
+    lines = values.permute(0, 2, 1).reshape(c * columns, 1, rows)
+    smooth = F.conv1d(F.pad(lines, (radius, radius), mode="replicate"), k)
+    return smooth.view(c, columns, rows).permute(0, 2, 1)
+
+
+def _taper(top: int, bottom: int, height: int, like: Tensor) -> Tensor:
+    """(rows, 1) 1 along the line, falling to 0 where it ends inside the frame."""
+    rows = torch.arange(bottom - top, device=like.device, dtype=torch.float32)
+    weight = torch.ones_like(rows)
+    if top > 0:
+        weight = torch.minimum(weight, (rows + 1) / _TAPER_PX)
+    if bottom < height:
+        weight = torch.minimum(weight, (bottom - top - rows) / _TAPER_PX)
+    return weight.clamp(0.0, 1.0).unsqueeze(-1)

@@ -1,0 +1,248 @@
+"""Which lines are scratches: those that stay while the picture moves.
+
+Candidates are linked through the shot into tracks. A track is kept when it is there in most
+frames of its span, drifts slowly, and does not follow the picture. Where the picture stands
+still motion says nothing; then only a line over nearly the whole height that lets the picture
+through is kept. Everything else is listed with the reason and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.frames import FrameRange
+from restore.scratch.measure import FIELDS, MOTION_BINS
+
+F64 = NDArray[np.float64]
+_FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH = range(len(FIELDS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchOptions:
+    """When a line is taken for a scratch."""
+
+    least_frames: int = 6
+    """A line seen in fewer frames is not judged."""
+    least_share: float = 0.6
+    """Share of the frames of its span in which it must be seen."""
+    link_px: float = 1.5
+    """How far from its expected place a line may be found in the next frame."""
+    first_step_px: float = 5.0
+    """How far it may step while its speed is not known yet: things of the scene are followed
+    too, so that they can be told and listed."""
+    drift_px: float = 0.4
+    """Mean speed, px a frame, above which a line is a thing that moves."""
+    moved_px: float = 6.0
+    """The picture must travel at least this far for motion to tell."""
+    still_extent: float = 0.85
+    """Share of the height a line must cover where the picture stands still."""
+    still_through: float = 0.5
+    """... and the share of the picture's detail that must be seen through it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchPlace:
+    """A scratch on one frame, px at full size."""
+
+    x_px: float
+    """Centre."""
+    width_px: float
+    top_px: int
+    bottom_px: int
+    """First row below the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchLine:
+    """A line through part of a shot; judged a scratch where ``reason`` is empty."""
+
+    first: int
+    """Frame number of the first entry of ``x_px``."""
+    x_px: tuple[float, ...]
+    """Centre in each frame of the span, gaps filled."""
+    width_px: float
+    strength: float
+    """Film log, positive where lighter than the picture."""
+    top_px: int
+    bottom_px: int
+    seen_share: float
+    through: float
+    reason: str
+    """Why it was left alone; empty for a scratch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchSolution:
+    """Scratches of a shot."""
+
+    lines: tuple[ScratchLine, ...]
+    """The lines to repair."""
+    rejected: tuple[ScratchLine, ...]
+    """Lines that were seen and left alone, each with its reason."""
+    reason: str
+    """Empty when applied; otherwise why the shot was left alone."""
+    confidence: float = 0.0
+    places: Mapping[int, tuple[ScratchPlace, ...]] = field(default_factory=dict)
+    """The lines by frame number, left to right: what ``ScratchOperator`` takes."""
+
+    @property
+    def applied(self) -> bool:
+        """False when the shot was left alone."""
+        return not self.reason
+
+
+def solve_scratch(
+    evidence: Mapping[str, object], frames: FrameRange, options: ScratchOptions
+) -> ScratchSolution:
+    """Scratches of a shot from the evidence of ``ScratchProbe``."""
+    table = np.asarray(evidence["candidates"], np.float64).reshape(-1, len(FIELDS))
+    if len(frames) < options.least_frames:
+        return _alone((), f"only {len(frames)} frames: a scratch cannot be told from the scene")
+    motion = np.asarray(evidence["motion_x_px"], np.float64).reshape(-1, MOTION_BINS)
+    height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
+    judged = [
+        _judged(track, motion, frames, width_px, height_px, options)
+        for track in _tracks(table, options)
+        if len(track) >= options.least_frames
+    ]
+    lines = tuple(line for line in judged if not line.reason)
+    rejected = tuple(line for line in judged if line.reason)
+    if not lines:
+        return _alone(rejected, "no scratch was found" if not rejected else "no line is a scratch")
+    return ScratchSolution(
+        lines=lines,
+        rejected=rejected,
+        reason="",
+        confidence=float(np.mean([line.seen_share for line in lines])),
+        places=_by_frame(lines),
+    )
+
+
+def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
+    return ScratchSolution(lines=(), rejected=rejected, reason=reason)
+
+
+def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
+    """Rows linked through time, strongest first; each (k, 8), frames rising."""
+    tracks: list[list[F64]] = []
+    for frame in np.unique(table[:, _FRAME]):
+        rows = table[table[:, _FRAME] == frame]
+        open_tracks = [t for t in tracks if frame - t[-1][_FRAME] <= 5]
+        pairs = sorted(
+            (abs(row[_X] - _ahead(t, frame)), i, k)
+            for i, row in enumerate(rows)
+            for k, t in enumerate(open_tracks)
+            if np.sign(row[_STRENGTH]) == np.sign(t[-1][_STRENGTH])
+            and abs(row[_X] - _ahead(t, frame)) <= _reach(t, frame, options)
+        )
+        taken: set[int] = set()
+        used: set[int] = set()
+        for _, i, k in pairs:
+            if i not in taken and k not in used:
+                open_tracks[k].append(rows[i])
+                taken.add(i)
+                used.add(k)
+        tracks += [[row] for i, row in enumerate(rows) if i not in taken]
+    return [np.array(t) for t in tracks]
+
+
+def _ahead(track: list[F64], frame: float) -> float:
+    """Where the line is expected: it goes on at the mean speed of its last places."""
+    last, early = track[-1], track[max(0, len(track) - 5)]
+    gap = last[_FRAME] - early[_FRAME]
+    speed = (last[_X] - early[_X]) / gap if gap > 0 else 0.0
+    return float(last[_X] + speed * (frame - last[_FRAME]))
+
+
+def _reach(track: list[F64], frame: float, options: ScratchOptions) -> float:
+    """How far from the expected place a candidate still belongs to the track."""
+    allowed = options.first_step_px if len(track) == 1 else options.link_px
+    return allowed * float(frame - track[-1][_FRAME]) ** 0.5
+
+
+def _judged(
+    track: F64,
+    motion: F64,
+    frames: FrameRange,
+    width_px: int,
+    height_px: int,
+    options: ScratchOptions,
+) -> ScratchLine:
+    """A track with the verdict on it."""
+    first, last = int(track[0, _FRAME]), int(track[-1, _FRAME])
+    span = np.arange(first, last + 1)
+    x = _calm(np.interp(span, track[:, _FRAME], track[:, _X]))
+    share = len(track) / len(span)
+    through = float(np.median(track[:, _THROUGH]))
+    extent = float(np.median(track[:, _EXTENT]))
+    # The picture's own way at this place: frame-to-frame motion of its band, summed.
+    band = int(np.clip(np.median(x) / max(width_px, 1) * MOTION_BINS, 0, MOTION_BINS - 1))
+    steps = motion[span - frames.start, band].copy()
+    steps[0] = 0.0
+    way = _calm(np.cumsum(steps))
+    reason = _verdict(x, way, share, through, extent, options)
+    # Ends of the line that most frames agree on; lines near an edge reach it.
+    top, bottom = int(np.quantile(track[:, _TOP], 0.25)), int(np.quantile(track[:, _BOTTOM], 0.75))
+    return ScratchLine(
+        first=first,
+        x_px=tuple(round(float(v), 3) for v in x),
+        width_px=float(np.quantile(track[:, _WIDTH], 0.75)),
+        strength=float(np.median(track[:, _STRENGTH])),
+        top_px=0 if top < 0.08 * height_px else top,
+        bottom_px=height_px if bottom > 0.92 * height_px else bottom,
+        seen_share=share,
+        through=through,
+        reason=reason,
+    )
+
+
+def _verdict(
+    x: F64, way: F64, share: float, through: float, extent: float, options: ScratchOptions
+) -> str:
+    """Why a line is no scratch; empty when it is one."""
+    if share < options.least_share:
+        return f"seen in only {100 * share:.0f} % of its frames"
+    speed = abs(x[-1] - x[0]) / max(len(x) - 1, 1)
+    if speed > options.drift_px:
+        return f"moves by {speed:.1f} px a frame: a thing in the scene"
+    travelled = float(np.ptp(way))
+    if travelled >= options.moved_px:
+        centred = way - way.mean()
+        follows = float(centred @ (x - x.mean())) / float(centred @ centred)
+        if follows > 0.5:
+            return "moves with the picture: a thing in the scene"
+        return ""
+    if extent < options.still_extent:
+        return f"covers {100 * extent:.0f} % of the height of a picture that stands still"
+    if through < options.still_through:
+        return "hides the picture, which stands still: cannot be told from a thing in the scene"
+    return ""
+
+
+def _calm(path: F64) -> F64:
+    """A path without its frame-to-frame tremble: mean over seven frames, odd at the ends."""
+    k = min(3, len(path) - 1)
+    if k < 1:
+        return path
+    start, stop = 2 * path[0] - path[k:0:-1], 2 * path[-1] - path[-2 : -2 - k : -1]
+    padded = np.concatenate([start, path, stop])
+    return np.convolve(padded, np.ones(2 * k + 1) / (2 * k + 1), mode="valid")
+
+
+def _by_frame(lines: tuple[ScratchLine, ...]) -> dict[int, tuple[ScratchPlace, ...]]:
+    found: dict[int, list[ScratchPlace]] = {}
+    for line in lines:
+        for k, x_px in enumerate(line.x_px):
+            found.setdefault(line.first + k, []).append(
+                ScratchPlace(
+                    x_px=x_px,
+                    width_px=line.width_px,
+                    top_px=line.top_px,
+                    bottom_px=line.bottom_px,
+                )
+            )
+    return {f: tuple(sorted(p, key=lambda place: place.x_px)) for f, p in sorted(found.items())}

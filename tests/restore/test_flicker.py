@@ -1,0 +1,143 @@
+"""Flicker: known exposure errors taken out, light that was meant kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from media.encoding import STOP
+from media.frames import FrameRange
+from media.passes import Window
+from media.synthetic import Damage
+from restore.flicker.apply import FlickerOperator, spread
+from restore.flicker.measure import FlickerProbe
+from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
+from restore.motion import PairTracker
+from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
+
+FLICKER = replace(
+    CLEAN, flicker_stops=0.12, flicker_channel_stops=0.02, flicker_local_stops=0.06
+)
+EVERYTHING = replace(FLICKER, weave_px=(1.2, 0.9), grain_sigma=0.012, dirt_per_frame=4.0)
+
+
+def solved(frames: F32, options: FlickerOptions | None = None) -> FlickerSolution:
+    evidence = observed(FlickerProbe(PairTracker()), frames)
+    return solve_flicker(evidence, SHOT, options or FlickerOptions())
+
+
+def correction(solution: FlickerSolution, like: F32) -> NDArray[np.float64]:
+    """(T, C, H, W) stops that are added."""
+    window = Window.whole(torch.from_numpy(like), tuple(SHOT))
+    grids = [spread(grid.tolist(), window).numpy() for grid in solution.grid_stops]
+    return np.stack(grids)[:, None] + solution.exposure_stops[:, :, None, None]
+
+
+def rms_of_change(stops: NDArray[np.floating]) -> float:
+    """Around the mean over time of each place and channel."""
+    return float((stops - stops.mean(axis=0)).std())
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "foreground"])
+@pytest.mark.parametrize("what", [FLICKER, EVERYTHING], ids=["flicker", "everything"])
+def test_flicker_is_taken_out(kind: str, what: Damage) -> None:
+    frames, truth = damage(scene(kind), what)
+    solution = solved(frames)
+    assert solution.applied
+    left = rms_of_change(truth.flicker_stops + correction(solution, frames))
+    assert left < 0.25 * rms_of_change(truth.flicker_stops)
+
+
+@pytest.mark.parametrize(
+    ("what", "share"),
+    [
+        (replace(CLEAN, flicker_stops=0.12), 0.12),
+        (replace(CLEAN, flicker_channel_stops=0.05), 0.25),
+        (replace(CLEAN, flicker_local_stops=0.08), 0.25),
+    ],
+    ids=["whole", "channel", "local"],
+)
+def test_each_kind_by_itself(what: Damage, share: float) -> None:
+    frames, truth = damage(scene("drift", 2), what, seed=4)
+    left = rms_of_change(truth.flicker_stops + correction(solved(frames), frames))
+    assert left < share * rms_of_change(truth.flicker_stops)
+
+
+def test_pixels_follow_the_solution() -> None:
+    clean, _ = damage(scene("still"), CLEAN)
+    frames, _ = damage(scene("still"), FLICKER)
+    solution = solved(frames)
+    repair = FlickerOperator(
+        {f: tuple(solution.exposure_stops[k]) for k, f in enumerate(SHOT)},
+        {f: tuple(map(tuple, solution.grid_stops[k])) for k, f in enumerate(SHOT)},
+    )
+    fixed, _ = rendered([repair], frames)
+    assert rms_of_change(fixed - clean) < 0.25 * rms_of_change(frames - clean)
+
+
+def test_a_fade_is_kept() -> None:
+    clean = scene("still").copy()
+    fade = np.linspace(0.0, -1.0, FRAMES)
+    clean += (fade * STOP).astype(np.float32)[:, None, None, None]
+    frames, truth = damage(clean, replace(FLICKER, flicker_local_stops=0.0))
+    solution = solved(frames)
+    left = truth.flicker_stops + correction(solution, frames)
+    whole = left.mean(axis=(1, 2, 3))
+    slope = np.polyfit(np.arange(FRAMES), whole, 1)[0] * (FRAMES - 1)
+    assert abs(float(slope)) < 0.1
+    assert rms_of_change(left) < 0.4 * rms_of_change(truth.flicker_stops)
+
+
+def test_a_fade_without_flicker_is_left_alone() -> None:
+    clean = scene("still").copy()
+    fade = np.linspace(0.0, -1.0, FRAMES)
+    clean += (fade * STOP).astype(np.float32)[:, None, None, None]
+    frames, _ = damage(clean, replace(CLEAN, grain_sigma=0.008))
+    solution = solved(frames)
+    assert float(np.abs(correction(solution, frames)).max()) < 0.02
+
+
+def test_a_flash_is_kept() -> None:
+    clean = scene("pan").copy()
+    clean[10:12] += np.float32(1.0 * STOP)
+    frames, _ = damage(clean, FLICKER)
+    solution = solved(frames)
+    flash = (SHOT.start + 10, SHOT.start + 11)
+    assert solution.kept_flashes == flash
+    others = np.abs(np.delete(solution.exposure_stops, [10, 11], axis=0)).max()
+    assert float(np.abs(solution.exposure_stops[10:12]).max()) < 0.2
+    assert float(others) > 0.05
+
+
+def test_clean_picture_is_left_alone() -> None:
+    frames, _ = damage(scene("pan"), replace(CLEAN, grain_sigma=0.008, weave_px=(0.8, 0.6)))
+    solution = solved(frames)
+    assert float(np.abs(correction(solution, frames)).max()) < 0.02
+
+
+def test_short_and_blank_shots_are_left_alone() -> None:
+    frames, _ = damage(scene("still"), FLICKER)
+    evidence = observed(FlickerProbe(PairTracker()), frames[:4])
+    short = solve_flicker(evidence, FrameRange(SHOT.start, SHOT.start + 4), FlickerOptions())
+    assert "only 4 frames" in short.reason
+    black = solved(np.zeros_like(frames))
+    assert "too little usable picture" in black.reason
+
+
+def test_the_level_of_the_shot_is_not_touched() -> None:
+    frames, _ = damage(scene("still"), FLICKER)
+    solution = solved(frames)
+    assert solution.exposure_stops.mean(axis=0) == pytest.approx(0.0, abs=1e-9)
+    assert solution.grid_stops.mean(axis=0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_options_limit_what_is_done() -> None:
+    frames, _ = damage(scene("still"), FLICKER)
+    gray = solved(frames, FlickerOptions(per_channel=False, local=False, limit_stops=0.05))
+    assert float(np.ptp(gray.exposure_stops, axis=1).max()) == pytest.approx(0.0, abs=1e-9)
+    assert float(np.abs(gray.grid_stops).max()) == 0.0
+    assert float(np.abs(gray.exposure_stops).max()) < 0.1

@@ -1,0 +1,65 @@
+"""Grain: its strength measured through motion, texture and other damage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from restore.grain.measure import GrainProbe
+from tests.restore.conftest import CLEAN, damage, observed, scene
+from tests.strategies import add_grain
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground"])
+@pytest.mark.parametrize("size_px", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("sigma", [0.006, 0.012])
+def test_sigma_is_found(kind: str, size_px: float, sigma: float) -> None:
+    frames, _ = damage(scene(kind), CLEAN)
+    evidence = observed(GrainProbe(), add_grain(frames[:10], sigma, 5, size_px))
+    assert evidence["sigma"] == pytest.approx([sigma] * 3, rel=0.12)
+    luma = sigma * np.sqrt(0.2126**2 + 0.7152**2 + 0.0722**2)
+    assert evidence["sigma_luma"] == pytest.approx(luma, rel=0.12)
+    assert evidence["frames_used"] == 10
+
+
+def test_other_damage_does_not_count_as_grain() -> None:
+    frames, _ = damage(
+        scene("pan"),
+        replace(CLEAN, flicker_stops=0.1, weave_px=(1.0, 0.7), dirt_per_frame=4.0),
+    )
+    evidence = observed(GrainProbe(), add_grain(frames, 0.01, 5))
+    assert evidence["sigma"] == pytest.approx([0.01] * 3, rel=0.25)
+
+
+def test_correlation_tells_white_from_grain() -> None:
+    frames, _ = damage(scene("still"), CLEAN)
+    white = observed(GrainProbe(), add_grain(frames[:8], 0.01, 5))
+    soft = observed(GrainProbe(), add_grain(frames[:8], 0.01, 5, size_px=1.0))
+    assert abs(white["correlation"]) < 0.08
+    assert soft["correlation"] > 0.5
+
+
+def test_strength_by_band_follows_the_picture() -> None:
+    frames, _ = damage(scene("still", 4), replace(CLEAN, grain_sigma=0.015, grain_size_px=0.0))
+    evidence = observed(GrainProbe(), frames[:12])
+    bands = np.array(evidence["band_sigma"])
+    assert bands.shape == (5,)
+    assert len(evidence["band_edges"]) == 6
+    seen = bands[bands > 0]
+    assert len(seen) >= 2
+    assert 0.004 < float(seen.max()) < 0.015
+
+
+def test_a_clean_picture_has_next_to_none() -> None:
+    frames, _ = damage(scene("drift"), CLEAN)
+    assert max(observed(GrainProbe(), frames[:8])["sigma"]) < 0.004
+
+
+def test_nothing_to_measure() -> None:
+    frames, _ = damage(scene("still"), CLEAN)
+    one = observed(GrainProbe(), frames[:1])
+    assert (one["frames_used"], one["sigma_luma"]) == (0, 0.0)
+    clipped = observed(GrainProbe(), np.ones_like(frames[:4]))
+    assert clipped["frames_used"] == 0

@@ -1,0 +1,146 @@
+"""Weave: known jitter found and taken out, the camera left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from media.errors import RepairError
+from media.frames import FrameRange
+from media.passes import Effect, Window
+from restore.motion import PairTracker
+from restore.weave.apply import WeaveOperator, shift_axis, sinc_kernel
+from restore.weave.measure import WeaveProbe
+from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave
+from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
+from tests.strategies import psnr_db
+
+WEAVE = replace(CLEAN, weave_px=(1.2, 0.9))
+EVERYTHING = replace(
+    WEAVE,
+    flicker_stops=0.12,
+    flicker_channel_stops=0.02,
+    flicker_local_stops=0.06,
+    grain_sigma=0.012,
+    dirt_per_frame=4.0,
+)
+
+
+def solved(frames: F32) -> WeaveSolution:
+    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames)
+    return solve_weave(evidence, SHOT, WeaveOptions())
+
+
+def left_px(solution: WeaveSolution, weave_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, 2) what is left of the weave, without its mean."""
+    left = weave_px + np.stack([solution.dx_px, solution.dy_px], axis=1)
+    return np.asarray(left - left.mean(axis=0))
+
+
+def rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.square(values).mean()))
+
+
+def without_trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = np.arange(len(values)) - (len(values) - 1) / 2
+    return np.asarray(values - np.outer(t, t @ values / (t @ t)))
+
+
+@pytest.mark.parametrize("kind", ["still", "foreground", "ball"])
+@pytest.mark.parametrize("what", [WEAVE, EVERYTHING], ids=["weave", "everything"])
+def test_locked_off_camera_stands_still(kind: str, what: object) -> None:
+    assert isinstance(what, type(CLEAN))
+    frames, truth = damage(scene(kind), what)
+    solution = solved(frames)
+    assert solution.applied
+    assert solution.confidence > 0.5
+    assert rms(left_px(solution, truth.weave_px)) < 0.06
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift"])
+@pytest.mark.parametrize("seed", [3, 5])
+def test_pan_is_kept(kind: str, seed: int) -> None:
+    frames, truth = damage(scene(kind), EVERYTHING, seed)
+    solution = solved(frames)
+    left = left_px(solution, truth.weave_px)
+    assert solution.applied
+    # The jitter is gone; what may remain is a trend that no one can tell from the pan.
+    assert rms(without_trend(left)) < 0.08
+    assert float(np.abs(left).max()) < 0.5
+    moved = np.abs(left).mean(axis=0)
+    assert float(moved.max()) < 0.3
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "foreground"])
+def test_steady_picture_is_left_alone(kind: str) -> None:
+    frames, _ = damage(scene(kind), replace(CLEAN, grain_sigma=0.01, flicker_stops=0.1))
+    solution = solved(frames)
+    assert not solution.applied
+    assert "below what can be measured" in solution.reason
+    assert float(np.abs(solution.dx_px).max()) == 0.0
+
+
+def test_pixels_come_back_to_their_places() -> None:
+    clean, _ = damage(scene("still"), CLEAN)
+    frames, truth = damage(scene("still"), WEAVE)
+    solution = solved(frames)
+    # The weave of the whole shot has a mean that nobody can know: compare around it.
+    mean = truth.weave_px.mean(axis=0)
+    shifts = {
+        f: (float(solution.dx_px[k] - mean[0]), float(solution.dy_px[k] - mean[1]))
+        for k, f in enumerate(SHOT)
+    }
+    fixed, _ = rendered([WeaveOperator(shifts)], frames)
+    inner = np.s_[:, :, 12:-12, 12:-12]
+    assert psnr_db(fixed[inner], clean[inner]) > psnr_db(frames[inner], clean[inner]) + 12.0
+    assert psnr_db(fixed[inner], clean[inner]) > 42.0
+
+
+def test_short_shot_and_excursion_are_refused() -> None:
+    frames, _ = damage(scene("still"), WEAVE)
+    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames[:4])
+    short = solve_weave(evidence, FrameRange(SHOT.start, SHOT.start + 4), WeaveOptions())
+    assert "only 4 frames" in short.reason
+    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames)
+    tight = solve_weave(evidence, SHOT, WeaveOptions(limit_px=0.5))
+    assert "over the limit" in tight.reason
+
+
+def test_proxy_motion_is_reported_in_full_size_px() -> None:
+    frames, _ = damage(scene("pan"), CLEAN)
+    evidence = observed(WeaveProbe(PairTracker((1,)), 0.5), frames[:4])
+    assert float(np.median(evidence["motion_px"][..., 0])) == pytest.approx(-4.0, abs=0.1)
+
+
+def test_whole_pixel_shift_is_a_copy() -> None:
+    ramp = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
+    moved = shift_axis(ramp, 3.0, -1)
+    assert torch.allclose(moved[..., 3:], ramp[..., :-3], atol=1e-7)
+    assert sinc_kernel(0.37) == pytest.approx(sinc_kernel(0.63)[::-1])
+    assert sum(sinc_kernel(0.37)) == pytest.approx(1.0)
+
+
+def test_pixels_without_a_source_keep_the_scan() -> None:
+    frames = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(1))
+    done = WeaveOperator({7: (4.0, 0.0)})(Window.whole(frames, (7,)))
+    assert torch.equal(done.pixels[..., :4], frames[..., :4])
+    assert not bool(done.touch[..., :4].any())
+    assert int(done.touch[..., 4:].max()) == int(Effect.ADJUSTED)
+
+
+def test_shift_larger_than_the_frame_is_an_error() -> None:
+    with pytest.raises(RepairError, match="larger than the frame"):
+        WeaveOperator({7: (40.0, 0.0)})(Window.whole(torch.zeros(1, 3, 20, 30), (7,)))
+
+
+def test_reach_covers_the_largest_shift() -> None:
+    assert WeaveOperator({}).needs.reach_px < WeaveOperator({1: (0.0, 5.5)}).needs.reach_px
+
+
+def test_number_of_frames_matches_the_shot() -> None:
+    frames, _ = damage(scene("still"), WEAVE)
+    assert len(solved(frames).dx_px) == FRAMES

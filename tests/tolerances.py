@@ -1,0 +1,19 @@
+"""How far two ways to the same picture may differ where they cannot be bit-identical.
+
+Film log or display units, largest difference of any pixel. Everything not named here is exact.
+"""
+
+TILED_NETWORK_CPU = 2e-6
+"""Convolutions on the CPU are blocked by the size of the picture, which changes the order of
+their sums. Measured 3e-7 (float32, x2, 8 layers)."""
+
+CUDA_PARITY = {
+    "weave": 1e-5,
+    "flicker": 1e-5,
+    "color": 1e-5,
+    "scratch": 1e-4,
+    "dirt": 1e-3,
+    "noise": 1e-3,
+    "upscale": 1e-4,
+}
+"""CPU against CUDA by operator name; flow is found on the CPU on both."""
