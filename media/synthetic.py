@@ -76,7 +76,9 @@ def damage_shot(
     clean: (T, C, H + 2m, W + 2m) film log with a margin, so that weave brings in real picture.
     returns: damaged (T, C, H, W) film log, unclipped, and what was done.
     """
-    rng = np.random.default_rng(seed)
+    # Dirt and scratches have generators of their own: the rest of the damage is the same with
+    # and without them.
+    rng, dirt_rng, scratch_rng = (np.random.default_rng((seed, k)) for k in range(3))
     t, c, h, w = clean.shape
     weave = rng.normal(size=(t, 2)) * np.array(damage.weave_px)
     weave = np.clip(weave, -margin_px + 2.0, margin_px - 2.0)
@@ -87,15 +89,13 @@ def damage_shot(
     for k in range(t):
         grain = _grain(rng, faded[k], damage)
         exposed = faded[k] + grain + flicker[k] * np.float32(STOP)
-        dirty = _dirt(rng, exposed, damage)
+        dirty = _dirt(dirt_rng, exposed, damage)
         moved = _shift(dirty, weave[k])
         visible = np.abs(moved - _shift(exposed, weave[k])).max(axis=0) > 0.03
         damaged.append(moved[:, *inner])
         dirt.append(visible[inner])
-    # From a generator of its own: the rest of the damage is the same with and without lines.
-    lines, scratch_x_px = _scratches(
-        np.random.default_rng((seed, 1)), (t, h - 2 * margin_px, w - 2 * margin_px), damage
-    )
+    inner_shape = (t, h - 2 * margin_px, w - 2 * margin_px)
+    lines, scratch_x_px = _scratches(scratch_rng, inner_shape, damage)
     truth = Truth(
         flicker_stops=flicker[:, :, *inner],
         weave_px=weave,

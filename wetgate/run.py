@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from media.errors import RepairError, StorageFull, WetgateError
+from media.errors import StorageFull, WetgateError
 from wetgate.config import ReelConfig
 from wetgate.decisions import ShotDecisions
 from wetgate.estimate import rough_bytes
@@ -22,8 +22,7 @@ from wetgate.stages.render import render_shot
 from wetgate.stages.solve import solve_title
 from wetgate.stages.verify import Verdict, verify_shot
 
-T = TypeVar("T")
-_TRIES = 3
+TRIES = 3
 _ORPHAN_AGE_S = 3600.0
 
 
@@ -96,18 +95,28 @@ def decide(job: Job, title: Title) -> None:
 
 
 def restore(job: Job, title: Title, shot_id: str) -> Verdict:
-    """Render one shot in all its variants, then verify the first. Tries again where that helps."""
+    """Render and verify one shot; tries again where that can help."""
+    for attempt in range(1, TRIES):
+        try:
+            return restore_once(job, title, shot_id)
+        except StorageFull:
+            raise
+        except WetgateError as error:
+            if not error.retryable:
+                raise
+            job.events.emit("retry", {**error.as_dict(), "shot": shot_id, "attempt": attempt})
+    return restore_once(job, title, shot_id)
+
+
+def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
+    """Render one shot in all its variants, then verify the first."""
     reel = title.reel_of(shot_id)
     ingested, variants = title.reels[reel], title.planned[shot_id]
-
-    def once() -> Verdict:
-        for planned in variants:
-            render_shot(job, title.configs[reel], ingested, planned)
-        return verify_shot(
-            job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
-        )
-
-    return _with_tries(job, shot_id, once)
+    for planned in variants:
+        render_shot(job, title.configs[reel], ingested, planned)
+    return verify_shot(
+        job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
+    )
 
 
 def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
@@ -137,19 +146,6 @@ def deliver(job: Job, title: Title) -> Outcome:
         title.verdicts,
         title.failures,
     )
-
-
-def _with_tries(job: Job, shot_id: str, work: Callable[[], T]) -> T:
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return work()
-        except StorageFull:
-            raise
-        except WetgateError as error:
-            if not error.retryable or attempt == _TRIES:
-                raise
-            job.events.emit("retry", {"shot": shot_id, "attempt": attempt, **error.as_dict()})
-    raise RepairError("no attempt was made", shot=shot_id)
 
 
 def _bytes_to_come(job: Job, title: Title) -> int:

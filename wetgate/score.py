@@ -202,7 +202,5 @@ def _delta_e(frames: Frames, clean: Frames) -> float:
 def _areas(frame: Frames) -> NDArray[np.float64]:
     _, h, w = frame.shape
     picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
-    small: NDArray[np.float32] = cv2.resize(
-        picture, (w // 8, h // 8), interpolation=cv2.INTER_AREA
-    )
+    small: NDArray[np.float32] = cv2.resize(picture, (w // 8, h // 8), interpolation=cv2.INTER_AREA)
     return small.astype(np.float64)

@@ -100,7 +100,7 @@ class Store:
             _write(part / "record.json", json.dumps(record, indent=1).encode())
             _sync_folder(part)
             place.parent.mkdir(exist_ok=True)
-            os.rename(part, place)
+            part.rename(place)
             _sync_folder(place.parent)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
@@ -176,7 +176,7 @@ class Store:
         """Out of the way, but kept for whoever wants to know what happened to the disk."""
         aside = self._root / f"damaged-{key[:16]}-{secrets.token_hex(4)}"
         if self.place(key).exists():
-            os.rename(self.place(key), aside)
+            self.place(key).rename(aside)
 
 
 def _write(path: Path, data: bytes | memoryview) -> str:

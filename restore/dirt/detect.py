@@ -186,4 +186,8 @@ def _seen_elsewhere(
     change = cv2.matchTemplate(arrived, inside, cv2.TM_CCORR) / count
     around = cv2.matchTemplate(arrived, rim, cv2.TM_CCORR) / max(float(rim.sum()), 1.0)
     alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
-    return bool((alike & (change > 0.5 * contrast) & (around < 0.5 * change)).any())
+    # A thing that moves by less than its own size shows as a part of itself: then the rim
+    # changes here as well, and may change as much over there.
+    rim_here = -float(arrived[at][rim > 0].mean()) if bool((rim > 0).any()) else 0.0
+    own_size = around < np.maximum(0.5 * change, rim_here + 0.25 * change)
+    return bool((alike & (change > 0.5 * contrast) & own_size).any())

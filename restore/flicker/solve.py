@@ -165,14 +165,19 @@ def _by_place(
 
 
 def _spread_over_neighbours(grid: Curve, seen: Curve) -> Curve:
-    """Smooth (n, rows, cols) over neighbouring cells, each weighted by how much was seen."""
+    """Cells of (n, rows, cols) in which little was seen lean on their neighbours.
+
+    Cells that were seen well keep their own value: smoothing them would leave a share of the
+    flicker behind at every place where it bends.
+    """
     kernel = np.array([0.2, 0.6, 0.2])
     w = seen + 1e-3
     top, bottom = grid * w, np.broadcast_to(w, grid.shape)
     for axis in (1, 2):
         top, bottom = _filter(top, kernel, axis), _filter(bottom, kernel, axis)
-    smoothed: Curve = top / bottom
-    return smoothed
+    own = seen / (seen + 0.1)
+    settled: Curve = own * grid + (1.0 - own) * top / bottom
+    return settled
 
 
 def _filter(values: Curve, kernel: Curve, axis: int) -> Curve:

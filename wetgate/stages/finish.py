@@ -26,7 +26,8 @@ from wetgate.manifest import (
 )
 from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, shot_to_json
-from wetgate.report import ReportInput, write_report
+from wetgate.report.given import ReportInput
+from wetgate.report.html import write_report
 from wetgate.stages.deliver import deliver_color, deliver_reel
 from wetgate.stages.ingest import frame_reader
 from wetgate.stages.verify import Verdict
@@ -97,7 +98,6 @@ def finish_title(
             failures={n: e.as_dict() for n, e in failures.items()},
             complete=not failures,
             truth=read_json(job.folder.root / "demo" / "truth.json"),
-            evidence=None,
             read_source=lambda reel, frame: frame_reader(configs[reel], reels[reel].reel).read(
                 frame
             ),
@@ -199,7 +199,7 @@ def _forget_old(job: Job, kept: Mapping[str, DeliveredFile], files: list[Deliver
     current = {f.path for f in files}
     for path in kept:
         old = (job.folder.root / path).resolve()
-        if path not in current and not path.startswith("report/"):
-            # A manifest is a file somebody may have edited: never reach out of the folder.
-            if old.is_relative_to(job.folder.root):
-                old.unlink(missing_ok=True)
+        # A manifest is a file somebody may have edited: never reach out of the folder.
+        inside = old.is_relative_to(job.folder.root)
+        if inside and path not in current and not path.startswith("report/"):
+            old.unlink(missing_ok=True)

@@ -1,0 +1,56 @@
+"""Run a job under Prefect with no set-up: own server on loopback, or the one that is configured.
+
+Prefect is imported only inside the function, after its settings are in place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.settings import apply_offline
+from wetgate.job import Job
+from wetgate.launch import BeforeReport
+from wetgate.stages.finish import Outcome
+
+
+def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
+    """The runner ``wetgate run`` uses unless told ``--no-prefect``.
+
+    With PREFECT_API_URL set, the run shows on that server; otherwise a server of its own is
+    started, with its database in ``.prefect`` of the output folder, and ended with the job.
+    """
+    apply_offline()
+    with _server(job.folder.root / ".prefect") as (address, home):
+        from prefect.settings import (
+            PREFECT_API_URL,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+            PREFECT_HOME,
+            temporary_settings,
+        )
+
+        changes = {PREFECT_API_URL: address, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        if home is not None:
+            changes[PREFECT_HOME] = str(home)
+        with temporary_settings(changes):
+            from flows.desk import at_desk
+            from flows.overnight import runner, title
+
+            with at_desk(job):
+                return title.with_options(task_runner=runner(job.workers))(
+                    str(job.folder.root), before_report
+                )
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[tuple[str, Path | None]]:
+    configured = os.environ.get("PREFECT_API_URL")
+    if configured:
+        yield configured, None
+        return
+    from flows.server import own_server
+
+    with own_server(home) as address:
+        yield address, home

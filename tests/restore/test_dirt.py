@@ -1,0 +1,168 @@
+"""Dirt: found where it is, nowhere else, and replaced by what was behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from media.passes import Effect, Window
+from restore.dirt.apply import DirtOperator, borrow
+from restore.dirt.detect import DirtOptions, deviation
+from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
+from tests.strategies import psnr_db, with_ball
+
+DIRT = replace(CLEAN, grain_sigma=0.010, dirt_per_frame=3.0, dirt_size_px=(2.0, 10.0))
+NO_DIRT = replace(DIRT, dirt_per_frame=0.0)
+SIGMA = 0.0075
+Mask = NDArray[np.bool_]
+
+
+def repair(options: DirtOptions | None = None, protected: frozenset[int] = frozenset()) -> DirtOperator:
+    return DirtOperator(sigma=SIGMA, options=options or DirtOptions(), protected=protected)
+
+
+def grown(mask: Mask) -> Mask:
+    """Two pixels more all around: the rim of a speck is repaired with it."""
+    square = np.ones((5, 5), np.uint8)
+    return np.stack([cv2.dilate(m.astype(np.uint8), square) > 0 for m in mask])
+
+
+def scores(found: Mask, truth: Mask) -> tuple[float, float]:
+    """F1, and the share of the picture that was touched without cause."""
+    near = grown(truth)
+    recall = float((found & truth).sum() / truth.sum())
+    precision = float((found & near).sum() / max(int(found.sum()), 1))
+    return 2 * recall * precision / (recall + precision), float((found & ~near).mean())
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground", "ball"])
+def test_dirt_is_found_and_replaced(kind: str) -> None:
+    frames, truth = damage(scene(kind), DIRT)
+    clean, _ = damage(scene(kind), NO_DIRT)
+    fixed, touch = rendered([repair()], frames)
+    f1, spurious = scores(touch > 0, truth.dirt)
+    assert f1 >= 0.85
+    assert spurious <= 0.001
+    before, after = psnr_db(frames, clean, truth.dirt), psnr_db(fixed, clean, truth.dirt)
+    assert after >= before + 9.0
+    assert psnr_db(fixed, clean) >= psnr_db(frames, clean) + 6.0
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground"])
+def test_clean_picture_is_left_alone(kind: str) -> None:
+    frames, _ = damage(scene(kind, 2), NO_DIRT)
+    _, touch = rendered([repair()], frames)
+    assert float((touch > 0).mean()) <= 0.0005
+
+
+@pytest.mark.parametrize(("radius_px", "level"), [(4.0, 0.68), (6.0, 0.16), (9.0, 0.66)])
+@pytest.mark.parametrize("kind", ["still", "pan"])
+def test_a_fast_ball_lives(kind: str, radius_px: float, level: float) -> None:
+    clean, where = with_ball(scene(kind), 12.0, radius_px, level)
+    frames, _ = damage(clean, NO_DIRT)
+    _, touch = rendered([repair()], frames)
+    inner = where[:, 8:-8, 8:-8]
+    assert float((touch > 0)[inner].mean()) < 0.03
+
+
+def test_only_masked_pixels_change() -> None:
+    frames, _ = damage(scene("pan"), DIRT)
+    fixed, touch = rendered([repair()], frames)
+    changed = (fixed != frames).any(axis=1)
+    assert bool(changed.any())
+    assert not bool((changed & (touch == 0)).any())
+    assert set(np.unique(touch)) == {0, int(Effect.BORROWED)}
+
+
+@pytest.mark.parametrize("at", [0, FRAMES - 1])
+def test_first_and_last_frame_are_repaired(at: int) -> None:
+    frames, _ = damage(scene("drift"), NO_DIRT)
+    dirty = frames.copy()
+    y, x = np.mgrid[0 : frames.shape[2], 0 : frames.shape[3]]
+    speck = (y - 70) ** 2 + (x - 100) ** 2 < 16
+    dirty[at][:, speck] = 0.8
+    fixed, touch = rendered([repair()], dirty)
+    assert float((touch[at] > 0)[speck].mean()) > 0.95
+    assert psnr_db(fixed[at], frames[at], speck) > 26.0
+
+
+def test_grain_stays_in_the_repair() -> None:
+    frames, truth = damage(scene("still"), DIRT)
+    clean, _ = damage(scene("still"), CLEAN)
+    fixed, touch = rendered([repair()], frames)
+    grain = (fixed - clean)[:, 1]
+    under, beside = touch > 0, (touch == 0) & ~grown(truth.dirt)
+    ratio = float(np.median(np.abs(grain[under])) / np.median(np.abs(grain[beside])))
+    assert 0.7 < ratio < 1.4
+
+
+def test_protected_frames_are_left_alone() -> None:
+    frames, _ = damage(scene("still"), DIRT)
+    fixed, touch = rendered([repair(protected=frozenset({SHOT.start + 5}))], frames)
+    assert np.array_equal(fixed[5], frames[5])
+    assert not touch[5].any()
+    assert touch[6].any()
+
+
+def test_too_much_dirt_is_refused_and_counted() -> None:
+    frames, _ = damage(scene("still"), replace(DIRT, dirt_per_frame=6.0))
+    operator = repair(DirtOptions(max_area_share=0.0005))
+    found = operator.count_suspects(
+        Window.whole(torch.from_numpy(frames[:7]), tuple(SHOT)[:7])
+    )
+    assert len(found) == 3
+    assert all(f.refused and not f.mask.any() for f in found)
+    _, touch = rendered([operator], frames)
+    assert not touch.any()
+
+
+def test_a_large_stain_is_left_alone() -> None:
+    frames, _ = damage(scene("still"), NO_DIRT)
+    frames = frames.copy()
+    frames[10, :, 40:120, 60:140] = 0.75
+    fixed, _ = rendered([repair()], frames)
+    assert np.array_equal(fixed[10, :, 60:100, 80:120], frames[10, :, 60:100, 80:120])
+
+
+def test_two_frames_give_no_evidence() -> None:
+    frames, _ = damage(scene("still"), DIRT)
+    fixed, touch = rendered([repair()], frames[:2])
+    assert np.array_equal(fixed, frames[:2])
+    assert not touch.any()
+
+
+def test_deviation_asks_for_more_where_neighbours_disagree() -> None:
+    own = torch.full((3, 20, 20), 0.5)
+    own[:, 10, 10] = 0.7
+    near = torch.full((2, 3, 20, 20), 0.5)
+    sure = float(deviation(own, near)[10, 10])
+    near[1] += 0.1
+    assert sure == pytest.approx(0.2, abs=1e-6)
+    assert 0.0 < float(deviation(own, near)[10, 10]) < 0.1
+
+
+def test_borrowed_pixels_take_the_level_around_them() -> None:
+    rng = np.random.default_rng(2)
+    own = torch.from_numpy(rng.uniform(0.3, 0.5, (3, 60, 60)).astype(np.float32))
+    brighter = (own + 0.05).unsqueeze(0).repeat(2, 1, 1, 1)
+    mask: Mask = np.zeros((60, 60), np.bool_)
+    mask[28:33, 28:33] = True
+    filled = borrow(own, brighter, mask)
+    assert torch.equal(filled[:, ~torch.from_numpy(mask)], own[:, ~torch.from_numpy(mask)])
+    assert float((filled - own).abs().max()) < 2e-3
+
+
+def dirt_free(frames: F32) -> bool:
+    return not rendered([repair()], frames)[1].any()
+
+
+def test_thresholds_follow_the_options() -> None:
+    frames, _ = damage(scene("still"), DIRT)
+    assert not dirt_free(frames[:6])
+    deaf = repair(DirtOptions(threshold_floor=0.9))
+    assert not rendered([deaf], frames[:6])[1].any()

@@ -1,0 +1,182 @@
+"""Weights: declared, checked, and only then loaded; everything else is refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from media.errors import ModelRefused
+from media.passes import Window
+from restore.models.basicsr_bridge import srvgg
+from restore.models.card import ModelCard, check_card
+from restore.models.load import load_network
+from restore.upscale.network import NetworkUpscale
+from restore.upscale.resample import reduce
+from tests.strategies import texture
+
+_READY = (
+    Path(__file__).parents[2]
+    / "../shared/data/weights/basicsr_ready/realesr-animevideov3_SRVGG16_from_ncnn.pth"
+)
+
+
+def card_of(path: Path, **changes: str) -> ModelCard:
+    """A card that fits ``path``: 8 features, 2 layers, x2."""
+    card = ModelCard(
+        path=path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        licence="BSD-3-Clause",
+        arch="srvgg",
+        scale=2,
+        trained_on="unknown",
+        features=8,
+        layers=2,
+    )
+    return replace(card, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    path = tmp_path / "tiny.safetensors"
+    save_file(srvgg(8, 2, 2).state_dict(), str(path))
+    return path
+
+
+def test_weights_are_loaded_as_they_are(weights: Path) -> None:
+    torch.manual_seed(1)
+    expected = srvgg(8, 2, 2).state_dict()
+    network = load_network(card_of(weights), commercial=True)
+    assert not network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, expected[name])
+
+
+@pytest.mark.parametrize("key", [None, "params", "params_ema", "state_dict"])
+def test_torch_files_with_and_without_a_wrapper(tmp_path: Path, key: str | None) -> None:
+    state = srvgg(8, 2, 2).state_dict()
+    path = tmp_path / "tiny.pth"
+    torch.save(state if key is None else {key: state}, path)
+    assert load_network(card_of(path), commercial=True).state_dict().keys() == state.keys()
+
+
+def test_wrong_digest(weights: Path) -> None:
+    with pytest.raises(ModelRefused, match="SHA-256 is"):
+        load_network(card_of(weights, sha256="0" * 64), commercial=False)
+    with pytest.raises(ModelRefused, match="says nothing"):
+        load_network(card_of(weights, sha256=""), commercial=False)
+
+
+def test_no_licence(weights: Path) -> None:
+    with pytest.raises(ModelRefused, match="no licence"):
+        load_network(card_of(weights, licence=" "), commercial=False)
+
+
+@pytest.mark.parametrize(
+    "licence", ["CC BY-NC 4.0", "cc-by-nc-sa-4.0", "non-commercial", "Academic use only"]
+)
+def test_non_commercial_licence(weights: Path, licence: str) -> None:
+    card = card_of(weights, licence=licence)
+    with pytest.raises(ModelRefused, match="does not allow commercial use"):
+        check_card(card, commercial=True)
+    check_card(card, commercial=False)
+
+
+def test_training_data_must_be_stated(weights: Path) -> None:
+    with pytest.raises(ModelRefused, match="training data"):
+        check_card(card_of(weights, trained_on=""), commercial=False)
+
+
+def test_missing_file(tmp_path: Path, weights: Path) -> None:
+    card = replace(card_of(weights), path=tmp_path / "gone.pth")
+    with pytest.raises(ModelRefused, match="not there"):
+        check_card(card, commercial=False)
+
+
+class _Runs:
+    """Pickles to a call."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    path, mark = tmp_path / "bad.pth", tmp_path / "ran"
+    torch.save({"params": _Runs(mark)}, path)
+    with pytest.raises(ModelRefused, match="more than tensors"):
+        load_network(card_of(path), commercial=False)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint at all"])
+def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.pth"
+    path.write_bytes(content)
+    with pytest.raises(ModelRefused):
+        load_network(card_of(path), commercial=False)
+
+
+def test_a_damaged_safetensors_file(tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00notjson!")
+    with pytest.raises(ModelRefused, match="damaged"):
+        load_network(card_of(path), commercial=False)
+
+
+def test_not_a_table_of_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "list.pth"
+    torch.save([1, 2, 3], path)
+    with pytest.raises(ModelRefused, match="not a table of tensors"):
+        load_network(card_of(path), commercial=False)
+
+
+def test_wrong_shapes(weights: Path) -> None:
+    for wrong in ({"features": 16}, {"layers": 3}, {"scale": 4}):
+        with pytest.raises(ModelRefused, match="does not fit"):
+            load_network(replace(card_of(weights), **wrong), commercial=False)
+
+
+def test_unknown_architecture(weights: Path) -> None:
+    with pytest.raises(ModelRefused, match="not known"):
+        load_network(card_of(weights, arch="magic"), commercial=False)
+
+
+def test_a_network_enlarges_through_its_card(weights: Path) -> None:
+    card = card_of(weights)
+    repair = NetworkUpscale(load_network(card, commercial=True), card)
+    frame = torch.from_numpy(texture(3, 40, 60)[None])
+    done = repair(Window.whole(frame, (1,)))
+    assert done.pixels.shape == (1, 3, 80, 120)
+    assert repair.key((1,)) == {"weights_sha256": card.sha256, "arch": "srvgg", "scale": 2}
+
+
+@pytest.mark.reference
+@pytest.mark.skipif(not _READY.is_file(), reason="reference weights are not beside the checkout")
+def test_real_weights_enlarge_a_picture() -> None:
+    card = ModelCard(
+        path=_READY,
+        sha256=hashlib.sha256(_READY.read_bytes()).hexdigest(),
+        licence="BSD-3-Clause",
+        arch="srvgg",
+        scale=4,
+        trained_on="unknown",
+        features=64,
+        layers=16,
+    )
+    repair = NetworkUpscale(load_network(card, commercial=True), card)
+    original = torch.from_numpy(texture(5, 128, 160)[None])
+    small = reduce(original, 4)
+    done = repair(Window.whole(small, (1,))).pixels
+    assert done.shape == original.shape
+    assert float((reduce(done, 4) - small).abs().mean()) < 0.01
+    error = torch.nn.functional.interpolate(small, scale_factor=4, mode="nearest") - original
+    assert float((done - original).square().mean()) < float(error.square().mean())

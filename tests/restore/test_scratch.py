@@ -1,0 +1,190 @@
+"""Scratches: found while the picture moves or shows through, told from poles, lifted off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from media.frames import FrameRange
+from media.passes import Effect, Window
+from media.synthetic import Damage, Truth
+from restore.scratch.apply import ScratchOperator
+from restore.scratch.measure import ScratchProbe, find_lines
+from restore.scratch.solve import (
+    ScratchOptions,
+    ScratchPlace,
+    ScratchSolution,
+    solve_scratch,
+)
+from tests.restore.conftest import (
+    CLEAN,
+    F32,
+    FRAMES,
+    HEIGHT_PX,
+    SHOT,
+    damage,
+    observed,
+    rendered,
+    scene,
+)
+from tests.strategies import psnr_db, with_pole
+
+LINES = replace(CLEAN, grain_sigma=0.010, scratches=3)
+EVERYTHING = replace(
+    LINES, flicker_stops=0.1, flicker_local_stops=0.05, weave_px=(1.0, 0.8), dirt_per_frame=2.0
+)
+
+
+def solved(frames: F32) -> ScratchSolution:
+    return solve_scratch(observed(ScratchProbe(), frames), SHOT, ScratchOptions())
+
+
+def found(solution: ScratchSolution, truth: Truth) -> int:
+    """How many true lines are among the lines to repair."""
+    hits = 0
+    for centre in truth.scratch_x_px.T:
+        off = [
+            float(np.mean(np.abs(np.array(line.x_px) - centre[line.first - SHOT.start :][: len(line.x_px)])))
+            for line in solution.lines
+        ]
+        hits += min(off, default=99.0) < 1.5
+    return hits
+
+
+def repaired(frames: F32, solution: ScratchSolution) -> F32:
+    return rendered([ScratchOperator(solution.places)], frames)[0]
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift", "foreground"])
+@pytest.mark.parametrize("what", [LINES, EVERYTHING], ids=["lines", "everything"])
+def test_lines_over_a_moving_picture(kind: str, what: Damage) -> None:
+    frames, truth = damage(scene(kind), what)
+    clean, _ = damage(scene(kind), replace(what, scratches=0))
+    solution = solved(frames)
+    assert found(solution, truth) == 3
+    assert len(solution.lines) == 3
+    fixed = repaired(frames, solution)
+    before = psnr_db(frames, clean, truth.scratches)
+    assert psnr_db(fixed, clean, truth.scratches) >= before + 4.0
+    assert psnr_db(fixed, clean) >= psnr_db(frames, clean) + 3.0
+
+
+def test_recall_and_precision_with_a_pole_in_the_scene() -> None:
+    """A dark pole that moves with the scene, or by itself, is listed and left alone."""
+    true = hits = kept = 0
+    for kind, step_px in (("pan", -2.0), ("pan", 1.0), ("still", 1.0), ("drift", -1.37)):
+        for seed in (1, 3):
+            clean = with_pole(scene(kind, seed), step_px)
+            frames, truth = damage(clean, LINES, seed)
+            solution = solved(frames)
+            true, hits, kept = true + 3, hits + found(solution, truth), kept + len(solution.lines)
+    assert hits / true >= 0.9
+    assert hits / kept >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("kind", "step_px", "words"),
+    [
+        ("pan", -2.0, "in the scene"),
+        ("drift", -0.35, "in the scene"),
+        ("still", 1.0, "in the scene"),
+        ("still", 0.0, "hides the picture"),
+    ],
+)
+def test_a_pole_is_listed_with_the_reason(kind: str, step_px: float, words: str) -> None:
+    clean = scene(kind)
+    if step_px == -0.35:
+        # A slow pan whose pole is slower than what counts as moving by itself.
+        clean = np.stack([np.roll(scene("still")[0], -round(0.35 * k), axis=2) for k in range(FRAMES)])
+    frames, _ = damage(with_pole(clean, step_px), replace(LINES, scratches=0))
+    solution = solved(frames)
+    assert not solution.applied
+    assert any(words in line.reason for line in solution.rejected)
+    assert solution.places == {}
+
+
+@pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground", "ball"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_lines_no_repair(kind: str, seed: int) -> None:
+    frames, _ = damage(scene(kind, seed), replace(EVERYTHING, scratches=0), seed)
+    solution = solved(frames)
+    assert not solution.applied
+    assert solution.lines == ()
+
+
+def test_a_full_height_line_over_a_still_picture() -> None:
+    frames, truth = damage(scene("still"), LINES, 1)
+    clean, _ = damage(scene("still"), replace(LINES, scratches=0), 1)
+    solution = solved(frames)
+    assert found(solution, truth) == 3
+    fixed = repaired(frames, solution)
+    assert psnr_db(fixed, clean, truth.scratches) >= psnr_db(frames, clean, truth.scratches) + 4.0
+
+
+def test_only_the_columns_of_the_line_change() -> None:
+    frames, truth = damage(scene("pan"), LINES)
+    solution = solved(frames)
+    fixed, touch = rendered([ScratchOperator(solution.places)], frames)
+    changed = (fixed != frames).any(axis=1)
+    assert set(np.unique(touch)) == {0, int(Effect.ADJUSTED)}
+    assert np.array_equal(changed, touch > 0)
+    for k in range(FRAMES):
+        columns = np.flatnonzero(changed[k].any(axis=0))
+        far = np.abs(columns[:, None] - truth.scratch_x_px[k][None]).min(axis=1)
+        assert float(far.max()) <= 8.0
+
+
+def test_detail_below_the_line_stays() -> None:
+    """An offset over fine detail: what remains follows the detail, not a smooth fill."""
+    clean, _ = damage(scene("drift"), CLEAN)
+    frames = clean.copy()
+    frames[:, :, :, 120:123] += 0.08
+    place = ScratchPlace(x_px=121.0, width_px=3.0, top_px=0, bottom_px=HEIGHT_PX)
+    fixed, _ = rendered([ScratchOperator({f: (place,) for f in SHOT})], frames)
+    under = np.s_[:, 1, :, 121]
+    kept = [
+        np.corrcoef(np.diff(a), np.diff(b))[0, 1]
+        for a, b in zip(fixed[under], clean[under], strict=True)
+    ]
+    assert float(np.mean(kept)) > 0.95
+
+
+def test_a_line_that_ends_inside_the_frame() -> None:
+    frames, _ = damage(scene("pan"), CLEAN)
+    place = ScratchPlace(x_px=80.0, width_px=2.0, top_px=40, bottom_px=100)
+    _, touch = rendered([ScratchOperator({f: (place,) for f in SHOT})], frames)
+    rows = np.flatnonzero(touch.any(axis=(0, 2)))
+    assert (int(rows.min()), int(rows.max())) == (40, 99)
+
+
+@pytest.mark.parametrize("x_px", [0.0, 1.0, 238.0, 239.0, 500.0, -9.0])
+def test_a_line_at_the_edge(x_px: float) -> None:
+    frames, _ = damage(scene("pan"), CLEAN)
+    place = ScratchPlace(x_px=x_px, width_px=2.0, top_px=0, bottom_px=HEIGHT_PX)
+    window = Window.whole(torch.from_numpy(frames[:1]), (SHOT.start,))
+    done = ScratchOperator({SHOT.start: (place,)})(window)
+    assert bool(torch.isfinite(done.pixels).all())
+
+
+def test_a_step_edge_is_no_line() -> None:
+    plane = np.full((160, 240), 0.3, np.float32)
+    plane[:, 120:] = 0.5
+    assert find_lines(plane) == []
+    plane[:, 60:62] += 0.05
+    lines = find_lines(plane)
+    assert len(lines) == 1
+    assert lines[0][0] == pytest.approx(60.5, abs=0.6)
+    assert lines[0][2] == pytest.approx(0.05, abs=0.01)
+
+
+def test_short_shots_and_small_frames_are_left_alone() -> None:
+    frames, _ = damage(scene("pan"), LINES)
+    shot = FrameRange(SHOT.start, SHOT.start + 4)
+    short = solve_scratch(observed(ScratchProbe(), frames[:4]), shot, ScratchOptions())
+    assert "only 4 frames" in short.reason
+    assert find_lines(np.zeros((20, 20), np.float32)) == []
+    gray = observed(ScratchProbe(), frames[:, :1])
+    assert solve_scratch(gray, SHOT, ScratchOptions()).applied

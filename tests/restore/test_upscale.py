@@ -1,0 +1,109 @@
+"""Enlargement: the scan comes back when the result is reduced, and nothing rings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from media.passes import Effect, Window
+from restore.models.basicsr_bridge import srvgg
+from restore.models.card import ModelCard
+from restore.upscale.network import NetworkUpscale
+from restore.upscale.resample import ResampleUpscale, enlarge, reduce
+from tests.strategies import add_grain, psnr_db, texture
+
+
+def window(height_px: int = 90, width_px: int = 120, channels: int = 3) -> Window:
+    frames = texture(4, height_px, width_px)[None, :channels]
+    return Window.whole(torch.from_numpy(frames.copy()), (1,))
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reducing_gives_the_scan_back(scale: int, channels: int) -> None:
+    source = window(channels=channels)
+    done = ResampleUpscale(scale)(source)
+    assert float((reduce(done.pixels, scale) - source.pixels).abs().max()) <= 1e-3
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_no_overshoot_beyond_the_ringing_allowed(scale: int) -> None:
+    step = torch.full((1, 3, 40, 60), 0.2)
+    step[..., 30:] = 0.8
+    done = ResampleUpscale(scale, ringing=0.02)(Window.whole(step, (1,))).pixels
+    assert float(done.max()) <= 0.8 + 0.02 + 1e-6
+    assert float(done.min()) >= 0.2 - 0.02 - 1e-6
+
+
+def test_a_flat_picture_stays_flat() -> None:
+    flat = torch.full((1, 3, 20, 30), 0.37)
+    assert float((ResampleUpscale(4)(Window.whole(flat, (1,))).pixels - 0.37).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_closer_to_the_original_than_plain_lanczos(scale: int) -> None:
+    original = texture(6, 160, 240)[None]
+    small = reduce(torch.from_numpy(original), scale)
+    plain = psnr_db(enlarge(small, scale).numpy(), original)
+    done = ResampleUpscale(scale)(Window.whole(small, (1,)))
+    assert psnr_db(done.pixels.numpy(), original) >= plain + 0.3
+
+
+def test_the_picture_is_not_shifted() -> None:
+    rows = np.linspace(0.2, 0.6, 24, dtype=np.float32)
+    ramp = torch.from_numpy(np.tile(rows, (16, 1))[None, None])
+    done = ResampleUpscale(2)(Window.whole(ramp, (1,))).pixels[0, 0, 16]
+    inner = done[8:-8].double()
+    step = float(rows[1] - rows[0])
+    expected = float(rows[0]) + (torch.arange(8, 40).double() + 0.5) * step / 2 - step / 2
+    assert float((inner - expected).abs().max()) < 1e-4
+
+
+def test_marks_and_size_grow_with_the_picture() -> None:
+    source = window(20, 30)
+    source.touch[0, 0, 3, 4] = int(Effect.BORROWED)
+    done = ResampleUpscale(2)(source)
+    assert done.size_px == (40, 60)
+    assert int(done.touch.min()) == int(Effect.ADJUSTED)
+    assert int((done.touch == int(Effect.BORROWED)).sum()) == 4
+
+
+def network(scale: int, seed: int = 2) -> NetworkUpscale:
+    torch.manual_seed(seed)
+    module = srvgg(8, 2, scale)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.05)
+    card = ModelCard(
+        path=Path("seeded.pth"),
+        sha256="0" * 64,
+        licence="MIT",
+        arch="srvgg",
+        scale=scale,
+        trained_on="nothing",
+        features=8,
+        layers=2,
+    )
+    return NetworkUpscale(module, card)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_keeps_the_color_of_the_scan(scale: int, channels: int) -> None:
+    """Whatever the network paints, large areas keep the level they have in the scan."""
+    source = window(96, 128, channels)
+    done = network(scale)(source)
+    assert done.pixels.shape[1] == channels
+    assert int(done.touch.min()) == int(Effect.INVENTED)
+    shift = (reduce(done.pixels, scale) - source.pixels).mean(dim=(-2, -1))
+    assert float(shift.abs().max()) < 1e-3
+    areas = torch.nn.functional.avg_pool2d(reduce(done.pixels, scale) - source.pixels, 16)
+    assert float(areas.abs().max()) < 0.01
+
+
+def test_noise_is_not_lifted() -> None:
+    noisy = add_grain(np.full((1, 3, 60, 80), 0.4, np.float32), 0.01, 3)
+    done = ResampleUpscale(2)(Window.whole(torch.from_numpy(noisy), (1,))).pixels
+    assert float(done.std()) < 1.2 * float(noisy.std())
