@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
 from media.errors import StorageFull, WetgateError
+from media.write import storage_error
 
 DELAYS_S = [2.0, 20.0, 120.0]
 
 
-def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+def worth_retrying(
+    task: Task[Any, Any],  # noqa: ARG001 - Prefect calls it with all three
+    run: TaskRun,  # noqa: ARG001
+    state: State[Any],
+) -> bool:
     """A bad frame is not retried; a lost chunk, a short memory or a flaky disk is."""
     error = state.result(raise_on_failure=False)
     if isinstance(error, StorageFull):
         return False
     if isinstance(error, WetgateError):
         return error.retryable
-    return isinstance(error, OSError)
+    if isinstance(error, OSError):
+        return not isinstance(storage_error(error, Path()), StorageFull)
+    return False

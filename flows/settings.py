@@ -1,4 +1,4 @@
-"""Prefect's settings for a job that runs by itself: offline, on loopback, leaving nothing behind."""
+"""Prefect's settings for a job that runs by itself: offline and on loopback."""
 
 from __future__ import annotations
 

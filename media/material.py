@@ -175,7 +175,7 @@ def _open_movie(spec: SourceSpec, hash_frames: bool, progress: Progress | None) 
             digests[index] = _picture_sha256(reader.read(index))
             if progress is not None:
                 progress(index + 1, info.frame_count)
-    notes = _rate_notes(spec.rate, [info.rate])
+    notes = _rate_notes(spec.rate, [info.rate]) + _untagged(info, spec)
     if info.interlaced:
         notes += ("the movie is flagged as interlaced; it is read as whole frames",)
     return Reel(
@@ -201,8 +201,34 @@ def _open_movie(spec: SourceSpec, hash_frames: bool, progress: Progress | None) 
 
 
 def _movie_reader(spec: SourceSpec, info: MovieInfo) -> MovieReader:
-    full = None if spec.range is None else spec.range == "full"
-    return MovieReader(spec.path, spec.matrix, full, info=info, reel=spec.reel)
+    matrix, full = _declared(info, spec.encoding, spec.matrix, spec.range)
+    return MovieReader(spec.path, matrix, full, info=info, reel=spec.reel)
+
+
+def _declared(
+    info: MovieInfo, declared: str, matrix: str | None, levels: str | None
+) -> tuple[str | None, bool | None]:
+    """Matrix and full range to read a movie with; None leaves it to the movie's tags.
+
+    Whoever declares ``rec709`` has declared ITU-R BT.709, which fixes matrix and levels too;
+    what the project says and what the movie is tagged with go before that.
+    """
+    if declared == "rec709":
+        matrix = matrix or info.matrix or "bt709"
+        levels = levels or info.range or "limited"
+    return matrix, None if levels is None else levels == "full"
+
+
+def _untagged(info: MovieInfo, spec: SourceSpec) -> tuple[str, ...]:
+    taken = [
+        f"{what} taken as {value}, because rec709 is declared and the movie has no tag"
+        for what, tag, given, value in (
+            ("matrix", info.matrix, spec.matrix, "bt709"),
+            ("range", info.range, spec.range, "limited"),
+        )
+        if spec.encoding == "rec709" and tag is None and given is None
+    ]
+    return tuple(taken)
 
 
 def file_sha256(path: Path) -> str:
@@ -289,8 +315,8 @@ class FrameReader:
             with self._lock:
                 if self._info is None:
                     self._info = inspect_movie(path, reel=self.reel.id)
-            full = None if self._range is None else self._range == "full"
-            reader = MovieReader(path, self._matrix, full, info=self._info, reel=self.reel.id)
+            matrix, full = _declared(self._info, self.reel.encoding, self._matrix, self._range)
+            reader = MovieReader(path, matrix, full, info=self._info, reel=self.reel.id)
             self._local.reader = reader
         return reader
 

@@ -46,6 +46,8 @@ class Window:
     """Row and column of this tile in the frame."""
     size_px: tuple[int, int] = (0, 0)
     """Height and width of the whole frame."""
+    caveats: tuple[str, ...] = ()
+    """What was left undone on these frames, in plain words: a success with a but."""
 
     @classmethod
     def whole(cls, pixels: Tensor, frames: Sequence[int]) -> Window:

@@ -117,7 +117,8 @@ def _flicker(
         [cv2.resize(k.astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC) for k in knots]
     )
     total = (whole + channel)[:, :, None, None] + field[:, None]
-    return total.astype(np.float32)
+    stops: NDArray[np.float32] = total.astype(np.float32)
+    return stops
 
 
 def _fade(clean: Frames, damage: Damage) -> Frames:
@@ -130,7 +131,8 @@ def _fade(clean: Frames, damage: Damage) -> Frames:
     mixed = np.einsum("ij,tjhw->tihw", mix, clean)
     base = 95.0 / 1023.0
     faded = (mixed - base) * slope[None, :, None, None] + base + offset[None, :, None, None]
-    return faded.astype(np.float32)
+    layers: Frames = faded.astype(np.float32)
+    return layers
 
 
 def _grain(rng: np.random.Generator, frame: Frames, damage: Damage) -> Frames:
@@ -223,7 +225,8 @@ def _drawn(points: NDArray[np.float64], h: int, w: int, *, filled: bool) -> NDAr
         cv2.fillPoly(canvas, [fixed], 255, cv2.LINE_AA, 4)
     else:
         cv2.polylines(canvas, [fixed], False, 255, 2, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(canvas.astype(np.float32) / 255.0, (0, 0), 0.6)
+    soft: NDArray[np.float32] = cv2.GaussianBlur(canvas.astype(np.float32) / 255.0, (0, 0), 0.6)
+    return soft
 
 
 def _shift(frame: Frames, offset_px: NDArray[np.float64]) -> Frames:

@@ -46,7 +46,7 @@ def find_flow(
 ) -> NDArray[np.float32]:
     """(H, W, 2) displacement in px (x, y): ``source`` at p is found in ``target`` at p + flow."""
     preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
-    dis: Any = cv2.DISOpticalFlow_create(preset)
+    dis: Any = cv2.DISOpticalFlow.create(preset)
     if min(source.shape) < 32:
         return np.zeros((*source.shape, 2), np.float32)
     flow: NDArray[np.float32] = dis.calc(source, target, None)
@@ -59,7 +59,7 @@ def warp(image: Tensor, flow: Tensor, *, cubic: bool = True) -> tuple[Tensor, Te
     image: (N, C, H, W) float32. flow: (N, 2, H, W) px, x then y, same device.
     returns: warped (N, C, H, W) and inside (N, 1, H, W) bool, False where p + flow lies outside.
     """
-    n, _, h, w = image.shape
+    h, w = image.shape[-2:]
     ys = torch.arange(h, device=image.device, dtype=torch.float32).view(1, h, 1)
     xs = torch.arange(w, device=image.device, dtype=torch.float32).view(1, 1, w)
     x, y = xs + flow[:, 0], ys + flow[:, 1]

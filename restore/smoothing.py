@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky_banded, cho_solve_banded
+from scipy.linalg import cho_solve_banded, cholesky_banded
 
 Curve = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def _is_level(curve: Curve, fit: Curve, weights: Curve) -> bool:
     bend = float(np.sqrt(np.mean((fit - line) ** 2)))
     chance = spread * np.sqrt(12.0 / len(curve) ** 3)
     allowed = max(0.1, 1.5 / np.sqrt(len(curve)))
-    return bend < allowed * spread and abs(slope) < 2.5 * chance
+    return bool(bend < allowed * spread and abs(slope) < 2.5 * chance)
 
 
 def solve_path(
@@ -114,4 +114,5 @@ def solve_path(
             out[:, column] = cho_solve_banded((cholesky_banded(bands), False), right)
             residual = out[b, column] - out[a, column] - d
             w = weights[:, column] / (1.0 + (residual / robust_scale) ** 2)
-    return out - out.mean(axis=0)
+    centred: Curve = out - out.mean(axis=0)
+    return centred

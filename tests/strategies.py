@@ -29,7 +29,8 @@ def texture(seed: int, height_px: int, width_px: int) -> F32:
     fine = cv2.GaussianBlur(rng.normal(0.0, 1.0, (height_px, width_px)), (0, 0), 1.2) * 0.05
     whole = plane[None] + tint + fine[None]
     soft = np.stack([cv2.GaussianBlur(p, (0, 0), 0.7) for p in whole])
-    return np.clip(soft, 0.15, 0.7).astype(np.float32)
+    limited: F32 = np.clip(soft, 0.15, 0.7).astype(np.float32)
+    return limited
 
 
 def still(seed: int, frames: int, height_px: int, width_px: int) -> F32:
@@ -48,6 +49,20 @@ def pan(seed: int, frames: int, height_px: int, width_px: int, step_px: float) -
             wide, matrix, (width_px, height_px), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         )
         out.append(moved.transpose(2, 0, 1))
+    return np.stack(out)
+
+
+def zoom(seed: int, frames: int, height_px: int, width_px: int, share: float) -> F32:
+    """(T, 3, H, W): the camera zooms in by ``share`` a frame around the middle."""
+    scene = texture(seed, height_px, width_px).transpose(1, 2, 0)
+    out = []
+    for k in range(frames):
+        factor = (1.0 + share) ** -k
+        x, y = (1.0 - factor) * width_px / 2, (1.0 - factor) * height_px / 2
+        matrix = np.array([[factor, 0.0, x], [0.0, factor, y]])
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        larger = cv2.warpAffine(scene, matrix, (width_px, height_px), flags=flags)
+        out.append(larger.transpose(2, 0, 1))
     return np.stack(out)
 
 

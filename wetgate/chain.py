@@ -76,7 +76,7 @@ def build_chain(
     if project.restore.upscale.enabled and project.restore.upscale.factor > 1:
         chain.append(_upscale(project))
     if baked:
-        color = _color(shot, decisions.balance, before, after)
+        color = None if decisions.protected else _color(shot, decisions.balance, before, after)
         if color is not None:
             chain.append(color)
     return chain

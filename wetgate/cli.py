@@ -59,6 +59,7 @@ def main() -> None:
     """Entry point: named errors become their exit code, everything else is internal."""
     signal.signal(signal.SIGTERM, _terminated)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    interrupted = "wetgate: interrupted; the same command goes on from here"
     try:
         app()
     except WetgateError as error:
@@ -67,8 +68,13 @@ def main() -> None:
         if "--json" in sys.argv:
             typer.echo(json.dumps({"exit_code": error.exit_code, **error.as_dict()}))
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        # Ctrl-C arrives here: typer turns it into this exit code, without a word.
+        if end.code == INTERRUPTED:
+            console.print(interrupted, markup=False)
+        raise
     except KeyboardInterrupt:
-        console.print("wetgate: interrupted; the same command goes on from here", markup=False)
+        console.print(interrupted, markup=False)
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last line of defence: say it is our fault
         traceback.print_exc()
@@ -76,7 +82,7 @@ def main() -> None:
         sys.exit(INTERNAL)
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
+def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
@@ -172,6 +178,7 @@ def prebalance(
     sources: Sources,
     out: Out = Path("wetgate-out"),
     preset: Preset = "prebalance",
+    only: Only = None,
     sets: Sets = None,
     encoding: Encoding = None,
     rate: Rate = None,
@@ -182,7 +189,9 @@ def prebalance(
     from wetgate.launch import launch_prebalance
     from wetgate.project import load_project
 
-    project = load_project(sources, preset=preset, sets=sets or [], encoding=encoding, rate=rate)
+    project = load_project(
+        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+    )
     found = launch_prebalance(project, out, replace=replace, quiet=as_json)
     table: dict[str, Any] = {
         "exit_code": 0,

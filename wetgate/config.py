@@ -14,7 +14,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 class Section(BaseModel):
     """Frozen; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class ReelConfig(Section):
@@ -33,7 +33,7 @@ class ReelConfig(Section):
 class Policy(Section):
     allow_invented: bool = False
     use: Literal["commercial", "non-commercial"] = "commercial"
-    max_repaired_share: Share = 0.03
+    max_repaired_share: Share = 0.05
     protected_shots: tuple[str, ...] = ()
 
 
@@ -141,7 +141,7 @@ class Render(Section):
 
 
 class Deliverable(Section):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "restored"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")] = "restored"
     format: Literal[
         "source", "dpx", "tiff", "exr", "png", "ffv1", "prores_422hq", "prores_4444"
     ] = "source"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from color.cdl import CDL
 from media.errors import ConfigError
 from wetgate.config import NonNegative, Section, Share
 from wetgate.project import nearest
@@ -169,7 +170,8 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
     """The decision that stands: what was solved, with a person's word over it."""
     if person is None:
         return solved
-    changes: dict[str, object] = {"note": person.note, "protected": person.protect}
+    protected = solved.protected or person.protect
+    changes: dict[str, object] = {"note": person.note, "protected": protected}
     for name in ("weave", "flicker", "dirt", "noise"):
         switch: Switch = getattr(person, name)
         decision: Decided = getattr(solved, name)
@@ -181,7 +183,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
             if value is not None:
                 sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
                 update[key] = sigma if key == "sigma" else value
-        if update:
+        if update or (switch.enabled and getattr(decision, "applied", False)):
             changes[name] = decision.model_copy(update={**update, "origin": "human"})
     if person.grain.kept is not None:
         changes["grain"] = solved.grain.model_copy(
@@ -192,7 +194,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
 
 
 def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, object]:
-    if person.protect or person.balance.enabled is False:
+    if solved.protected or person.protect or person.balance.enabled is False:
         off = ColorDecision(origin="human", reason="switched off by a person")
         return {"balance": off}
     given = {
@@ -202,8 +204,9 @@ def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, obje
     }
     if not given:
         return {}
-    return {
-        "balance": solved.balance.model_copy(
-            update={**given, "origin": "human", "confidence": 1.0, "reason": ""}
-        )
-    }
+    now = solved.balance.model_copy(
+        update={**given, "origin": "human", "confidence": 1.0, "reason": ""}
+    )
+    r, g, b = CDL(now.slope, now.offset, now.power, now.saturation).printer_points()
+    points = (round(float(r), 2) + 0.0, round(float(g), 2) + 0.0, round(float(b), 2) + 0.0)
+    return {"balance": now.model_copy(update={"printer_points": points})}

@@ -23,13 +23,14 @@ from media.encoding import light_to_log, rec709_decode
 from media.errors import UsageError
 from media.movie import MovieReader
 from media.reel import PictureFormat
-from media.synthetic import Damage, Frames, Truth, damage_shot
-from media.write import to_codes, write_frame
+from media.scan import read_codes
+from media.synthetic import Damage, damage_shot
+from media.write import to_codes, to_values, write_frame
 from wetgate.config import Fade, Project, ReelConfig
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.run import Title
-from wetgate.score import Score, score_shot, summed_up
+from wetgate.score import Score, TakeTruth, score_shot, summed_up
 
 WIDTH, HEIGHT, MARGIN = 624, 256, 8
 RATE = Fraction(24)
@@ -64,17 +65,20 @@ REELS: dict[str, tuple[int, Damage, tuple[Take, ...]]] = {
 def build_demo(out: Path, *, quiet: bool = False) -> Project:
     """Write the two damaged reels as 10-bit log DPX, once; the project that restores them."""
     console = Console(stderr=True, quiet=quiet)
-    scans = out.resolve() / "demo" / "scans"
-    marker = out.resolve() / "demo" / "made.json"
-    recipe = digest({"reels": repr(REELS), "size": [WIDTH, HEIGHT], "version": 1})
-    if (read_json(marker) or {}).get("recipe") != recipe:
+    home = out.resolve() / "demo"
+    recipe = digest({"reels": repr(REELS), "size": [WIDTH, HEIGHT], "version": 2})
+    if (read_json(home / "made.json") or {}).get("recipe") != recipe:
         console.print("making two damaged reels from real footage ...")
-        for name, (start, damage, takes) in REELS.items():
-            _write_reel(scans / name, name, start, damage, takes)
-        write_json(marker, {"recipe": recipe})
+        for name in REELS:
+            _write_reel(home, name)
+        write_json(home / "made.json", {"recipe": recipe})
     reels = tuple(
         ReelConfig(
-            path=str(scans / name), id=name, encoding="cineon", rate="24", reference=name == "R1"
+            path=str(home / "scans" / name),
+            id=name,
+            encoding="cineon",
+            rate="24",
+            reference=name == "R1",
         )
         for name in REELS
     )
@@ -85,62 +89,59 @@ def build_demo(out: Path, *, quiet: bool = False) -> Project:
 
 def score_demo(job: Job, title: Title) -> None:
     """Compare what was rendered with what was there before the damage; keep the table."""
+    home = job.folder.root / "demo"
     scores: list[Score] = []
-    for name, (start, damage, takes) in REELS.items():
-        number = start
-        ingested = title.reels[name]
-        for take in takes:
-            clean, damaged, truth = damaged_take(take, damage)
-            frames = range(number, number + take.stop - take.first)
-            number = frames.stop
-            # The shots found need not be the takes made: each frame is looked up by itself.
-            rendered = [_rendered(job, title, name, n) for n in frames]
-            shots = {s.id for s in ingested.shots for n in frames if n in s.frames}
-            shifts = _shifts(title, sorted(shots), frames)
-            scores.append(
-                score_shot(
-                    reel=name,
-                    clean=clean[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN],
-                    scan=damaged,
-                    restored=np.stack([r[0] for r in rendered]),
-                    touch=np.stack([r[1] for r in rendered]),
-                    truth=truth,
-                    shifts_px=shifts,
-                )
+    for name, take, start in _takes():
+        # The shots found need not be the takes made: each frame is looked up by itself.
+        frames = range(start, start + take.stop - take.first)
+        rendered = [_rendered(job, title, name, n) for n in frames]
+        with np.load(_truth_path(home, name, start), allow_pickle=False) as kept:
+            truth = TakeTruth(kept["weave_px"], kept["dirt"].astype(np.bool_))
+        clean = np.stack(list(_clean_frames(take)))
+        scores.append(
+            score_shot(
+                reel=name,
+                clean=clean[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN],
+                scan=np.stack([_scanned(home, name, n) for n in frames]),
+                restored=np.stack([r[0] for r in rendered]),
+                touch=np.stack([r[1] for r in rendered]),
+                truth=truth,
+                shifts_px=_shifts(title, name, frames),
             )
-    write_json(job.folder.root / "demo" / "truth.json", summed_up(scores, matched_reel="R2"))
+        )
+    write_json(home / "truth.json", summed_up(scores, matched_reel="R2"))
 
 
-def damaged_take(take: Take, damage: Damage) -> tuple[Frames, Frames, Truth]:
-    """Clean with margin, damaged as it was scanned (quantised), and what was done."""
-    clean = np.stack(list(_clean_frames(take)))
-    damaged, truth = damage_shot(clean, damage, take.seed, MARGIN)
-    return clean, _quantised(damaged), truth
-
-
-def _quantised(frames: Frames) -> Frames:
-    fmt = _format()
-    codes = [to_codes(np.ascontiguousarray(f.transpose(1, 2, 0)), fmt) for f in frames]
-    return np.stack([c.transpose(2, 0, 1).astype(np.float32) / fmt.full_scale for c in codes])
+def _takes() -> Iterator[tuple[str, Take, int]]:
+    """Reel, take and the number of the take's first frame."""
+    for name, (start, _, takes) in REELS.items():
+        number = start
+        for take in takes:
+            yield name, take, number
+            number += take.stop - take.first
 
 
 def _format() -> PictureFormat:
     return PictureFormat(width=WIDTH, height=HEIGHT, channels=3, bits=10)
 
 
-def _write_reel(
-    folder: Path, name: str, start: int, damage: Damage, takes: tuple[Take, ...]
-) -> None:
+def _write_reel(home: Path, name: str) -> None:
+    folder = home / "scans" / name
     folder.mkdir(parents=True, exist_ok=True)
+    _, damage, takes = REELS[name]
     total = sum(t.stop - t.first for t in takes)
-    number = start
-    for take in takes:
-        _, damaged, _ = damaged_take(take, damage)
-        for frame in damaged:
-            codes = to_codes(np.ascontiguousarray(frame.transpose(1, 2, 0)), _format())
+    for reel, take, start in _takes():
+        if reel != name:
+            continue
+        clean = np.stack(list(_clean_frames(take)))
+        damaged, truth = damage_shot(clean, damage, take.seed, MARGIN)
+        np.savez_compressed(
+            _truth_path(home, name, start), weave_px=truth.weave_px, dirt=truth.dirt
+        )
+        for number, frame in enumerate(damaged, start=start):
             write_frame(
-                folder / f"{name}.{number:07d}.dpx",
-                codes,
+                _scan_path(home, name, number),
+                to_codes(np.ascontiguousarray(frame.transpose(1, 2, 0)), _format()),
                 _format(),
                 "dpx",
                 frame=number,
@@ -150,7 +151,20 @@ def _write_reel(
                 frames_in_reel=total,
                 durable=False,
             )
-            number += 1
+
+
+def _scan_path(home: Path, reel: str, number: int) -> Path:
+    return home / "scans" / reel / f"{reel}.{number:07d}.dpx"
+
+
+def _truth_path(home: Path, reel: str, start: int) -> Path:
+    return home / f"truth-{reel}-{start}.npz"
+
+
+def _scanned(home: Path, reel: str, number: int) -> NDArray[np.float32]:
+    """(C, H, W) film log of a damaged frame as it lies on disk."""
+    codes = read_codes(_scan_path(home, reel, number), reel=reel, frame=number)
+    return np.ascontiguousarray(to_values(codes, _format()).transpose(2, 0, 1))
 
 
 def _timecode(number: int) -> str:
@@ -205,12 +219,12 @@ def _rendered(
     raise KeyError(number)
 
 
-def _shifts(title: Title, shots: list[str], frames: range) -> NDArray[np.float64]:
+def _shifts(title: Title, reel: str, frames: range) -> NDArray[np.float64]:
     """(n, 2) shift that was applied to each frame, px; zero where the shot was left alone."""
     applied = {}
-    for shot in shots:
-        decision = title.decisions[shot]
-        first = decision.frames[0]
-        for k, shift in enumerate(zip(decision.weave.dx_px, decision.weave.dy_px, strict=True)):
-            applied[first + k] = shift
+    for shot in title.reels[reel].shots:
+        decision = title.decisions[shot.id]
+        shifts = zip(decision.weave.dx_px, decision.weave.dy_px, strict=True)
+        for number, shift in enumerate(shifts, start=decision.frames[0]):
+            applied[number] = shift
     return np.array([applied.get(n, (0.0, 0.0)) for n in frames], np.float64)

@@ -17,8 +17,8 @@ from wetgate.estimate import Estimate, estimate
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.job import Job
-from wetgate.run import Title, analyse, decide
-from wetgate.stages.ingest import ingest_reel, reel_name
+from wetgate.run import Title, analyse, check_shot_ids, decide
+from wetgate.stages.ingest import ingest_reel, reel_name, refuse_inside
 from wetgate.store import Store
 
 
@@ -54,8 +54,10 @@ def dry_run(project: Project, out: Path) -> DryRun:
         title = Title()
         for config in project.reels:
             name = reel_name(config)
+            refuse_inside(real.root, config)
             title.configs[name] = config
             title.reels[name] = ingest_reel(job, config)
+        check_shot_ids(title)
         for name, future in job.spread(lambda s: analyse(job, title, s), title.shot_ids()):
             title.evidence[name] = future.result()
         decide(job, title)

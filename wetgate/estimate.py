@@ -16,13 +16,13 @@ from wetgate.records import IngestedReel
 # CPU seconds per megapixel-frame at the scan's size, single thread, from benchmarks/render.py.
 # Used until this folder has timings of its own; the range says how much machines differ.
 _SECONDS_PER_MP = {
-    "weave": 0.10,
-    "flicker": 0.03,
+    "weave": 0.09,
+    "flicker": 0.02,
     "scratch": 0.03,
-    "dirt": 1.7,
-    "noise": 0.9,
-    "upscale": 0.5,
-    "color": 0.03,
+    "dirt": 0.45,
+    "noise": 0.8,
+    "upscale": 1.7,
+    "color": 0.02,
 }
 _BASE_SECONDS_PER_MP = 0.15
 _MACHINE_RANGE = (0.5, 2.5)

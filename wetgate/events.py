@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from media.write import storage_error
 
 Listener = Callable[[str, Mapping[str, object]], None]
 
@@ -19,22 +22,42 @@ class Events:
         self._path = path
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
+        self._whole = False
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener(event, fields)`` on every event, in the thread that emits it."""
         self._listeners.append(listener)
 
     def emit(self, event: str, fields: Mapping[str, object] | None = None) -> None:
-        """Record an event. ``fields`` are JSON values."""
+        """Record an event. ``fields`` are JSON values. raises: StorageFull, UsageError."""
         fields = fields or {}
         line = json.dumps({"time": round(time.time(), 3), "event": event, **fields}, default=str)
         with self._lock:
             if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("a", encoding="utf-8") as stream:
-                    stream.write(line + "\n")
+                self._append(self._path, line)
             for listener in self._listeners:
                 listener(event, fields)
+
+    def _append(self, path: Path, line: str) -> None:
+        try:
+            if not self._whole:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # A line torn by a crash or a full disk must not swallow the next one.
+                line = line if _ends_whole(path) else f"\n{line}"
+            self._whole = False
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise storage_error(error, path) from error
+        self._whole = True
+
+
+def _ends_whole(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size == 0:
+        return True
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
 
 
 def read_events(path: Path) -> list[dict[str, object]]:

@@ -34,6 +34,8 @@ class Rendered:
     """(C, H, W) float32 film log, unclipped."""
     touch: Tensor
     """(H, W) uint8 Effect per pixel."""
+    caveats: tuple[str, ...] = ()
+    """What operators left undone on this frame."""
 
 
 class ShotRenderer:
@@ -75,7 +77,7 @@ class ShotRenderer:
                 frame=number,
                 hint="switch repairs off one by one to find which, and report it",
             )
-        return Rendered(pixels, window.touch[0, 0])
+        return Rendered(pixels, window.touch[0, 0], window.caveats)
 
 
 class _Stage:
@@ -120,7 +122,7 @@ class _Stage:
         numbers = mirrored_window(self._frames, number, self.radius)
         parts = [self._before.get(n) for n in numbers]
         window = replace(
-            parts[0],
+            parts[self.radius],
             pixels=convert(torch.cat([p.pixels for p in parts]), self._before.domain, self.domain),
             touch=torch.cat([p.touch for p in parts]),
             frames=numbers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -56,8 +57,24 @@ def prepare(folder: Folder, project: Project, *, replace: bool) -> None:
             foreign = [p for p in present if p.relative_to(folder.root).as_posix() not in known]
             if foreign:
                 raise DeliveryExists(f"{foreign[0]} is there and no run here made it", hint=hint)
+    given_up = [p.relative_to(folder.root).as_posix() for p in present] if replace else []
     atomic_write_bytes(folder.project, dump_project(project).encode())
-    write_json(folder.state, {"schema": 1, "project": asked, "delivering": True})
+    write_json(
+        folder.state,
+        {
+            "schema": 1,
+            "project": asked,
+            "delivering": True,
+            # Removed when the new delivery is complete, also if that takes several runs.
+            "giving_up": sorted({*given_up, *giving_up(folder)}),
+        },
+    )
+
+
+def giving_up(folder: Folder) -> list[str]:
+    """Files a person has given up with ``--replace``, relative to the folder."""
+    found = (read_json(folder.state) or {}).get("giving_up")
+    return [str(p) for p in found] if isinstance(found, list) else []
 
 
 def finished(folder: Folder, project: Project) -> None:
@@ -79,10 +96,10 @@ def delivered_files(folder: Folder) -> list[Path]:
 def sweep_unfinished(folder: Folder) -> int:
     """Remove temporary files a killed run left beside deliverables. Returns how many."""
     removed = 0
-    for top in (folder.deliver, folder.touch, folder.root / "reels", folder.report):
-        for part in top.rglob("*.part-*"):
-            part.unlink(missing_ok=True)
-            removed += 1
+    tops = (folder.deliver, folder.touch, folder.root / "reels", folder.report)
+    for part in (*folder.root.glob("*.part-*"), *(p for t in tops for p in t.rglob("*.part-*"))):
+        part.unlink(missing_ok=True)
+        removed += 1
     return removed
 
 
@@ -90,12 +107,14 @@ def check_room(folder: Folder, needed_bytes: int) -> None:
     """raises: StorageFull, with the shortfall, when the disk cannot hold what is planned."""
     free = shutil.disk_usage(folder.root).free
     if needed_bytes > free:
-        error = StorageFull(
+        refused = StorageFull(
             f"the job needs {needed_bytes / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB, "
             f"{(needed_bytes - free) / 1e9:.2f} GB short",
             hint="free space or give another --out, then run the same command",
         )
-        raise error
+        # Nothing has been begun, so this is a refusal and not a pause.
+        refused.exit_code = 2
+        raise refused
 
 
 def _make(root: Path) -> None:
@@ -107,4 +126,8 @@ def _make(root: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise UsageError(
+                f"{root} lies on a read-only disk", hint="choose another output folder"
+            ) from error
         raise storage_error(error, root) from error

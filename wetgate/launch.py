@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from media.errors import StorageFull, WetgateError
+from media.write import storage_error
 from wetgate.config import Project
 from wetgate.events import Events
 from wetgate.files import Folder
@@ -58,14 +60,41 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
     """The job of a folder, held alone, with progress on the terminal."""
     pin_numerics()
     folder = Folder(out.resolve())
-    with sole_owner(folder):
+    with _disk_errors_named(folder.root), sole_owner(folder):
         prepare(folder, project, replace=replace)
         job = Job(project, folder, Events(folder.events))
         job.device  # noqa: B018 - refuses a missing device before any work
         job.events.emit("run_started", {"title": project.title})
-        with _progress(quiet) as progress:
+        with _end_noted(job), _progress(quiet) as progress:
             job.events.listen(_Bars(progress))
             yield job
+
+
+@contextmanager
+def _disk_errors_named(root: Path) -> Iterator[None]:
+    """A full disk is a pause, wherever it is met; other errors of the system pass."""
+    try:
+        yield
+    except OSError as error:
+        named = storage_error(error, root)
+        if isinstance(named, StorageFull):
+            raise named from error
+        raise
+
+
+@contextmanager
+def _end_noted(job: Job) -> Iterator[None]:
+    """A run that ends early says so in its events, where the disk still allows it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(StorageFull):
+            job.events.emit("interrupted")
+        raise
+    except WetgateError as error:
+        with suppress(StorageFull):
+            job.events.emit("stopped", error.as_dict())
+        raise
 
 
 def _progress(quiet: bool) -> Progress:

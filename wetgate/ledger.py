@@ -16,13 +16,28 @@ _START = "0" * 64
 def append(path: Path, entry: Mapping[str, object]) -> None:
     """Add one decision. The time is noted but not part of what is compared on re-runs."""
     previous = _START
+    _cut_torn_line(path)
     lines = _lines(path)
     if lines:
-        previous = str(json.loads(lines[-1])["sha256"])
+        try:
+            previous = str(json.loads(lines[-1])["sha256"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"ledger line {len(lines)} is damaged",
+                hint=f"put {path} back as it was, or move it away to begin a new one",
+            ) from error
     body = {"time": round(time.time(), 3), "previous": previous, **entry}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps({**body, "sha256": digest(body)}) + "\n")
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A last line without its end was torn by a crash; the next line must not grow onto it."""
+    data = path.read_bytes() if path.is_file() else b""
+    if data and not data.endswith(b"\n"):
+        with path.open("r+b") as stream:
+            stream.truncate(data.rfind(b"\n") + 1)
 
 
 def check(path: Path) -> int:
@@ -45,11 +60,8 @@ def check(path: Path) -> int:
 
 
 def _lines(path: Path) -> list[str]:
-    """Whole lines; a last line without its end was torn by a crash and is cut off."""
+    """Whole lines; a last line without its end was torn by a crash and does not count."""
     if not path.is_file():
         return []
-    text = path.read_text("utf-8")
-    if text and not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        path.write_text(text, encoding="utf-8")
-    return text.splitlines()
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    return text[: text.rfind("\n") + 1].split("\n")[:-1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from media.errors import StoreError
 from wetgate import __version__
 from wetgate.files import digest
 from wetgate.job import Job
@@ -81,14 +82,20 @@ def models_used(job: Job) -> list[dict[str, object]]:
 
 
 def read_delivered(manifest: Mapping[str, Any] | None) -> dict[str, DeliveredFile]:
-    """Files of an earlier manifest, by path."""
+    """Files of an earlier manifest, by path. raises: StoreError when it is damaged."""
     files = (manifest or {}).get("files", [])
-    return {
-        f["path"]: DeliveredFile(
-            path=f["path"], sha256=f["sha256"], bytes=f["bytes"], made_from=f["made_from"]
-        )
-        for f in files
-    }
+    try:
+        return {
+            f["path"]: DeliveredFile(
+                path=f["path"], sha256=f["sha256"], bytes=f["bytes"], made_from=f["made_from"]
+            )
+            for f in files
+        }
+    except (KeyError, TypeError) as error:
+        raise StoreError(
+            "the list of files in manifest.json is damaged",
+            hint="remove manifest.json to have it made again",
+        ) from error
 
 
 def checksum_lines(files: list[DeliveredFile]) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from media.errors import ConfigError, EncodingUndeclared, InputError
 from media.frames import parse_rate
 from media.material import reel_id_from
+from media.timeline import safe_id
 from wetgate.config import COLOR_WORK, REPAIRS, Project
 
 Table = dict[str, object]
@@ -190,12 +191,14 @@ def _set(table: Table, assignment: str) -> None:
             deliver = table.setdefault("deliver", [{}])
             if isinstance(deliver, list):
                 for item in deliver:
-                    item[keys[1]] = _value(text)
+                    if isinstance(item, dict):
+                        item[keys[1]] = _value(name.strip(), text)
             return
         if keys[0] == "reels" and name.strip() in options:
             reels = table.get("reels")
             for reel in reels if isinstance(reels, list) else []:
-                reel[keys[1]] = _value(text)
+                if isinstance(reel, dict):
+                    reel[keys[1]] = _value(name.strip(), text)
             return
         raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name.strip(), options))
     place: Table = table
@@ -204,15 +207,30 @@ def _set(table: Table, assignment: str) -> None:
         if not isinstance(inner, dict):
             raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name, options))
         place = inner
-    place[keys[-1]] = _value(text)
+    place[keys[-1]] = _value(name.strip(), text)
 
 
-def _value(text: str) -> object:
-    """TOML where it parses as a value, else the text itself."""
+def _value(name: str, text: str) -> object:
+    """TOML where it parses as a value, else the text itself; a rate of 24 is a text too."""
     try:
-        return tomllib.loads(f"v = {text}")["v"]
+        value: object = tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if _is_text(name) and not isinstance(value, str) else value
+
+
+def _is_text(name: str) -> bool:
+    """Whether an option holds text."""
+    model: type[BaseModel] = Project
+    *sections, last = name.split(".")
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        model = next(
+            c
+            for c in (annotation, *get_args(annotation))
+            if isinstance(c, type) and issubclass(c, BaseModel)
+        )
+    return model.model_fields[last].annotation is str
 
 
 def _check(project: Project) -> None:
@@ -224,6 +242,13 @@ def _check(project: Project) -> None:
         if ids.count(reel_id) > 1:
             raise InputError(
                 "two reels have this name", reel=reel_id, hint="set reels.id to tell them apart"
+            )
+        alike = [i for i in ids if safe_id(i) == safe_id(reel_id)]
+        if len(alike) > 1:
+            raise InputError(
+                f"the names {alike[0]!r} and {alike[1]!r} would give their shots the same ids",
+                reel=reel_id,
+                hint="set reels.id to names that differ in letters, digits or dots",
             )
     for reel, reel_id in zip(project.reels, ids, strict=True):
         if reel.rate:
@@ -245,6 +270,10 @@ def _check(project: Project) -> None:
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:
         raise ConfigError("deliverables need different names", hint="set deliver.name")
+    if "color" in names:
+        raise ConfigError(
+            "deliver.name = 'color' is where the color files go", hint="choose another name"
+        )
     upscale = project.restore.upscale
     if upscale.enabled and upscale.method == "network" and not project.policy.allow_invented:
         raise ConfigError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from wetgate.files import read_json
 from wetgate.job import Job
+from wetgate.stages.ingest import read_reel
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,11 @@ class Doubt:
 def doubts(job: Job) -> list[Doubt]:
     """Held shots first, then by rising confidence."""
     found = []
-    for path in sorted((job.folder.root / "reels").glob("*/decisions/*.json")):
-        decision: dict[str, Any] = read_json(path) or {}
+    shots = [s for c in job.project.reels for s in read_reel(job, c).shots]
+    for shot in shots:
+        decision: dict[str, Any] | None = read_json(job.folder.decision(shot.reel, shot.id))
+        if decision is None:
+            continue
         verdict = read_json(job.folder.verdict(decision["reel"], decision["shot"])) or {}
         because = verdict.get("held_because")
         found.append(

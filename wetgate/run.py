@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from media.errors import StorageFull, WetgateError
+from media.errors import InputError, StorageFull, WetgateError
 from wetgate.config import ReelConfig
 from wetgate.decisions import ShotDecisions
 from wetgate.estimate import rough_bytes
@@ -23,7 +24,8 @@ from wetgate.stages.solve import solve_title
 from wetgate.stages.verify import Verdict, verify_shot
 
 TRIES = 3
-_ORPHAN_AGE_S = 3600.0
+_ORPHAN_AGE_S = 0.0
+"""The folder is held alone: whatever is half-made there belongs to a run that died."""
 
 
 @dataclass
@@ -73,7 +75,20 @@ def ingest(job: Job, title: Title) -> None:
         name = reel_name(config)
         title.configs[name] = config
         title.reels[name] = ingest_reel(job, config)
+    check_shot_ids(title)
     check_room(job.folder, _bytes_to_come(job, title))
+
+
+def check_shot_ids(title: Title) -> None:
+    """raises: InputError when two reels list shots under the same name."""
+    for shot, count in Counter(title.shot_ids()).items():
+        if count > 1:
+            raise InputError(
+                f"{count} shots have this name",
+                reel=title.reel_of(shot),
+                shot=shot,
+                hint="rename them in the shot lists, or set reels.id",
+            )
 
 
 def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
@@ -137,14 +152,16 @@ def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdi
 
 def deliver(job: Job, title: Title) -> Outcome:
     """Write what can be delivered, and say what could not."""
+    order = title.shot_ids()
     return finish_title(
         job,
         title.configs,
         title.reels,
         title.decisions,
         title.planned,
-        title.verdicts,
-        title.failures,
+        # Shots finish in any order; what is written about them always has the same.
+        {n: title.verdicts[n] for n in order if n in title.verdicts},
+        {n: title.failures[n] for n in order if n in title.failures},
     )
 
 

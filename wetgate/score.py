@@ -12,10 +12,20 @@ from scipy.ndimage import gaussian_filter1d
 
 from color.difference import delta_e_2000
 from media.encoding import STOP
-from media.synthetic import Frames, Truth
+from media.synthetic import Frames
 
 _CODES = 1023.0
 _HIGH_PASS_FRAMES = 5.0
+
+
+@dataclass(frozen=True)
+class TakeTruth:
+    """What is known about the damage of a take."""
+
+    weave_px: NDArray[np.float64]
+    """(T, 2) dx, dy by which the picture was moved."""
+    dirt: NDArray[np.bool_]
+    """(T, H, W) pixels visibly changed by dirt."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ def score_shot(
     scan: Frames,
     restored: Frames,
     touch: NDArray[np.uint8],
-    truth: Truth,
+    truth: TakeTruth,
     shifts_px: NDArray[np.float64],
 ) -> Score:
     """clean, scan, restored: (T, C, H, W) film log at the same size. touch: (T, H, W).

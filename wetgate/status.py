@@ -46,7 +46,10 @@ def status(job: Job) -> Status:
     if end is not None:
         found = end.get("held")
         held = tuple(str(h) for h in found) if isinstance(found, list) else ()
-    state = "finished" if end is not None else ("running" if age < _QUIET_S else "stopped")
+    over = names[-1] in ("interrupted", "stopped")
+    state = "running" if age < _QUIET_S and not over else "stopped"
+    if end is not None:
+        state = "finished"
     left = None
     if rendered and total > done and end is None:
         begun = next(_float(e.get("time")) for e in events if e.get("event") == "planned")

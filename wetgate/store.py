@@ -8,6 +8,7 @@ nothing for granted: every file is checked against the digest in the record.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -61,6 +62,8 @@ class Store:
         A damaged chunk is moved aside, so that it can be made again and never be read.
         """
         if not self.has(key):
+            # Pictures without their record vouch for nothing and would be in the way.
+            self._set_aside(key)
             return False
         try:
             record = self._record(key)
@@ -100,7 +103,7 @@ class Store:
             _write(part / "record.json", json.dumps(record, indent=1).encode())
             _sync_folder(part)
             place.parent.mkdir(exist_ok=True)
-            part.rename(place)
+            self._move_in(part, key)
             _sync_folder(place.parent)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
@@ -109,31 +112,46 @@ class Store:
                     f"no room for chunks: {error.strerror}",
                     hint="free space, then run the same command: nothing finished is lost",
                 ) from error
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and self.has(key):
-                return
             raise
+
+    def _move_in(self, part: Path, key: str) -> None:
+        """Rename into place; another worker's whole chunk wins, a stranger's folder does not."""
+        try:
+            part.rename(self.place(key))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            if self.has(key):
+                shutil.rmtree(part)
+                return
+            self._set_aside(key)
+            part.rename(self.place(key))
 
     def get(self, key: str) -> Chunk:
         """Read a chunk. raises: StoreError when it is missing or damaged."""
-        place = self.place(key)
         record = self._full_record(key)
         digests = self._record(key)
-        pixels = (place / "pixels.npy").read_bytes()
-        packed = (place / "touch.z").read_bytes()
-        for name, data in (("pixels.npy", pixels), ("touch.z", packed)):
-            if hashlib.sha256(data).hexdigest() != digests[name]:
-                self._set_aside(key)
-                raise StoreError(
-                    f"{name} of chunk {key[:12]} does not match its digest",
-                    hint="run the same command: the chunk is made again",
-                )
+        pixels = self._whole(key, "pixels.npy", digests)
+        packed = self._whole(key, "touch.z", digests)
         codes = np.load(io.BytesIO(pixels), allow_pickle=False)
-        shape = record["touch_shape"]
-        if not isinstance(shape, list):
-            raise StoreError(f"record of chunk {key[:12]} has no touch shape")
-        touch = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+        touch = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(codes.shape[:3])
         facts = record.get("facts")
         return Chunk(codes, touch, facts if isinstance(facts, dict) else {})
+
+    def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> bytes:
+        """Bytes of one file of a chunk, or the chunk is set aside."""
+        try:
+            data = (self.place(key) / name).read_bytes()
+        except FileNotFoundError:
+            data = None
+        if data is None or hashlib.sha256(data).hexdigest() != digests[name]:
+            self._set_aside(key)
+            state = "is missing" if data is None else "does not match its digest"
+            raise StoreError(
+                f"{name} of chunk {key[:12]} {state}",
+                hint="run the same command: the chunk is made again",
+            )
+        return data
 
     def keys(self) -> list[str]:
         """Keys of all finished chunks, sorted."""
@@ -175,7 +193,8 @@ class Store:
     def _set_aside(self, key: str) -> None:
         """Out of the way, but kept for whoever wants to know what happened to the disk."""
         aside = self._root / f"damaged-{key[:16]}-{secrets.token_hex(4)}"
-        if self.place(key).exists():
+        # Another worker may have noticed at the same time and been quicker.
+        with contextlib.suppress(FileNotFoundError):
             self.place(key).rename(aside)
 
 

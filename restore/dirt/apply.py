@@ -68,8 +68,8 @@ class DirtOperator:
         self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]
     ) -> tuple[Tensor, Tensor]:
         own, touch = window.pixels[center], window.touch[center]
-        seen = None if window.frames[center] in self.protected else self._look(
-            window, center, images
+        seen = (
+            None if window.frames[center] in self.protected else self._look(window, center, images)
         )
         if seen is None:
             return own, touch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -121,7 +123,7 @@ def _band_sigma(
     mad: NDArray[np.float64], level: NDArray[np.float64], usable: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     out = np.zeros(len(_BANDS) - 1)
-    for b, (low, high) in enumerate(zip(_BANDS[:-1], _BANDS[1:], strict=True)):
+    for b, (low, high) in enumerate(pairwise(_BANDS)):
         chosen = usable & (level >= low) & (level < high)
         if chosen.sum() >= 8:
             out[b] = np.quantile(mad[chosen], 0.2)

@@ -40,9 +40,16 @@ def load_network(card: ModelCard, *, commercial: bool) -> nn.Module:
 
 def _read_tensors(card: ModelCard) -> dict[str, Tensor]:
     if card.path.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return dict(load_file(str(card.path)))
+        try:
+            return dict(load_file(str(card.path)))
+        except SafetensorError as error:
+            raise ModelRefused(
+                f"{card.path.name} is damaged or no safetensors file",
+                hint="fetch it again and compare its SHA-256",
+            ) from error
     try:
         loaded = torch.load(card.path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:

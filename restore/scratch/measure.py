@@ -102,9 +102,7 @@ def find_lines(plane: F32) -> list[list[float]]:
         spread = 1.4826 * np.median(np.abs(sided - level), axis=0) / np.sqrt(_STRIPS)
         # What the scene itself does in columns of this width sets the bar.
         usual = 1.4826 * float(np.median(np.abs(np.median(straight, axis=0))))
-        sure = (np.abs(level) > max(_STRENGTH_FLOOR, 3.0 * usual)) & (
-            np.abs(level) > 4.0 * spread
-        )
+        sure = (np.abs(level) > max(_STRENGTH_FLOOR, 3.0 * usual)) & (np.abs(level) > 4.0 * spread)
         # The matched width collects the most signal: level times the root of the width.
         gained = np.where(sure, np.abs(level) * np.sqrt(width_px), 0.0)
         better = gained > score
@@ -193,4 +191,5 @@ def _detail(column: F32) -> F64:
     line = np.ascontiguousarray(column, np.float32)[:, None]
     fine = cv2.GaussianBlur(line, (1, 0), sigmaX=0.01, sigmaY=1.5)
     slow = cv2.GaussianBlur(line, (1, 0), sigmaX=0.01, sigmaY=10.0)
-    return (fine - slow)[:, 0].astype(np.float64)
+    detail: F64 = (fine - slow)[:, 0].astype(np.float64)
+    return detail

@@ -18,6 +18,10 @@ from media.frames import FrameRange
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
+_LEAST_PIECE = 3
+"""Shorter pieces of a track are chance."""
+_LONGEST_GAP = 12
+"""Frames a line may be out of sight, behind something as dark or as light as itself."""
 _FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH = range(len(FIELDS))
 
 
@@ -27,7 +31,7 @@ class ScratchOptions:
 
     least_frames: int = 6
     """A line seen in fewer frames is not judged."""
-    least_share: float = 0.6
+    least_share: float = 0.5
     """Share of the frames of its span in which it must be seen."""
     link_px: float = 1.5
     """How far from its expected place a line may be found in the next frame."""
@@ -40,7 +44,7 @@ class ScratchOptions:
     """The picture must travel at least this far for motion to tell."""
     still_extent: float = 0.85
     """Share of the height a line must cover where the picture stands still."""
-    still_through: float = 0.5
+    still_through: float = 0.3
     """... and the share of the picture's detail that must be seen through it."""
 
 
@@ -147,7 +151,25 @@ def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
                 taken.add(i)
                 used.add(k)
         tracks += [[row] for i, row in enumerate(rows) if i not in taken]
-    return [np.array(t) for t in tracks]
+    return _joined([np.array(t) for t in tracks], options)
+
+
+def _joined(tracks: list[F64], options: ScratchOptions) -> list[F64]:
+    """Tracks whose line went out of sight for a while and came back at the same place."""
+    joined: list[F64] = []
+    for track in sorted(tracks, key=lambda t: float(t[0, _FRAME])):
+        if len(track) < _LEAST_PIECE:
+            continue
+        for k, before in enumerate(joined):
+            gap = track[0, _FRAME] - before[-1, _FRAME]
+            step = np.median(track[:3, _X]) - np.median(before[-3:, _X])
+            same = np.sign(track[0, _STRENGTH]) == np.sign(before[0, _STRENGTH])
+            if same and 0 < gap <= _LONGEST_GAP and abs(step) <= options.link_px:
+                joined[k] = np.concatenate([before, track])
+                break
+        else:
+            joined.append(track)
+    return joined
 
 
 def _ahead(track: list[F64], frame: float) -> float:
@@ -161,7 +183,7 @@ def _ahead(track: list[F64], frame: float) -> float:
 def _reach(track: list[F64], frame: float, options: ScratchOptions) -> float:
     """How far from the expected place a candidate still belongs to the track."""
     allowed = options.first_step_px if len(track) == 1 else options.link_px
-    return allowed * float(frame - track[-1][_FRAME]) ** 0.5
+    return allowed * float(np.sqrt(frame - track[-1][_FRAME]))
 
 
 def _judged(
@@ -181,10 +203,11 @@ def _judged(
     extent = float(np.median(track[:, _EXTENT]))
     # The picture's own way at this place: frame-to-frame motion of its band, summed.
     band = int(np.clip(np.median(x) / max(width_px, 1) * MOTION_BINS, 0, MOTION_BINS - 1))
-    steps = motion[span - frames.start, band].copy()
+    steps = motion[span - frames.start].copy()
     steps[0] = 0.0
-    way = _calm(np.cumsum(steps))
-    reason = _verdict(x, way, share, through, extent, options)
+    way = _calm(np.cumsum(steps[:, band]))
+    camera = _calm(np.cumsum(np.median(steps, axis=1)))
+    reason = _verdict(x, way, camera, share, through, extent, options)
     # Ends of the line that most frames agree on; lines near an edge reach it.
     top, bottom = int(np.quantile(track[:, _TOP], 0.25)), int(np.quantile(track[:, _BOTTOM], 0.75))
     return ScratchLine(
@@ -201,7 +224,13 @@ def _judged(
 
 
 def _verdict(
-    x: F64, way: F64, share: float, through: float, extent: float, options: ScratchOptions
+    x: F64,
+    way: F64,
+    camera: F64,
+    share: float,
+    through: float,
+    extent: float,
+    options: ScratchOptions,
 ) -> str:
     """Why a line is no scratch; empty when it is one."""
     if share < options.least_share:
@@ -209,13 +238,15 @@ def _verdict(
     speed = abs(x[-1] - x[0]) / max(len(x) - 1, 1)
     if speed > options.drift_px:
         return f"moves by {speed:.1f} px a frame: a thing in the scene"
-    travelled = float(np.ptp(way))
-    if travelled >= options.moved_px:
+    if float(np.ptp(way)) >= options.moved_px:
         centred = way - way.mean()
         follows = float(centred @ (x - x.mean())) / float(centred @ centred)
         if follows > 0.5:
             return "moves with the picture: a thing in the scene"
-        return ""
+        # Someone who walks by moves the picture here too, and a pole behind him stands still:
+        # only a moving camera clears a line by motion alone.
+        if float(np.ptp(camera)) >= options.moved_px:
+            return ""
     if extent < options.still_extent:
         return f"covers {100 * extent:.0f} % of the height of a picture that stands still"
     if through < options.still_through:
@@ -230,7 +261,8 @@ def _calm(path: F64) -> F64:
         return path
     start, stop = 2 * path[0] - path[k:0:-1], 2 * path[-1] - path[-2 : -2 - k : -1]
     padded = np.concatenate([start, path, stop])
-    return np.convolve(padded, np.ones(2 * k + 1) / (2 * k + 1), mode="valid")
+    calm: F64 = np.convolve(padded, np.ones(2 * k + 1) / (2 * k + 1), mode="valid")
+    return calm
 
 
 def _by_frame(lines: tuple[ScratchLine, ...]) -> dict[int, tuple[ScratchPlace, ...]]:

@@ -93,13 +93,28 @@ class ResampleUpscale:
         for _ in range(self.rounds):
             missing = window.pixels - reduce(large, self.scale)
             large = large + enlarge(missing, self.scale)
-        # Ringing is bounded by what the scan shows around, with a margin; soft, so that real
-        # edges keep their overshoot allowance and nothing is flattened.
-        low = -F.max_pool2d(-window.pixels, 3, stride=1, padding=1)
-        high = F.max_pool2d(window.pixels, 3, stride=1, padding=1)
-        large = torch.maximum(large, _repeat(low, self.scale) - self.ringing)
-        large = torch.minimum(large, _repeat(high, self.scale) + self.ringing)
+        low = -F.max_pool2d(-window.pixels, 3, stride=1, padding=1) - self.ringing
+        high = F.max_pool2d(window.pixels, 3, stride=1, padding=1) + self.ringing
+        large = _bounded(large, window.pixels, low, high, self.scale)
         return enlarged(window, large, self.scale, self.effect)
+
+
+def _bounded(large: Tensor, source: Tensor, low: Tensor, high: Tensor, scale: int) -> Tensor:
+    """``large`` within the bounds, and still giving exactly ``source`` when it is reduced.
+
+    source, low, high: (T, C, H, W), low <= source <= high. Clamping and putting back what that
+    took from a source pixel are alternated; what then still overshoots has the detail inside
+    its source pixel scaled down until it fits.
+    """
+    floor, ceiling = _repeat(low, scale), _repeat(high, scale)
+    for _ in range(2):
+        large = torch.minimum(torch.maximum(large, floor), ceiling)
+        large = large + _repeat(source - reduce(large, scale), scale)
+    middle = _repeat(source, scale)
+    detail = large - _repeat(reduce(large, scale), scale)
+    room = torch.where(detail > 0, ceiling - middle, middle - floor)
+    share = (room / detail.abs().clamp_min(1e-9)).clamp_max(1.0)
+    return middle + detail * _repeat(-F.max_pool2d(-share, scale), scale)
 
 
 def enlarged(window: Window, pixels: Tensor, scale: int, effect: Effect) -> Window:

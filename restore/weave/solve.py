@@ -122,7 +122,7 @@ def _common_path(
     """
     weights = 1.0 / np.square(0.03 + spread)
     gap = (pairs[:, 1] - pairs[:, 0]).astype(np.float64)
-    middle = 0.5 * (pairs[:, 0] + pairs[:, 1]) - 0.5
+    middle = (0.5 * (pairs[:, 0] + pairs[:, 1]) - 0.5).astype(np.float64)
     near = np.flatnonzero(gap == 1)
     jitter = np.zeros((n, 2))
     own = np.zeros_like(motion)

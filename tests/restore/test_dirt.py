@@ -22,7 +22,9 @@ SIGMA = 0.0075
 Mask = NDArray[np.bool_]
 
 
-def repair(options: DirtOptions | None = None, protected: frozenset[int] = frozenset()) -> DirtOperator:
+def repair(
+    options: DirtOptions | None = None, protected: frozenset[int] = frozenset()
+) -> DirtOperator:
     return DirtOperator(sigma=SIGMA, options=options or DirtOptions(), protected=protected)
 
 
@@ -112,9 +114,7 @@ def test_protected_frames_are_left_alone() -> None:
 def test_too_much_dirt_is_refused_and_counted() -> None:
     frames, _ = damage(scene("still"), replace(DIRT, dirt_per_frame=6.0))
     operator = repair(DirtOptions(max_area_share=0.0005))
-    found = operator.count_suspects(
-        Window.whole(torch.from_numpy(frames[:7]), tuple(SHOT)[:7])
-    )
+    found = operator.count_suspects(Window.whole(torch.from_numpy(frames[:7]), tuple(SHOT)[:7]))
     assert len(found) == 3
     assert all(f.refused and not f.mask.any() for f in found)
     _, touch = rendered([operator], frames)

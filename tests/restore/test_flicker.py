@@ -19,9 +19,7 @@ from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
 from restore.motion import PairTracker
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
 
-FLICKER = replace(
-    CLEAN, flicker_stops=0.12, flicker_channel_stops=0.02, flicker_local_stops=0.06
-)
+FLICKER = replace(CLEAN, flicker_stops=0.12, flicker_channel_stops=0.02, flicker_local_stops=0.06)
 EVERYTHING = replace(FLICKER, weave_px=(1.2, 0.9), grain_sigma=0.012, dirt_per_frame=4.0)
 
 

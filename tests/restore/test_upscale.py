@@ -59,7 +59,7 @@ def test_the_picture_is_not_shifted() -> None:
     inner = done[8:-8].double()
     step = float(rows[1] - rows[0])
     expected = float(rows[0]) + (torch.arange(8, 40).double() + 0.5) * step / 2 - step / 2
-    assert float((inner - expected).abs().max()) < 1e-4
+    assert float((inner - expected).abs().max()) < 0.05 * step
 
 
 def test_marks_and_size_grow_with_the_picture() -> None:

@@ -16,8 +16,20 @@ from restore.motion import PairTracker
 from restore.weave.apply import WeaveOperator, shift_axis, sinc_kernel
 from restore.weave.measure import WeaveProbe
 from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave
-from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
-from tests.strategies import psnr_db
+from tests.restore.conftest import (
+    CLEAN,
+    F32,
+    FRAMES,
+    HEIGHT_PX,
+    MARGIN_PX,
+    SHOT,
+    WIDTH_PX,
+    damage,
+    observed,
+    rendered,
+    scene,
+)
+from tests.strategies import psnr_db, zoom
 
 WEAVE = replace(CLEAN, weave_px=(1.2, 0.9))
 EVERYTHING = replace(
@@ -73,6 +85,16 @@ def test_pan_is_kept(kind: str, seed: int) -> None:
     assert float(np.abs(left).max()) < 0.5
     moved = np.abs(left).mean(axis=0)
     assert float(moved.max()) < 0.3
+
+
+def test_zoom_is_kept() -> None:
+    """No two cells move alike in a zoom: what they share is the weave."""
+    clean = zoom(2, FRAMES, HEIGHT_PX + 2 * MARGIN_PX, WIDTH_PX + 2 * MARGIN_PX, 0.01)
+    frames, truth = damage(clean, WEAVE)
+    solution = solved(frames)
+    assert solution.applied
+    left = without_trend(left_px(solution, truth.weave_px))
+    assert rms(left) < 0.3 * rms(without_trend(truth.weave_px))
 
 
 @pytest.mark.parametrize("kind", ["still", "pan", "foreground"])

@@ -72,9 +72,11 @@ def deliver_reel(
                 files.append(_movie(job, reel, layout, frames, path, kept))
         else:
             files += _sequence(job, reel, deliverable, layout, frames, folder / reel.id, kept)
-    if job.project.deliver[0].touch:
+    marked = next((d for d in job.project.deliver if d.touch), None)
+    if marked is not None:
+        at = order.index(lay_out(reel, marked, scale_of(job.project)).variant)
         frames = [
-            _Frame(n, planned[s.id][0])
+            _Frame(n, planned[s.id][at])
             for s in ingested.shots
             if s.id not in missing
             for n in s.frames

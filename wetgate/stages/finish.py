@@ -12,7 +12,7 @@ from wetgate.chain import scale_of
 from wetgate.config import ReelConfig
 from wetgate.decisions import ShotDecisions
 from wetgate.files import file_sha256, read_json, write_json
-from wetgate.guard import finished
+from wetgate.guard import finished, giving_up
 from wetgate.job import Job
 from wetgate.layout import lay_out
 from wetgate.manifest import (
@@ -80,11 +80,13 @@ def finish_title(
         files += deliver_reel(job, ingested, planned, missing, kept)
     files += deliver_color(job, reels, decisions, kept)
     expected = _expected(job, reels, missing)
-    if (
-        len([f for f in files if f.path.startswith("deliver/") and "/color/" not in f.path])
-        != expected
-    ):
-        raise StoreError(f"{len(files)} files came out, {expected} were planned")
+    masters = [
+        f
+        for f in files
+        if f.path.startswith("deliver/") and not f.path.startswith("deliver/color/")
+    ]
+    if len(masters) != expected:
+        raise StoreError(f"{len(masters)} files came out, {expected} were planned")
     held = tuple(n for n, v in verdicts.items() if v["verdict"] == "held")
     frames = sum(len(r.reel.frames) for r in reels.values())
     lost = sum(len(p[0].shot.frames) for n, p in planned.items() if n in failures)
@@ -195,11 +197,16 @@ def _report_files(job: Job) -> list[DeliveredFile]:
 
 
 def _forget_old(job: Job, kept: Mapping[str, DeliveredFile], files: list[DeliveredFile]) -> None:
-    """Remove what an earlier delivery of this job made and this one does not contain."""
+    """Remove what an earlier delivery made and this one does not contain."""
     current = {f.path for f in files}
-    for path in kept:
+    tops = (job.folder.deliver, job.folder.touch)
+    for path in {*kept, *giving_up(job.folder)} - current:
         old = (job.folder.root / path).resolve()
-        # A manifest is a file somebody may have edited: never reach out of the folder.
-        inside = old.is_relative_to(job.folder.root)
-        if inside and path not in current and not path.startswith("report/"):
-            old.unlink(missing_ok=True)
+        # Lists of files may have been edited: never reach out of what a delivery is.
+        if not any(old.is_relative_to(top) for top in tops):
+            continue
+        old.unlink(missing_ok=True)
+        for folder in old.parents:
+            if folder in tops or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()

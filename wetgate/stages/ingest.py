@@ -17,7 +17,7 @@ from media.cuts import CutFinder
 from media.encoding import encoding
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.frames import parse_rate
-from media.material import FrameReader, SourceSpec, file_sha256, is_movie, open_reel, reel_id_from
+from media.material import FrameReader, SourceSpec, is_movie, open_reel, reel_id_from
 from media.reel import Reel, Shot
 from media.scan import list_sequence
 from media.timeline import read_shot_list, write_otio
@@ -43,10 +43,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     raises: InputError and its children; SourceChanged when a scan differs from its record.
     """
     name = reel_name(config)
-    source = Path(config.path)
-    inside = source.resolve().is_relative_to(job.folder.root)
-    if inside and not source.resolve().is_relative_to(job.folder.root / "demo"):
-        raise UsageError("the source lies inside the output folder", reel=name, hint="move --out")
+    refuse_inside(job.folder.root, config)
     kept = _kept(job, config, name)
     if kept is not None:
         return kept
@@ -57,14 +54,24 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     shots = _find_shots(job, config, reel)
     ingested = IngestedReel(reel, tuple(shots))
     write_otio_folder(job, ingested)
-    asked = config.model_dump(mode="json")
-    record = reel_to_json(reel, asked)
+    record = reel_to_json(reel, _asked(job, config))
     record["shots"] = [shot_to_json(s) for s in shots]
     write_json(job.folder.ingest(name), record)
     job.events.emit(
         "ingest_finished", {"reel": name, "frames": len(reel.frames), "shots": len(shots)}
     )
     return ingested
+
+
+def refuse_inside(root: Path, config: ReelConfig) -> None:
+    """raises: UsageError when the source lies where the job writes (the demo's own aside)."""
+    source = Path(config.path).resolve()
+    if source.is_relative_to(root) and not source.is_relative_to(root / "demo"):
+        raise UsageError(
+            "the source lies inside the output folder",
+            reel=reel_name(config),
+            hint="give an --out outside the scans",
+        )
 
 
 def read_reel(job: Job, config: ReelConfig) -> IngestedReel:
@@ -104,56 +111,94 @@ def _kept(job: Job, config: ReelConfig, name: str) -> IngestedReel | None:
     record = read_json(job.folder.ingest(name))
     if record is None:
         return None
-    if record["asked"] != config.model_dump(mode="json"):
-        return None
-    _check_sources(reel_from_json(record), Path(config.path))
-    return _from_record(job, config, record)
+    asked = _asked(job, config)
+    same = record["asked"] == asked
+    then = record["asked"]
+    if same or (isinstance(then, dict) and then.get("path") == asked["path"]):
+        # Other settings are no reason to take changed scans for the ones that were ingested.
+        _check_sources(config, reel_from_json(record), same=same)
+    return _from_record(job, config, record) if same else None
+
+
+def _asked(job: Job, config: ReelConfig) -> dict[str, object]:
+    """All settings that ingest depends on."""
+    return {**config.model_dump(mode="json"), "detect_shots": job.project.ingest.detect_shots}
 
 
 def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> IngestedReel:
     reel = reel_from_json(record)
     found = record["shots"]
     shots = [shot_from_json(s) for s in found] if isinstance(found, list) else []
-    listed = job.folder.shots(reel.id)
-    if not config.shots and listed.is_file():
+    listed = Path(config.shots) if config.shots else job.folder.shots(reel.id)
+    if config.shots or listed.is_file():
         edited = read_shot_list(listed, reel)
-        if [(s.id, s.frames) for s in edited] != [(s.id, s.frames) for s in shots]:
+        if [_boundaries(s) for s in edited] != [_boundaries(s) for s in shots]:
             shots = edited
     return IngestedReel(reel, tuple(shots))
 
 
-def _check_sources(reel: Reel, source: Path) -> None:
+def _boundaries(shot: Shot) -> tuple[object, ...]:
+    """What a person may have edited in a shot list."""
+    return (shot.id, shot.frames, shot.kind, shot.dissolve_in, shot.dissolve_out)
+
+
+def _check_sources(config: ReelConfig, reel: Reel, *, same: bool) -> None:
     """Every frame is still the one that was ingested; nothing was added or taken away.
 
+    same: the reel is to be read with the same settings (a movie's digests depend on them).
     raises: SourceChanged naming the first frame that differs.
     """
+    source = Path(config.path)
+    if is_movie(source):
+        if same:
+            _check_movie(config, reel)
+        return
     hint = "put the scan back as it was, or start a new output folder for the new one"
-    if not is_movie(source):
-        try:
-            listed, _ = list_sequence(source, reel=reel.id)
-        except FrameMissing as error:
-            raise SourceChanged(
-                f"frames have gone since the reel was ingested: {error.what}",
-                reel=reel.id,
-                frame=error.frame,
-                hint=hint,
-            ) from error
-        now, then = {n for n, _ in listed}, {f.number for f in reel.frames}
-        if now != then:
-            raise SourceChanged(
-                f"{len(then - now)} frames have gone and {len(now - then)} have come since ingest",
-                reel=reel.id,
-                frame=min(now ^ then),
-                hint=hint,
-            )
+    try:
+        listed, _ = list_sequence(source, reel=reel.id)
+    except FrameMissing as error:
+        raise SourceChanged(
+            f"frames have gone since the reel was ingested: {error.what}",
+            reel=reel.id,
+            frame=error.frame,
+            hint=hint,
+        ) from error
+    now, then = {n for n, _ in listed}, {f.number for f in reel.frames}
+    if now != then:
+        raise SourceChanged(
+            f"{len(then - now)} frames have gone and {len(now - then)} have come since ingest",
+            reel=reel.id,
+            frame=min(now ^ then),
+            hint=hint,
+        )
     reader = FrameReader(reel)
-    frames = reel.frames[:1] if reel.kind == "movie" else reel.frames
-    for frame in frames:
-        stat = frame.path.stat() if frame.path.exists() else None
-        if stat and (stat.st_size, stat.st_mtime_ns) == (frame.size_bytes, frame.mtime_ns):
-            continue
-        if reel.kind == "movie" or stat is None or file_sha256(frame.path) != frame.sha256:
-            reader.verify(frame.number)
+    for frame in reel.frames:
+        reader.verify(frame.number)
+
+
+def _check_movie(config: ReelConfig, reel: Reel) -> None:
+    """A movie whose size or time differ is decoded again, once, picture by picture."""
+    then = reel.frames[0]
+    stat = then.path.stat() if then.path.exists() else None
+    if stat and (stat.st_size, stat.st_mtime_ns) == (then.size_bytes, then.mtime_ns):
+        return
+    found = open_reel(_spec(config, reel.id))
+    digests = [f.sha256 for f in found.frames]
+    for at, frame in enumerate(reel.frames):
+        if at >= len(digests) or digests[at] != frame.sha256:
+            raise SourceChanged(
+                f"{then.path.name} is not the movie that was ingested",
+                reel=reel.id,
+                frame=frame.number,
+                hint="put it back as it was, or start a new output folder for the new one",
+            )
+    if len(digests) > len(reel.frames):
+        raise SourceChanged(
+            f"{then.path.name} has {len(digests)} frames now, it had {len(reel.frames)}",
+            reel=reel.id,
+            frame=len(reel.frames),
+            hint="put it back as it was, or start a new output folder for the new one",
+        )
 
 
 def _find_shots(job: Job, config: ReelConfig, reel: Reel) -> list[Shot]:

@@ -86,15 +86,20 @@ def _render_chunk(
 ) -> None:
     started = time.monotonic()
     codes, touch = [], []
+    caveats: dict[str, list[str]] = {}
     for number in chunk.frames:
         job.check_stop()
         frame = renderer.frame(number)
         codes.append(source.delivered(number, frame, planned.variant.format))
         touch.append(frame.touch.cpu().numpy())
+        if frame.caveats:
+            caveats[str(number)] = list(frame.caveats)
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     planes = np.stack(touch)
     counts = {str(k): int((planes == k).sum()) for k in range(4)}
-    job.store.put(chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts}))
+    job.store.put(
+        chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
+    )
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), "seconds": seconds})
 

@@ -50,6 +50,8 @@ def solve_title(
     """
     shots = {s.id: s for r in reels.values() for s in r.shots}
     people = read_overrides(job.folder.overrides, set(shots))
+    for name, person in people.items():
+        _check_color_switch(job.project, name, person)
     protected = {*job.project.policy.protected_shots} | {n for n, p in people.items() if p.protect}
     unknown = sorted(protected - set(shots))
     if unknown:
@@ -60,7 +62,8 @@ def solve_title(
     colors = solve_color(job.project, shots, evidence, people)
     settled = {}
     for name, shot in shots.items():
-        solved = solve_shot(job.project, shot, evidence[name], colors[name])
+        asked = _switched_on(job.project, people.get(name))
+        solved = solve_shot(asked, shot, evidence[name], colors[name])
         if name in protected:
             solved = _protect(solved)
         settled[name] = _summed_up(settle(solved, people.get(name)))
@@ -152,6 +155,32 @@ def solve_shot(
         grain=_grain(project, grain),
         balance=_color(color),
     )
+
+
+def _switched_on(project: Project, person: ShotOverride | None) -> Project:
+    """The project as one shot sees it: repairs a person wants there, whatever the rest gets."""
+    if person is None or person.protect:
+        return project
+    wanted = {
+        name: getattr(project.restore, name).model_copy(update={"enabled": True})
+        for name in ("weave", "flicker", "dirt", "noise")
+        if getattr(person, name).enabled
+    }
+    return project.model_copy(update={"restore": project.restore.model_copy(update=wanted)})
+
+
+def _check_color_switch(project: Project, name: str, person: ShotOverride) -> None:
+    """Color is solved for all shots together: it cannot be switched on for a single one."""
+    given = person.balance
+    values = (given.slope, given.offset, given.power, given.saturation)
+    if given.enabled and not any(v is not None for v in values):
+        color = project.color
+        if not (color.match.enabled or color.balance.enabled):
+            raise ConfigError(
+                f"overrides.toml: {name}.balance.enabled = true, but color is switched off",
+                shot=name,
+                hint="give slope, offset and power, or set color.match.enabled = true",
+            )
 
 
 def _weave(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> WeaveDecision:

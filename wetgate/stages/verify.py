@@ -67,6 +67,8 @@ def verify_shot(
         "after": _numbers(after, planned),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
+        "max_repaired_frame": frames.worst_frame,
+        "caveats": frames.caveats,
     }
     held = _held(job, planned, decisions, numbers)
     verdict: Verdict = {
@@ -93,8 +95,11 @@ class _Frames:
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
+        self.caveats: dict[str, list[str]] = {}
+        """Frame number to what operators left undone on it."""
         self.worst_repaired = 0.0
         """Largest share of one frame that was borrowed or invented."""
+        self.worst_frame = planned.shot.frames.start
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) film log."""
@@ -103,10 +108,15 @@ class _Frames:
         if chunk.key != self._key or self._codes is None:
             found = self._job.store.get(chunk.key)
             self._key, self._codes = chunk.key, found.codes
+            caveats = found.facts.get("caveats")
+            if isinstance(caveats, dict):
+                self.caveats |= caveats
             counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
             self._counts += counts.sum(axis=0)
             share = counts[:, 2:].sum(axis=1) / counts.sum(axis=1)
-            self.worst_repaired = max(self.worst_repaired, round(float(share.max()), 6))
+            if float(share.max()) > self.worst_repaired:
+                self.worst_repaired = round(float(share.max()), 6)
+                self.worst_frame = chunk.frames.start + int(share.argmax())
         values = to_values(self._codes[at], self._planned.variant.format)
         return self._space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
 
@@ -156,8 +166,17 @@ def _held(
         if rise > 0.02:
             held.append(f"clipped picture rose by {100 * rise:.1f} %")
     limit = job.project.policy.max_repaired_share
-    if numbers["max_repaired_share"] >= limit:
-        held.append(f"repaired area of a frame reaches the limit of {100 * limit:.1f} %")
+    if numbers["max_repaired_share"] > limit:
+        worst = 100 * numbers["max_repaired_share"]
+        held.append(
+            f"frame {numbers['max_repaired_frame']}: {worst:.1f} % of the picture was repaired, "
+            f"the limit is {100 * limit:.1f} %"
+        )
+    left = numbers["caveats"]
+    for number in sorted(left, key=int)[:3]:
+        held.append(f"frame {number}: {'; '.join(left[number])}")
+    if len(left) > 3:
+        held.append(f"and {len(left) - 3} more frames like these")
     if planned.shot.kind is SegmentKind.BLACK:
         held.append("the shot is all black: check that the scan is what it should be")
     if len(planned.shot.frames) < 3:

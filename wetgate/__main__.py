@@ -1,0 +1,6 @@
+"""``python -m wetgate`` is the program."""
+
+from wetgate.cli import main
+
+if __name__ == "__main__":
+    main()
