@@ -20,7 +20,7 @@ from color.apply import BalanceOperator
 from color.cdl import CDL
 from media.frames import FrameRange
 from media.passes import Operator, Window
-from media.synthetic import Damage, damage_shot
+from media.synthetic import Damage, Frames, damage_shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator
@@ -38,8 +38,8 @@ def operators() -> list[Operator]:
     grid = tuple(tuple(0.01 * (i + j) for j in range(8)) for i in range(6))
     frames = range(-8, 9)
     return [
-        WeaveOperator({f: (0.37, -1.21) for f in frames}),
-        FlickerOperator({f: (0.1, 0.08, 0.12) for f in frames}, dict.fromkeys(frames, grid)),
+        WeaveOperator(dict.fromkeys(frames, (0.37, -1.21))),
+        FlickerOperator(dict.fromkeys(frames, (0.1, 0.08, 0.12)), dict.fromkeys(frames, grid)),
         DirtOperator(0.008, DirtOptions()),
         NoiseOperator((0.012, 0.012, 0.012), 1.0, 0.35),
         ResampleUpscale(2),
@@ -49,14 +49,10 @@ def operators() -> list[Operator]:
 
 def picture(width: int, height: int) -> torch.Tensor:
     """(17, 3, H, W) film log: moving texture with grain and dirt."""
-    rng = np.random.default_rng(5)
-    base = rng.normal(size=(3, height + 96, width + 96)).astype(np.float32)
-    smooth = torch.nn.functional.avg_pool2d(torch.from_numpy(base)[None], 9, 1, 4)[0].numpy()
-    clean = np.stack(
-        [
-            0.45 + smooth[:, 16 + k : 16 + k + height + 16, 16 + k : 16 + k + width + 16]
-            for k in range(17)
-        ]
+    base = torch.randn((1, 3, height + 96, width + 96), generator=torch.manual_seed(5))
+    smooth = torch.nn.functional.avg_pool2d(base, 9, 1, 4)[0].numpy().astype(np.float32)
+    clean: Frames = np.float32(0.45) + np.stack(
+        [smooth[:, 16 + k : 16 + k + height + 16, 16 + k : 16 + k + width + 16] for k in range(17)]
     )
     damaged, _ = damage_shot(clean, Damage(), seed=7)
     return torch.from_numpy(damaged)

@@ -30,9 +30,7 @@ def delta_e_2000_each(
     a_log: NDArray[np.float64], b_log: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """CIEDE2000 per color: (..., 3) film log twice, (...) out."""
-    found = colour_science().delta_E(
-        lab_from_log(a_log), lab_from_log(b_log), method="CIE 2000"
-    )
+    found = colour_science().delta_E(lab_from_log(a_log), lab_from_log(b_log), method="CIE 2000")
     return np.asarray(found, dtype=np.float64)
 
 

@@ -30,7 +30,7 @@ STOP = CODES_PER_DECADE * math.log10(2.0) / CODES
 PRINTER_POINT = 12.5 / CODES
 """One printer point (0.025 log E) in film log units."""
 
-_OFFSET = 10.0 ** ((BLACK_CODE - WHITE_CODE) / CODES_PER_DECADE)
+_OFFSET: float = 10.0 ** ((BLACK_CODE - WHITE_CODE) / CODES_PER_DECADE)
 _LN10 = math.log(10.0)
 # The curve has a pole at light = -_OFFSET/(1-_OFFSET). Below film code 0 it continues as
 # its tangent, so every finite light value (scene-linear EXR goes negative) stays finite and

@@ -1,7 +1,7 @@
 """Bind a shot's decisions to operators, in the fixed order of repair.
 
-Geometry, exposure, surface, grain, scale, color: each step works on what the one before it
-has settled.
+Lines on the film, geometry, exposure, surface, grain, scale, color: each step works on what the
+one before it has settled. Lines go first because they lie still on the film, not in the picture.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from restore.flicker.apply import FlickerOperator
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
+from restore.scratch.apply import ScratchOperator
+from restore.scratch.solve import ScratchPlace
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
@@ -45,6 +47,8 @@ def build_chain(
     """
     numbers = list(shot.frames)
     chain: list[Operator] = []
+    if decisions.scratch.applied:
+        chain.append(_scratch(decisions))
     weave = decisions.weave
     if weave.applied:
         shifts = zip(numbers, zip(weave.dx_px, weave.dy_px, strict=True), strict=True)
@@ -106,6 +110,19 @@ def model_card(project: Project) -> ModelCard:
         trained_on=model.trained_on,
         features=model.features,
         layers=model.layers,
+    )
+
+
+def _scratch(decisions: ShotDecisions) -> ScratchOperator:
+    """Scratches come first: they were measured where they lie on the scan."""
+    return ScratchOperator(
+        {
+            int(number): tuple(
+                ScratchPlace(x_px=x, width_px=width, top_px=top, bottom_px=bottom)
+                for x, width, top, bottom in lines
+            )
+            for number, lines in decisions.scratch.places.items()
+        }
     )
 
 

@@ -68,7 +68,7 @@ class Dirt(Section):
 
 
 class Scratch(Section):
-    enabled: bool = False
+    enabled: bool = True
 
 
 class Noise(Section):

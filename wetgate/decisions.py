@@ -38,6 +38,14 @@ class FlickerDecision(Decided):
     kept_flashes: tuple[int, ...] = ()
 
 
+class ScratchDecision(Decided):
+    applied: bool = False
+    places: dict[str, tuple[tuple[float, float, int, int], ...]] = Field(default_factory=dict)
+    """Frame number to lines: x_px, width_px, top_px, bottom_px in the scan, before weave."""
+    rejected: tuple[str, ...] = ()
+    """Lines that were found and left, with the reason."""
+
+
 class DirtDecision(Decided):
     applied: bool = False
     sigma: float = 0.0
@@ -78,6 +86,7 @@ class ShotDecisions(Section):
     protected: bool = False
     weave: WeaveDecision = WeaveDecision()
     flicker: FlickerDecision = FlickerDecision()
+    scratch: ScratchDecision = ScratchDecision()
     dirt: DirtDecision = DirtDecision()
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
@@ -122,6 +131,7 @@ class ShotOverride(Section):
     protect: bool = False
     weave: Switch = Switch()
     flicker: Switch = Switch()
+    scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
@@ -172,7 +182,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         return solved
     protected = solved.protected or person.protect
     changes: dict[str, object] = {"note": person.note, "protected": protected}
-    for name in ("weave", "flicker", "dirt", "noise"):
+    for name in ("weave", "flicker", "scratch", "dirt", "noise"):
         switch: Switch = getattr(person, name)
         decision: Decided = getattr(solved, name)
         update: dict[str, object] = {}

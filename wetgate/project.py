@@ -72,8 +72,10 @@ def validate(table: Table) -> Project:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         if first["type"] == "extra_forbidden":
+            options = known_options()
+            sections = {o.rpartition(".")[0] for o in options} - {""}
             raise ConfigError(
-                f"{where} is not an option", hint=nearest(where, known_options())
+                f"{where} is not an option", hint=nearest(where, [*options, *sorted(sections)])
             ) from error
         raise ConfigError(
             f"{where}: {first['msg'].lower()} (got {first['input']!r})",
@@ -262,11 +264,6 @@ def _check(project: Project) -> None:
                 hint="set reels.encoding in the project, or --encoding, to one of "
                 "cineon, adx10, adx16, print_density, linear, rec709, srgb, gamma24",
             )
-    if project.restore.scratch.enabled:
-        raise ConfigError(
-            "restore.scratch is not available in this version",
-            hint="leave restore.scratch.enabled = false; scratches are left as they are",
-        )
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:
         raise ConfigError("deliverables need different names", hint="set deliver.name")

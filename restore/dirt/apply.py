@@ -55,30 +55,38 @@ class DirtOperator:
     def __call__(self, window: Window) -> Window:
         """(T, C, H, W) to (T - 4, C, H, W)."""
         out, marks = [], []
+        caveats = window.caveats
         images: dict[int, NDArray[np.uint8]] = {}
         for center in range(self.radius, len(window.frames) - self.radius):
-            pixels, mark = self._repair(window, center, images)
+            pixels, mark, caveat = self._repair(window, center, images)
             out.append(pixels)
             marks.append(mark)
+            caveats += caveat
         return replace(
-            window.middle(self.radius), pixels=torch.stack(out), touch=torch.stack(marks)
+            window.middle(self.radius),
+            pixels=torch.stack(out),
+            touch=torch.stack(marks),
+            caveats=caveats,
         )
 
     def _repair(
         self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         own, touch = window.pixels[center], window.touch[center]
         seen = (
             None if window.frames[center] in self.protected else self._look(window, center, images)
         )
         if seen is None:
-            return own, touch
+            return own, touch, ()
         fetched, found = seen
+        if found.refused:
+            limit = 100 * self.options.max_area_share
+            return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
         if not found.mask.any():
-            return own, touch
+            return own, touch, ()
         mask = torch.from_numpy(found.mask).to(own.device)
         repaired = borrow(own, fetched, found.mask)
-        return repaired, torch.where(mask, touch.clamp_min(int(self.effect)), touch)
+        return repaired, torch.where(mask, touch.clamp_min(int(self.effect)), touch), ()
 
     def _look(
         self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]

@@ -17,6 +17,7 @@ from media.write import to_values
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
 from restore.motion import PairTracker
+from restore.scratch.measure import ScratchProbe
 from restore.weave.measure import WeaveProbe
 from wetgate.config import ReelConfig
 from wetgate.files import digest
@@ -25,7 +26,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 1
+PROBES = 2
 """Rises when any probe measures differently."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -81,7 +82,7 @@ def measure(
     step = max(1, -(-first.shape[-1] // width_px))
     tracker = PairTracker()
     followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe(tracker)]
-    grain = GrainProbe()
+    grain, scratch = GrainProbe(), ScratchProbe()
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
     for number in frames:
         pixels = first if number == frames[0] else read(number)
@@ -89,8 +90,9 @@ def measure(
         for probe in followers:
             probe.observe(number, proxy)
         grain.observe(number, _middle(pixels))
+        scratch.observe(number, pixels)
         color.observe(number, _reduced(proxy, color_step))
-    return {p.name: dict(p.finish()) for p in (*followers, color)} | {"grain": grain.finish()}
+    return {p.name: dict(p.finish()) for p in (*followers, scratch, color, grain)}
 
 
 def _reduced(pixels: Tensor, step: int) -> Tensor:

@@ -15,6 +15,7 @@ from color.records import ShotColor, protection, shot_input
 from media.errors import ConfigError
 from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.scratch.solve import ScratchOptions, solve_scratch
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate import ledger
 from wetgate.config import Project
@@ -24,6 +25,7 @@ from wetgate.decisions import (
     FlickerDecision,
     GrainDecision,
     NoiseDecision,
+    ScratchDecision,
     ShotDecisions,
     ShotOverride,
     WeaveDecision,
@@ -39,6 +41,7 @@ Evidence = Mapping[str, Mapping[str, Any]]
 """Shot id to the evidence of its probes."""
 
 OFF = "switched off in the project"
+NO_LINES = "no persistent line was found"
 
 
 def solve_title(
@@ -150,6 +153,7 @@ def solve_shot(
         flags=flags,
         weave=_weave(project, shot, evidence),
         flicker=_flicker(project, shot, evidence),
+        scratch=_scratch(project, shot, evidence),
         dirt=_dirt(project, shot, grain),
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
@@ -163,7 +167,7 @@ def _switched_on(project: Project, person: ShotOverride | None) -> Project:
         return project
     wanted = {
         name: getattr(project.restore, name).model_copy(update={"enabled": True})
-        for name in ("weave", "flicker", "dirt", "noise")
+        for name in ("weave", "flicker", "scratch", "dirt", "noise")
         if getattr(person, name).enabled
     }
     return project.model_copy(update={"restore": project.restore.model_copy(update=wanted)})
@@ -233,6 +237,31 @@ def _flicker(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Flick
     )
 
 
+def _scratch(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> ScratchDecision:
+    if not project.restore.scratch.enabled:
+        return ScratchDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return ScratchDecision(reason=f"{shot.kind.value}: left alone")
+    found = solve_scratch(evidence["scratch"], shot.frames, ScratchOptions())
+    rejected = tuple(f"x = {line.x_px[0]:.0f} px: {line.reason}" for line in found.rejected)
+    if not found.applied:
+        return ScratchDecision(
+            reason=found.reason if rejected else NO_LINES,
+            confidence=_round(found.confidence),
+            rejected=rejected,
+        )
+    places = {
+        str(number): tuple(
+            (_round(p.x_px, 3), _round(p.width_px, 3), int(p.top_px), int(p.bottom_px))
+            for p in lines
+        )
+        for number, lines in sorted(found.places.items())
+    }
+    return ScratchDecision(
+        applied=True, places=places, rejected=rejected, confidence=_round(found.confidence)
+    )
+
+
 def _dirt(project: Project, shot: Shot, grain: Mapping[str, Any]) -> DirtDecision:
     if not project.restore.dirt.enabled:
         return DirtDecision(reason=OFF)
@@ -289,6 +318,7 @@ def _protect(solved: ShotDecisions) -> ShotDecisions:
             "protected": True,
             "weave": WeaveDecision(reason=why),
             "flicker": FlickerDecision(reason=why),
+            "scratch": ScratchDecision(reason=why),
             "dirt": DirtDecision(reason=why),
             "noise": NoiseDecision(reason=why),
             "balance": ColorDecision(reason=why),
@@ -298,14 +328,20 @@ def _protect(solved: ShotDecisions) -> ShotDecisions:
 
 def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
     """Confidence and reasons of the whole shot, after people have had their word."""
-    parts = {n: getattr(decisions, n) for n in ("weave", "flicker", "dirt", "noise")}
+    parts = {n: getattr(decisions, n) for n in ("weave", "flicker", "scratch", "dirt", "noise")}
     applied = [d.confidence for d in parts.values() if d.applied]
-    reasons = [f"{n}: {d.reason}" for n, d in parts.items() if not d.applied and d.reason != OFF]
+    reasons = [
+        f"{n}: {d.reason}"
+        for n, d in parts.items()
+        if not d.applied and d.reason not in (OFF, NO_LINES)
+    ]
+    reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
     color = decisions.balance
-    if color.reason and color.reason != OFF:
-        reasons.append(f"color: {color.reason}")
-    if (color.slope, color.offset, color.power) != ((1.0,) * 3, (0.0,) * 3, (1.0,) * 3):
+    changed = (color.slope, color.offset, color.power) != ((1.0,) * 3, (0.0,) * 3, (1.0,) * 3)
+    if changed or color.saturation != 1.0:
         applied.append(color.confidence)
+    elif color.reason and color.reason != OFF:
+        reasons.append(f"color: {color.reason}")
     return decisions.model_copy(
         update={"confidence": min(applied, default=1.0), "reasons": tuple(reasons)}
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from color.stats import ColorProbe
 from media.encoding import encoding
+from media.passes import Effect
 from media.reel import SegmentKind
 from media.write import to_values
 from restore.flicker.solve import FlickerOptions, solve_flicker
@@ -95,6 +96,9 @@ class _Frames:
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
+        # Where a model enlarges, every pixel is invented by permission; that is no repair.
+        enlarged = any(op.effect is Effect.INVENTED and op.scale > 1 for op in planned.chain)
+        self._repaired = [2] if enlarged else [2, 3]
         self.caveats: dict[str, list[str]] = {}
         """Frame number to what operators left undone on it."""
         self.worst_repaired = 0.0
@@ -113,7 +117,7 @@ class _Frames:
                 self.caveats |= caveats
             counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
             self._counts += counts.sum(axis=0)
-            share = counts[:, 2:].sum(axis=1) / counts.sum(axis=1)
+            share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1)
             if float(share.max()) > self.worst_repaired:
                 self.worst_repaired = round(float(share.max()), 6)
                 self.worst_frame = chunk.frames.start + int(share.argmax())

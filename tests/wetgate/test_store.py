@@ -1,0 +1,196 @@
+"""The store keeps whole chunks, and never takes anything else for one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickletools
+import shutil
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.errors import StoreError
+from wetgate.files import digest
+from wetgate.store import Chunk, Store
+
+KEY = digest("a chunk")
+
+
+def chunk(seed: int = 1) -> Chunk:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 1024, (3, 8, 12, 3)).astype(np.uint16)
+    touch = rng.integers(0, 4, (3, 8, 12)).astype(np.uint8)
+    return Chunk(codes, touch, {"touch_counts": {"0": 4}})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def set_aside(store: Store) -> list[Path]:
+    return sorted(store.place(KEY).parent.parent.glob("damaged-*"))
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x20
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+def test_what_is_put_is_what_is_got(store: Store, dtype: type[np.generic]) -> None:
+    put = Chunk(chunk().codes.astype(dtype), chunk().touch, {"seconds": 1.5})
+    assert not store.has(KEY)
+    assert not store.check(KEY)
+    store.put(KEY, put)
+    assert store.check(KEY)
+    got = store.get(KEY)
+    assert got.codes.dtype == dtype
+    np.testing.assert_array_equal(got.codes, put.codes)
+    np.testing.assert_array_equal(got.touch, put.touch)
+    assert (got.facts, store.keys()) == ({"seconds": 1.5}, [KEY])
+
+
+def test_the_first_chunk_stays(store: Store) -> None:
+    store.put(KEY, chunk(1))
+    store.put(KEY, chunk(2))
+    np.testing.assert_array_equal(store.get(KEY).codes, chunk(1).codes)
+    assert not list(store.place(KEY).parent.parent.glob(".part-*"))
+
+
+def test_a_chunk_that_is_not_there(store: Store) -> None:
+    with pytest.raises(StoreError, match="not in the store") as caught:
+        store.get(KEY)
+    assert caught.value.retryable
+    assert store.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("pixels.npy", 20), ("pixels.npy", 300), ("pixels.npy", -1), ("touch.z", 5)]
+)
+def test_a_flipped_bit_is_found(store: Store, name: str, at: int) -> None:
+    for find in ("check", "get"):
+        store.put(KEY, chunk())
+        flip(store.place(KEY) / name, at)
+        if find == "check":
+            assert not store.check(KEY)
+        else:
+            with pytest.raises(StoreError, match=name):
+                store.get(KEY)
+        assert not store.has(KEY)
+    assert len(set_aside(store)) == 2
+    store.put(KEY, chunk())
+    assert store.check(KEY)
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "touch.z"])
+def test_a_missing_file_is_found(store: Store, name: str) -> None:
+    for find in ("check", "get"):
+        store.put(KEY, chunk())
+        (store.place(KEY) / name).unlink()
+        if find == "check":
+            assert not store.check(KEY)
+        else:
+            with pytest.raises(StoreError, match="is missing"):
+                store.get(KEY)
+        assert not store.has(KEY)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text[:0],
+        lambda text: text.replace(KEY, digest("another")),
+        lambda text: text.replace('"schema": 1', '"schema": 2'),
+        lambda text: text.replace("pixels.npy", "pixels.txt"),
+        lambda text: f"[{text}]",
+        lambda text: text + "\udcff",
+    ],
+    ids=["torn", "empty", "foreign", "schema", "names", "list", "not text"],
+)
+def test_a_record_that_vouches_for_nothing(store: Store, damage: object) -> None:
+    assert callable(damage)
+    store.put(KEY, chunk())
+    record = store.place(KEY) / "record.json"
+    record.write_bytes(damage(record.read_text("utf-8")).encode("utf-8", "surrogateescape"))
+    with pytest.raises(StoreError):
+        store.get(KEY)
+    assert not store.check(KEY)
+    assert len(set_aside(store)) == 1
+    store.put(KEY, chunk())
+    assert store.check(KEY)
+
+
+def test_pictures_without_a_record_are_no_chunk_and_not_in_the_way(store: Store) -> None:
+    store.put(KEY, chunk())
+    (store.place(KEY) / "record.json").unlink()
+    assert (store.has(KEY), store.keys()) == (False, [])
+    store.put(KEY, chunk())
+    assert store.check(KEY)
+    assert len(set_aside(store)) == 1
+
+
+def _put(root: str, seed: int) -> bool:
+    store = Store(Path(root))
+    store.put(KEY, chunk(seed))
+    return store.check(KEY)
+
+
+def test_many_threads_put_the_same_chunk(store: Store) -> None:
+    root = str(store.place(KEY).parent.parent)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(_put, [root] * 16, [1] * 16))
+    assert [p.name for p in Path(root).iterdir()] == [KEY[:2]]
+    np.testing.assert_array_equal(store.get(KEY).codes, chunk().codes)
+
+
+def test_many_processes_put_the_same_chunk(store: Store) -> None:
+    root = str(store.place(KEY).parent.parent)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert all(pool.map(_put, [root] * 8, [1] * 8))
+    assert [p.name for p in Path(root).iterdir()] == [KEY[:2]]
+
+
+def test_many_threads_find_the_same_damage(store: Store) -> None:
+    store.put(KEY, chunk())
+    flip(store.place(KEY) / "pixels.npy", 200)
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(store.check, [KEY] * 8))
+    assert len(set_aside(store)) == 1
+
+
+def test_the_sweep_takes_only_what_was_left_half_made(store: Store) -> None:
+    store.put(KEY, chunk())
+    root = store.place(KEY).parent.parent
+    old = root / ".part-1-aa"
+    shutil.copytree(store.place(KEY), old)
+    now = time.time()
+    assert store.sweep(3600.0, now) == 0
+    assert store.sweep(3600.0, now + 4000.0) == 1
+    assert not old.exists()
+    assert store.check(KEY)
+    assert Store(root / "nowhere").sweep(0.0, now) == 0
+
+
+def test_nothing_is_pickled(store: Store, reference: Path) -> None:
+    store.put(KEY, chunk())
+    kinds = {p.suffix for p in reference.rglob("*") if p.is_file()} - {""}
+    assert kinds <= {
+        ".json", ".jsonl", ".npz", ".npy", ".z", ".otio", ".toml", ".txt",
+        ".dpx", ".png", ".ccc", ".cdl", ".edl", ".html",
+    }  # fmt: skip
+    for path in (*reference.rglob("*.npz"), *reference.rglob("*.npy")):
+        with path.open("rb") as stream:
+            np.load(stream, allow_pickle=False)
+    for path in reference.rglob("*.z"):
+        with pytest.raises(ValueError, match=r"pickle|opcode"):
+            list(pickletools.genops(path.read_bytes()))
+    record = json.loads((store.place(KEY) / "record.json").read_text("utf-8"))
+    assert sorted(record["files"]) == ["pixels.npy", "touch.z"]
