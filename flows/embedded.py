@@ -23,7 +23,10 @@ def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
     started, with its database in ``.prefect`` of the output folder, and ended with the job.
     """
     apply_offline()
+    # The program itself says what went wrong, in one line; Prefect's records keep the rest.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     with _server(job.folder.root / ".prefect") as (address, home):
+        from prefect.logging.handlers import APILogHandler
         from prefect.settings import (
             PREFECT_API_URL,
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -38,10 +41,14 @@ def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
             from flows.desk import at_desk
             from flows.overnight import runner, title
 
-            with at_desk(job):
-                return title.with_options(task_runner=runner(job.workers))(
-                    str(job.folder.root), before_report
-                )
+            try:
+                with at_desk(job):
+                    return title.with_options(task_runner=runner(job.workers))(
+                        str(job.folder.root), before_report
+                    )
+            finally:
+                # Log records on their way must arrive before the server is gone.
+                APILogHandler().flush()
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def overnight(
         sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
     )
     with opened(project, Path(out), replace=replace, quiet=True) as job, at_desk(job):
-        outcome = conduct(str(job.folder.root), None)
+        outcome = title.with_options(task_runner=runner(job.workers))(str(job.folder.root))
     if outcome.failed:
         raise RuntimeError(f"shots failed: {', '.join(outcome.failed)}; see {outcome.report}")
     return outcome.as_dict()
@@ -57,7 +57,12 @@ def overnight(
 @flow(name="title", flow_run_name="restore {out}", persist_result=False)
 def title(out: str, before_report: BeforeReport | None = None) -> Outcome:
     """A job that is already at a desk of this process: what ``wetgate run`` schedules."""
-    return conduct(out, before_report)
+    try:
+        return conduct(out, before_report)
+    except BaseException:
+        # Shots under way end at their next frame; what is finished is in the store.
+        desk_of(out).job.stopping.set()
+        raise
 
 
 def conduct(out: str, before_report: BeforeReport | None) -> Outcome:

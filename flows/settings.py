@@ -11,7 +11,6 @@ OFFLINE: Mapping[str, str] = {
     "DO_NOT_TRACK": "1",
     # A server that is away for a while must not turn finished work into a failure.
     "PREFECT_CLIENT_MAX_RETRIES": "10",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     # Task history is recorded in batches; one by one it trails far behind and is dropped.

@@ -12,13 +12,16 @@ GRID = (6, 8)
 """Rows and columns of cells in which exposure is summed up."""
 _OUTLIER = 0.06
 """Film log difference (0.7 stop) beyond which a pixel is something else than flicker."""
+_RAGGED = 0.008
+"""Film log spread inside a cell (half its quartile range) at which the cell counts half."""
 
 
 class FlickerProbe:
     """Robust film-log difference of each cell and channel, for each pair of near frames.
 
     Evidence: ``pairs`` (m, 2) frame numbers, ``difference`` (m, cells, C) film log, second
-    frame minus first, ``weight`` (m, cells) share of usable pixels, ``clipped`` (n, C) share of
+    frame minus first, ``weight`` (m, cells) 0..1 share of usable
+    pixels, less where they disagree, ``clipped`` (n, C) share of
     pixels at the ends of the scale in each frame.
     """
 
@@ -62,6 +65,7 @@ def _cell_differences(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float
     cols = np.array_split(np.arange(0, w, 2), GRID[1])
     values = np.zeros((GRID[0] * GRID[1], difference.shape[0]))
     weights = np.zeros(GRID[0] * GRID[1])
+    ragged = np.zeros(GRID[0] * GRID[1])
     for i, (r, c) in enumerate((r, c) for r in rows for c in cols):
         ok = valid[np.ix_(r, c)]
         if ok.sum() < 16:
@@ -75,4 +79,11 @@ def _cell_differences(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float
         trim = kept.shape[1] // 4
         values[i] = kept[:, trim : kept.shape[1] - trim].mean(axis=1)
         weights[i] = near.sum() / ok.size
+        ragged[i] = (kept[:, -1 - trim] - kept[:, trim]).mean() / 2.0
+    # Exposure shifts a whole cell alike; where every pixel shifts differently, more than grain
+    # makes the calm cells differ, motion was lost.
+    seen = weights > 0
+    if seen.any():
+        calm = max(_RAGGED, 1.5 * float(np.quantile(ragged[seen], 0.2)))
+        weights /= 1.0 + np.square(ragged / calm)
     return values, weights

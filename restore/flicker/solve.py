@@ -18,6 +18,9 @@ from media.frames import FrameRange
 from restore.flicker.measure import GRID
 from restore.smoothing import Curve, smooth_part, solve_path
 
+_CONTRADICTION_STOPS = 0.03
+"""A pair that contradicts its cell's path by this much is half believed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlickerOptions:
@@ -158,24 +161,38 @@ def _by_place(
     steps = (difference - explained).mean(axis=2)
     paths = solve_path(pairs, steps, weight + 1e-4, n, robust_scale=0.04)
     local = paths - smooth_part(paths, trust)
-    seen = weight.mean(axis=0)
-    grid = _spread_over_neighbours(local.reshape(n, *GRID), seen.reshape(GRID))
+    seen = _reliability(pairs, paths[pairs[:, 1]] - paths[pairs[:, 0]] - steps, weight, n)
+    grid = _spread_over_neighbours(local.reshape(n, *GRID), seen.reshape(n, *GRID))
     grid[trust == 0.0] = 0.0
     return grid
 
 
+def _reliability(pairs: NDArray[np.int64], residual: Curve, weight: Curve, n: int) -> Curve:
+    """(n, cells) how far each cell can be believed on each frame, 0..1.
+
+    residual: (m, cells) stops, by how much a pair contradicts the path. Pairs over one, two and
+    three frames that contradict each other have followed the wrong thing, an actor for instance.
+    """
+    belief = weight / (1.0 + np.square(residual / _CONTRADICTION_STOPS))
+    total, count = np.zeros((n, weight.shape[1])), np.zeros((n, 1))
+    for end in (0, 1):
+        np.add.at(total, pairs[:, end], belief)
+        np.add.at(count, pairs[:, end], 1.0)
+    return total / np.maximum(count, 1.0)
+
+
 def _spread_over_neighbours(grid: Curve, seen: Curve) -> Curve:
-    """Cells of (n, rows, cols) in which little was seen lean on their neighbours.
+    """Cells of (n, rows, cols) that can be believed little lean on their neighbours.
 
     Cells that were seen well keep their own value: smoothing them would leave a share of the
     flicker behind at every place where it bends.
     """
-    kernel = np.array([0.2, 0.6, 0.2])
-    w = seen + 1e-3
-    top, bottom = grid * w, np.broadcast_to(w, grid.shape)
-    for axis in (1, 2):
+    kernel = np.array([0.25, 0.5, 0.25])
+    w = np.square(seen) + 1e-4
+    top, bottom = grid * w, w
+    for axis in (1, 2, 1, 2, 1, 2):
         top, bottom = _filter(top, kernel, axis), _filter(bottom, kernel, axis)
-    own = seen / (seen + 0.1)
+    own = np.square(seen) / (np.square(seen) + 0.1)
     settled: Curve = own * grid + (1.0 - own) * top / bottom
     return settled
 

@@ -48,11 +48,12 @@ from tests.reels import (
     scene,
 )
 from wetgate.config import Project
-from wetgate.job import Job
+from wetgate.job import Job, open_job
 from wetgate.launch import BeforeReport, launch
 from wetgate.project import load_project
 from wetgate.run import run_title
 from wetgate.stages.finish import Outcome
+from wetgate.status import status
 
 E = TypeVar("E", bound=WetgateError)
 
@@ -152,6 +153,7 @@ def _exr_reel(
     folder.mkdir()
     for number, picture in enumerate(pictures, start=1):
         out = OpenImageIO.ImageOutput.create("x.exr")
+        assert out is not None
         spec = OpenImageIO.ImageSpec(picture.shape[1], picture.shape[0], 3, "float")
         assert out.open(str(folder / f"R1.{number:04d}.exr"), spec)
         assert out.write_image(np.ascontiguousarray(picture))
@@ -515,8 +517,8 @@ def test_an_interrupted_run_goes_on(
     scans: list[Path], reference: Path, tmp_path: Path, number: int
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["run", *scans, "--encoding", "cineon", "--rate", "24", "--no-prefect"]
-    arguments += ["--out", out, "--set", "render.chunk_frames=1"]
+    arguments = ["run", *map(str, scans), "--encoding", "cineon", "--rate", "24", "--no-prefect"]
+    arguments += ["--out", str(out), "--set", "render.chunk_frames=1"]
     arguments += ["--set", "policy.max_repaired_share=0.4"]
     # Where the tests run in the background, Ctrl-C would be switched off for the program too.
     held = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -536,6 +538,7 @@ def test_an_interrupted_run_goes_on(
     assert process.returncode == 130, said
     assert "the same command goes on" in said
     assert events(out, "interrupted")
+    assert status(open_job(out)).state == "stopped"
     assert not (out / "manifest.json").exists()
     again = run_program(*arguments)
     assert again.returncode == 0, again.stderr

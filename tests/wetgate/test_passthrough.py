@@ -42,8 +42,8 @@ def test_dpx_passes_through_byte_for_byte(scans: list[Path], tmp_path: Path) -> 
 def _uint(bits: int) -> Callable[[], list[AnyCodes]]:
     def make() -> list[AnyCodes]:
         rng = np.random.default_rng(3)
-        dtype = np.uint8 if bits == 8 else np.uint16
-        return [rng.integers(0, 1 << bits, (64, 96, 3)).astype(dtype) for _ in range(4)]
+        found = [rng.integers(0, 1 << bits, (64, 96, 3)) for _ in range(4)]
+        return [c.astype(np.uint8) if bits == 8 else c.astype(np.uint16) for c in found]
 
     return make
 
@@ -51,13 +51,13 @@ def _uint(bits: int) -> Callable[[], list[AnyCodes]]:
 def _float(kind: str) -> Callable[[], list[AnyCodes]]:
     def make() -> list[AnyCodes]:
         rng = np.random.default_rng(4)
-        pictures = []
+        pictures: list[AnyCodes] = []
         for _ in range(4):
             values = np.exp(rng.normal(-2.0, 2.0, (64, 96, 3))).astype(np.float32)
             values[0, 0] = (-0.25, 0.0, 60000.0)
             values[1, 1] = (6e-8, 1e-7, 2.0)
             pictures.append(values.astype(kind).astype(np.float32))
-        return list(pictures)
+        return pictures
 
     return make
 

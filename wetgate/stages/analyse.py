@@ -26,7 +26,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 2
+PROBES = 3
 """Rises when any probe measures differently."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
