@@ -15,6 +15,8 @@ from wetgate.job import Job
 from wetgate.launch import BeforeReport
 from wetgate.stages.finish import Outcome
 
+_DRAIN_S = 10.0
+
 
 def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
     """The runner ``wetgate run`` uses unless told ``--no-prefect``.
@@ -26,6 +28,7 @@ def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
     # The program itself says what went wrong, in one line; Prefect's records keep the rest.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     with _server(job.folder.root / ".prefect") as (address, home):
+        from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogHandler
         from prefect.settings import (
             PREFECT_API_URL,
@@ -47,8 +50,10 @@ def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
                         str(job.folder.root), before_report
                     )
             finally:
-                # Log records on their way must arrive before the server is gone.
+                # What is on its way must arrive before the server is gone: at the end of the
+                # process Prefect would wait for a server that no longer answers.
                 APILogHandler().flush()
+                EventsWorker.drain_all(timeout=_DRAIN_S)
 
 
 @contextmanager

@@ -8,8 +8,11 @@ from wetgate.decisions import ShotDecisions
 from wetgate.files import read_json, write_json
 from wetgate.job import Job
 from wetgate.manifest import DeliveredFile, read_delivered, software
+from wetgate.report.given import ReportInput
+from wetgate.report.html import write_report
 from wetgate.run import Title, analyse, ingest
 from wetgate.stages.deliver import deliver_color
+from wetgate.stages.ingest import frame_reader
 from wetgate.stages.solve import solve_title
 
 
@@ -24,7 +27,7 @@ class Prebalanced:
 def prebalance(job: Job) -> Prebalanced:
     """Ingest, analyse, solve; CDL and EDL files in deliver/color, no picture made."""
     title = Title()
-    ingest(job, title)
+    ingest(job, title, pictures=False)
     for name, future in job.spread(lambda s: analyse(job, title, s), title.shot_ids()):
         title.evidence[name] = future.result()
     decisions = solve_title(job, title.reels, title.evidence)
@@ -39,6 +42,20 @@ def prebalance(job: Job) -> Prebalanced:
             "baked": False,
             "files": [f.as_dict() for f in files],
         },
+    )
+    write_report(
+        ReportInput(
+            job=job,
+            reels=title.reels,
+            decisions=decisions,
+            planned={},
+            verdicts={},
+            failures={},
+            complete=True,
+            read_source=lambda reel, frame: frame_reader(
+                title.configs[reel], title.reels[reel].reel
+            ).read(frame),
+        )
     )
     job.events.emit("finished", {"held": [], "failed": [], "exit_code": 0})
     return Prebalanced(decisions, files)

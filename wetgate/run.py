@@ -67,8 +67,11 @@ def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = Non
     return deliver(job, title)
 
 
-def ingest(job: Job, title: Title) -> None:
-    """All reels, in the order of the project; a short look at the disk before long work."""
+def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
+    """All reels, in the order of the project; a short look at the disk before long work.
+
+    pictures: False when nothing is going to be rendered.
+    """
     job.store.sweep(_ORPHAN_AGE_S, time.time())
     sweep_unfinished(job.folder)
     for config in job.project.reels:
@@ -76,7 +79,8 @@ def ingest(job: Job, title: Title) -> None:
         title.configs[name] = config
         title.reels[name] = ingest_reel(job, config)
     check_shot_ids(title)
-    check_room(job.folder, _bytes_to_come(job, title))
+    if pictures:
+        check_room(job.folder, _bytes_to_come(job, title))
 
 
 def check_shot_ids(title: Title) -> None:
