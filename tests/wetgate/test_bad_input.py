@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +31,9 @@ from media.errors import (
     UsageError,
     WetgateError,
 )
+from media.movie_write import MovieWriter
 from media.reel import PictureFormat
+from media.write import AnyCodes
 from tests.reels import (
     TEN_BIT,
     command_line,
@@ -550,3 +553,61 @@ def test_an_interrupted_run_goes_on(
 
 def _has_chunk(out: Path) -> bool:
     return any((out / "store").glob("??/*/record.json"))
+
+
+def test_a_movie_that_changed(tmp_path: Path) -> None:
+    path, out = tmp_path / "R1.mkv", tmp_path / "out"
+
+    def write(pictures: AnyCodes) -> None:
+        with MovieWriter(path, TEN_BIT, Fraction(24), "ffv1", encoding="cineon") as movie:
+            for picture in pictures:
+                movie.write(picture.astype(np.uint16))
+
+    pictures = scene(1, 5)
+    write(pictures)
+    project = project_of([path], only="none")
+    run_here(project, out)
+    delivered = result(out)
+    os.utime(path, (1, 1))
+    run_here(project, out)
+    assert result(out) == delivered
+    other = pictures.copy()
+    other[3, 5, 5, 0] ^= 1
+    write(other)
+    with pytest.raises(SourceChanged) as caught:
+        run_here(project, out)
+    assert (caught.value.exit_code, caught.value.reel, caught.value.frame) == (2, "R1", 3)
+    write(np.concatenate([pictures, pictures[:1]]))
+    with pytest.raises(SourceChanged, match="6 frames now"):
+        run_here(project, out)
+    write(pictures[:4])
+    with pytest.raises(SourceChanged) as caught:
+        run_here(project, out)
+    assert caught.value.frame == 4
+
+
+def test_a_reel_with_the_name_of_a_folder_of_ours(tmp_path: Path) -> None:
+    reel = put_reel(tmp_path / "scans" / "color", scene(1, 4))
+    outcome = run_here(project_of([reel], only="none"), tmp_path / "out")
+    assert (outcome.exit_code, outcome.frames_delivered) == (0, 4)
+    assert hashes(tmp_path / "out/deliver/restored/color") == hashes(reel)
+
+
+def test_shots_a_person_moved_are_the_shots(scans: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_here(project_of(scans[:1], only="none"), out)
+    listed = out / "reels/R1/shots.otio"
+    text = listed.read_text("utf-8")
+    table = json.loads(text)
+    clips = table["tracks"]["children"][0]["children"]
+    clips[0]["source_range"]["duration"]["value"] -= 1
+    clips[1]["source_range"]["duration"]["value"] += 1
+    clips[1]["source_range"]["start_time"]["value"] -= 1
+    listed.write_text(json.dumps(table), "utf-8")
+    run_here(project_of(scans[:1], only="none"), out)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert [s["frames"] for s in manifest["shots"]] == [[86400, 86406], [86407, 86415]]
+    project = project_of(scans[:1], "ingest.detect_shots=false", only="none")
+    run_here(project, out, replace=True)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert [s["frames"] for s in manifest["shots"]] == [[86400, 86415]]
