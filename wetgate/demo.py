@@ -7,7 +7,7 @@ taken; the package itself is never imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import metadata
@@ -47,7 +47,10 @@ class Take:
 
 
 FADED = Damage(fade_slope=(0.72, 0.94, 0.86), fade_offset=(0.055, 0.004, 0.018), crosstalk=0.05)
-REELS: dict[str, tuple[int, Damage, tuple[Take, ...]]] = {
+Recipe = Mapping[str, tuple[int, Damage, tuple[Take, ...]]]
+"""Reel id to the number of its first frame, its damage and its takes."""
+
+REELS: Recipe = {
     # A reel changes in the middle of a scene, so scenes go on from R1 to R2.
     "R1": (
         86400,
@@ -62,17 +65,17 @@ REELS: dict[str, tuple[int, Damage, tuple[Take, ...]]] = {
 }
 
 
-def build_demo(out: Path, *, quiet: bool = False) -> Project:
-    """Write the two damaged reels as 10-bit log DPX, once; the project that restores them."""
+def build_demo(out: Path, *, quiet: bool = False, reels: Recipe = REELS) -> Project:
+    """Write the damaged reels as 10-bit log DPX, once; the project that restores them."""
     console = Console(stderr=True, quiet=quiet)
     home = out.resolve() / "demo"
-    recipe = digest({"reels": repr(REELS), "size": [WIDTH, HEIGHT], "version": 2})
+    recipe = digest({"reels": repr(reels), "size": [WIDTH, HEIGHT], "version": 2})
     if (read_json(home / "made.json") or {}).get("recipe") != recipe:
         console.print("making two damaged reels from real footage ...")
-        for name in REELS:
-            _write_reel(home, name)
+        for name in reels:
+            _write_reel(home, name, reels)
         write_json(home / "made.json", {"recipe": recipe})
-    reels = tuple(
+    configs = tuple(
         ReelConfig(
             path=str(home / "scans" / name),
             id=name,
@@ -80,18 +83,18 @@ def build_demo(out: Path, *, quiet: bool = False) -> Project:
             rate="24",
             reference=name == "R1",
         )
-        for name in REELS
+        for name in reels
     )
-    project = Project(title="Wetgate demo", reels=reels)
+    project = Project(title="Wetgate demo", reels=configs)
     color = project.color.model_copy(update={"fade": Fade(enabled=True)})
     return project.model_copy(update={"color": color})
 
 
-def score_demo(job: Job, title: Title) -> None:
+def score_demo(job: Job, title: Title, reels: Recipe = REELS) -> None:
     """Compare what was rendered with what was there before the damage; keep the table."""
     home = job.folder.root / "demo"
     scores: list[Score] = []
-    for name, take, start in _takes():
+    for name, take, start in _takes(reels):
         # The shots found need not be the takes made: each frame is looked up by itself.
         frames = range(start, start + take.stop - take.first)
         rendered = [_rendered(job, title, name, n) for n in frames]
@@ -112,9 +115,9 @@ def score_demo(job: Job, title: Title) -> None:
     write_json(home / "truth.json", summed_up(scores, matched_reel="R2"))
 
 
-def _takes() -> Iterator[tuple[str, Take, int]]:
+def _takes(reels: Recipe) -> Iterator[tuple[str, Take, int]]:
     """Reel, take and the number of the take's first frame."""
-    for name, (start, _, takes) in REELS.items():
+    for name, (start, _, takes) in reels.items():
         number = start
         for take in takes:
             yield name, take, number
@@ -125,12 +128,12 @@ def _format() -> PictureFormat:
     return PictureFormat(width=WIDTH, height=HEIGHT, channels=3, bits=10)
 
 
-def _write_reel(home: Path, name: str) -> None:
+def _write_reel(home: Path, name: str, reels: Recipe) -> None:
     folder = home / "scans" / name
     folder.mkdir(parents=True, exist_ok=True)
-    _, damage, takes = REELS[name]
+    _, damage, takes = reels[name]
     total = sum(t.stop - t.first for t in takes)
-    for reel, take, start in _takes():
+    for reel, take, start in _takes(reels):
         if reel != name:
             continue
         clean = np.stack(list(_clean_frames(take)))

@@ -141,20 +141,27 @@ def _root_paths(table: Table, root: Path) -> None:
     """Paths in a project are relative to it and may not climb out of its folder."""
     reels = table.get("reels")
     for reel in reels if isinstance(reels, list) else []:
-        if not isinstance(reel, dict):
-            continue
-        for key in ("path", "shots"):
-            value = reel.get(key)
-            if not isinstance(value, str) or not value:
-                continue
-            if not Path(value).is_absolute():
-                resolved = (root / value).resolve()
-                if not resolved.is_relative_to(root):
-                    raise ConfigError(
-                        f"reels.{key} = {value!r} leads out of the project's folder",
-                        hint="write the absolute path if that is meant",
-                    )
-                reel[key] = str(resolved)
+        if isinstance(reel, dict):
+            for key in ("path", "shots"):
+                _root_path(reel, key, f"reels.{key}", root)
+    place: object = table
+    for key in ("restore", "upscale", "model"):
+        place = place.get(key) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        _root_path(place, "path", "restore.upscale.model.path", root)
+
+
+def _root_path(section: Table, key: str, name: str, root: Path) -> None:
+    value = section.get(key)
+    if not isinstance(value, str) or not value or Path(value).is_absolute():
+        return
+    resolved = (root / value).resolve()
+    if not resolved.is_relative_to(root):
+        raise ConfigError(
+            f"{name} = {value!r} leads out of the project's folder",
+            hint="write the absolute path if that is meant",
+        )
+    section[key] = str(resolved)
 
 
 def _reel_of(source: str, encoding: str | None, rate: str | None) -> Table:

@@ -112,9 +112,10 @@ def _card(given: ReportInput, numbers: dict[str, Any], width: int) -> Card:
 
 
 def _settings(given: ReportInput) -> str:
-    """The project as it was resolved."""
-    path = given.job.folder.project
-    return path.read_text("utf-8") if path.is_file() else dump_project(given.job.project)
+    """The project as it was resolved. How many worked on it is no part of what was done."""
+    project = given.job.project
+    alone = project.render.model_copy(update={"workers": 0})
+    return dump_project(project.model_copy(update={"render": alone}))
 
 
 def _digest(script: str) -> str:
