@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from color.cdl import CDL, LUMA_WEIGHTS, interpolate
+from color.cdl import CDL, IDENTITY, LUMA_WEIGHTS, interpolate
 from media.encoding import Domain
 from media.errors import RepairError
 from media.frames import FrameRange
@@ -49,6 +49,9 @@ class BalanceOperator:
     has the incoming shot's CDL at weight (k + 0.5) / n: the outgoing shot's tail runs up to
     one half, the incoming shot's head starts from there, and no frame jumps. Each side is
     counted with its own length, so unequal halves still meet at one half.
+
+    In a fade from or to black the CDL runs between the shot's own and the identity: the black
+    beside it is delivered as it is, and the last frame of the fade must not jump to it.
     """
 
     name = "color"
@@ -67,10 +70,13 @@ class BalanceOperator:
         after: CDL | None = None,
         dissolve_in: int = 0,
         dissolve_out: int = 0,
+        fade_in: int = 0,
+        fade_out: int = 0,
     ) -> None:
         """frames: the shot. before, after: CDLs of the neighbours, None without a dissolve.
 
         dissolve_in, dissolve_out: frames at head and tail that carry the neighbour.
+        fade_in, fade_out: frames at head and tail that come from or go to black.
         """
         self._cdl = cdl
         self._frames = frames
@@ -78,6 +84,8 @@ class BalanceOperator:
         self._after = after
         self._in = dissolve_in
         self._out = dissolve_out
+        self._fade_in = fade_in
+        self._fade_out = fade_out
 
     def cdl_at(self, frame: int) -> CDL:
         """The CDL of one frame, scan numbering.
@@ -96,6 +104,10 @@ class BalanceOperator:
             cdl = interpolate(cdl, self._before, 0.5 - 0.5 * (head + 0.5) / self._in)
         if self._after is not None and tail < self._out:
             cdl = interpolate(cdl, self._after, 0.5 - 0.5 * (tail + 0.5) / self._out)
+        if head < self._fade_in:
+            cdl = interpolate(IDENTITY, cdl, (head + 0.5) / self._fade_in)
+        if tail < self._fade_out:
+            cdl = interpolate(IDENTITY, cdl, (tail + 0.5) / self._fade_out)
         return cdl
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:

@@ -157,4 +157,6 @@ def _color(
         after=as_cdl(after.balance) if after is not None and shot.dissolve_out else None,
         dissolve_in=shot.dissolve_in,
         dissolve_out=shot.dissolve_out,
+        fade_in=shot.fade_in,
+        fade_out=shot.fade_out,
     )

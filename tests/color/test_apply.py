@@ -68,6 +68,17 @@ def test_a_dissolve_is_linear_and_meets_at_one_half() -> None:
     assert out.touch[1].any()
 
 
+def test_a_fade_runs_from_black_as_it_is_to_the_shot_and_back() -> None:
+    cdl = CDL((1.2, 1.0, 0.9), (0.05, 0.0, -0.02))
+    operator = BalanceOperator(cdl, FrameRange(10, 30), fade_in=4, fade_out=5)
+    offsets = [operator.cdl_at(n).offset[0] for n in range(10, 30)]
+    assert offsets[0] == pytest.approx(0.05 * 0.125)
+    assert offsets[4:15] == pytest.approx([0.05] * 11)
+    assert offsets[-1] == pytest.approx(0.05 * 0.1)
+    assert offsets[:5] == sorted(offsets[:5])
+    assert offsets[-6:] == sorted(offsets[-6:], reverse=True)
+
+
 def test_the_key_holds_what_moves_pixels_and_nothing_else() -> None:
     plain = BalanceOperator(WARM, FrameRange(0, 20))
     longer = BalanceOperator(WARM, FrameRange(0, 30), after=FULL, dissolve_out=4)
