@@ -36,7 +36,7 @@ class DirtOperator:
     """Frame numbers left alone."""
 
     name = "dirt"
-    version = 1
+    version = 2
     radius = 2
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -106,7 +106,16 @@ class DirtOperator:
         flows = [find_flow(images[center], images[k]) for k in near]
         fetched, _ = warp(window.pixels[near], torch.cat([flow_tensor(f, own) for f in flows]))
         nearest = [window.pixels[k] for k in near[:2]]
-        return fetched, suspects(own, fetched, nearest, flows[:2], self.sigma, self.options)
+        sides = {window.frames[k] > window.frames[center] for k in near}
+        return fetched, suspects(
+            own,
+            fetched,
+            nearest,
+            flows[:2],
+            self.sigma,
+            self.options,
+            one_sided=len(sides) == 1,
+        )
 
     def count_suspects(self, window: Window) -> list[Suspects]:
         """Detection only, for reports and tests: one entry per middle frame that has

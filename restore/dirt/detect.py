@@ -14,13 +14,20 @@ from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.motion import highest, luma
+from restore.motion import blur, highest, luma
 
 _DOUBT = 0.5
 """Share of the neighbours' disagreement that a speck must exceed on top of their range."""
+
+_SLOW_PX = 8
+_SLOW_LIMIT = 0.15
+"""Film log; no speck may pull the slow difference further than this."""
+_ONE_SIDED = 1.5
+_ONE_SIDED_BLOB_PX = 300
 
 _ALIKE = 0.3
 """Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
@@ -70,6 +77,7 @@ def deviation(center: Tensor, neighbours: Tensor) -> Tensor:
     """
     own = luma(center)
     near = luma(neighbours).unsqueeze(1)
+    near = near + _slow(own - near)
     high = highest(near, 3).amax(dim=(0, 1))
     low = -highest(-near, 3).amax(dim=(0, 1))
     # Where the nearest two disagree, motion is lost or something moves: ask for more.
@@ -79,6 +87,16 @@ def deviation(center: Tensor, neighbours: Tensor) -> Tensor:
     return above - below
 
 
+def _slow(difference: Tensor) -> Tensor:
+    """What changes slowly over (N, 1, H, W): flicker and shading, not specks. Same shape."""
+    h, w = difference.shape[-2:]
+    if min(h, w) < 4 * _SLOW_PX:
+        return difference.mean(dim=(-2, -1), keepdim=True).expand_as(difference)
+    bounded = difference.clamp(-_SLOW_LIMIT, _SLOW_LIMIT)
+    coarse = blur(F.avg_pool2d(bounded, _SLOW_PX), 3.0)
+    return F.interpolate(coarse, size=(h, w), mode="bilinear", align_corners=False)
+
+
 def suspects(
     center: Tensor,
     neighbours: Tensor,
@@ -86,15 +104,22 @@ def suspects(
     flows: Sequence[NDArray[np.float32]],
     sigma: float,
     options: DirtOptions,
+    *,
+    one_sided: bool = False,
 ) -> Suspects:
     """Dirt on one frame.
 
     center: (C, H, W) film log; neighbours: (N, C, H, W) motion compensated; unaligned: the
     nearest of them as they are, and flows: the (H, W, 2) px motion to each; these are where a
     blob is looked for before it is called dirt. sigma: grain of the luma, film log.
+    one_sided: all neighbours lie before, or all after: what has just come into view looks
+    like dirt then, so a blob must stand out more and be smaller.
     """
     score = deviation(center, neighbours).cpu().numpy()
     high = max(options.threshold_sigma * sigma * math.sqrt(0.5), options.threshold_floor)
+    largest_px = options.max_blob_px
+    if one_sided:
+        high, largest_px = _ONE_SIDED * high, min(largest_px, _ONE_SIDED_BLOB_PX)
     seeds = np.abs(score) > high
     if not seeds.any():
         return Suspects(seeds, 0, 0, False)
@@ -109,7 +134,7 @@ def suspects(
         count, labels, stats, _ = cv2.connectedComponentsWithStats(body, connectivity=8)
         hit = np.unique(labels[seeds & (body > 0)])
         for label in hit[hit > 0]:
-            if stats[label, cv2.CC_STAT_AREA] > options.max_blob_px:
+            if stats[label, cv2.CC_STAT_AREA] > largest_px:
                 continue
             blob = _cut(labels, stats[label], label, sign)
             if any(

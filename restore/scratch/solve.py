@@ -42,6 +42,9 @@ class ScratchOptions:
     """Mean speed, px a frame, above which a line is a thing that moves."""
     moved_px: float = 6.0
     """The picture must travel at least this far for motion to tell."""
+    edge_px: float = 6.0
+    edge_share: float = 0.015
+    """Lines nearer to the left or right edge than either belong to the frame."""
     still_extent: float = 0.85
     """Share of the height a line must cover where the picture stands still."""
     still_through: float = 0.3
@@ -207,7 +210,11 @@ def _judged(
     steps[0] = 0.0
     way = _calm(np.cumsum(steps[:, band]))
     camera = _calm(np.cumsum(np.median(steps, axis=1)))
-    reason = _verdict(x, way, camera, share, through, extent, options)
+    edge = max(options.edge_px, options.edge_share * width_px)
+    if float(np.median(x)) < edge or float(np.median(x)) > width_px - 1 - edge:
+        reason = "lies at the edge of the frame: a mask or a frame line"
+    else:
+        reason = _verdict(x, way, camera, share, through, extent, options)
     # Ends of the line that most frames agree on; lines near an edge reach it.
     top, bottom = int(np.quantile(track[:, _TOP], 0.25)), int(np.quantile(track[:, _BOTTOM], 0.75))
     return ScratchLine(

@@ -141,9 +141,21 @@ def test_deviation_asks_for_more_where_neighbours_disagree() -> None:
     own[:, 10, 10] = 0.7
     near = torch.full((2, 3, 20, 20), 0.5)
     sure = float(deviation(own, near)[10, 10])
-    near[1] += 0.1
-    assert sure == pytest.approx(0.2, abs=1e-6)
+    near[1, :, 8:13, 8:13] += 0.1
+    assert sure == pytest.approx(0.2, abs=2e-3)
     assert 0.0 < float(deviation(own, near)[10, 10]) < 0.1
+
+
+def test_a_change_of_level_is_not_dirt() -> None:
+    rng = np.random.default_rng(8)
+    own = torch.from_numpy(rng.normal(0.5, 0.05, (3, 96, 128)).astype(np.float32))
+    near = torch.stack([own - 0.06, own + 0.05])
+    speck = own.clone()
+    speck[:, 40:46, 60:66] = 0.15
+    score = deviation(speck, near)
+    assert float(score[42, 62]) < -0.15
+    score[36:50, 56:70] = 0.0
+    assert float(score.abs().max()) < 0.02
 
 
 def test_borrowed_pixels_take_the_level_around_them() -> None:
