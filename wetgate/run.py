@@ -131,8 +131,10 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
     """Render one shot in all its variants, then verify the first."""
     reel = title.reel_of(shot_id)
     ingested, variants = title.reels[reel], title.planned[shot_id]
+    # With fewer shots than workers, a shot is rendered in several stretches at once.
+    lanes = max(1, job.workers // len(title.planned))
     for planned in variants:
-        render_shot(job, title.configs[reel], ingested, planned)
+        render_shot(job, title.configs[reel], ingested, planned, lanes)
     return verify_shot(
         job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
     )

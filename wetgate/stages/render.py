@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +36,37 @@ class RenderReport:
 
 
 def render_shot(
-    job: Job, config: ReelConfig, ingested: IngestedReel, planned: PlannedShot
+    job: Job, config: ReelConfig, ingested: IngestedReel, planned: PlannedShot, lanes: int = 1
 ) -> RenderReport:
     """Every chunk of the shot is in the store when this returns.
 
+    lanes: stretches of the shot rendered at once, each with windows of its own; the pictures do
+    not depend on it.
     raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted.
     """
     pin_numerics()
     reader = frame_reader(config, ingested.reel)
+    length = -(-len(planned.chunks) // max(1, lanes))
+    stretches = [planned.chunks[i : i + length] for i in range(0, len(planned.chunks), length)]
+    with ThreadPoolExecutor(len(stretches), thread_name_prefix="lane") as pool:
+        reports = list(
+            pool.map(lambda s: _render_stretch(job, reader, ingested, planned, s), stretches)
+        )
+    return RenderReport(
+        rendered=sum(r.rendered for r in reports),
+        cached=sum(r.cached for r in reports),
+        damaged=sum(r.damaged for r in reports),
+    )
+
+
+def _render_stretch(
+    job: Job,
+    reader: FrameReader,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    chunks: tuple[PlannedChunk, ...],
+) -> RenderReport:
+    """Consecutive chunks, one after the other, so that each reuses the frames of the last."""
     source = _Source(reader, ingested.reel, job.device)
     renderer = ShotRenderer(
         planned.shot.id,
@@ -52,7 +76,7 @@ def render_shot(
         job.project.render.tile_px,
     )
     rendered = cached = damaged = 0
-    for chunk in planned.chunks:
+    for chunk in chunks:
         job.check_stop()
         known = job.store.has(chunk.key)
         if job.store.check(chunk.key):
