@@ -11,6 +11,7 @@ import numpy as np
 
 from color.cdl_files import Correction, ccc_document, cdl_document
 from color.edl import EdlEvent, edl_document
+from color.lut import cube_document
 from media.errors import StoreError
 from media.movie_write import MovieWriter
 from media.reel import PictureFormat, Reel
@@ -92,7 +93,7 @@ def deliver_color(
     decisions: Mapping[str, ShotDecisions],
     kept: Kept,
 ) -> list[DeliveredFile]:
-    """<title>.ccc, <title>.cdl and an EDL per reel, for the grading system."""
+    """<title>.ccc, <title>.cdl, an EDL per reel, and a .cube for each shot that is changed."""
     folder = job.folder.deliver / "color"
     corrections = [
         Correction(id=d.shot, cdl=as_cdl(d.balance), description=_describe(d))
@@ -103,6 +104,10 @@ def deliver_color(
         f"{name}.ccc": ccc_document(corrections),
         f"{name}.cdl": cdl_document(corrections),
     }
+    for decision in decisions.values():
+        cdl = as_cdl(decision.balance)
+        if not cdl.is_identity():
+            documents[f"luts/{decision.shot}.cube"] = cube_document(cdl)
     for reel_id, ingested in reels.items():
         events = [
             EdlEvent(id=s.id, frames=s.frames, cdl=as_cdl(decisions[s.id].balance))
