@@ -17,6 +17,7 @@ from media.scan import inspect, read_codes
 from restore.models.basicsr_bridge import srvgg
 from tests.reels import events, hashes, project_of, run_here, run_program
 from wetgate.audit import audit
+from wetgate.chain import as_cdl
 from wetgate.cli import app
 from wetgate.dryrun import dry_run
 from wetgate.files import file_sha256
@@ -313,7 +314,11 @@ def test_prebalance_hands_color_over_and_makes_no_picture(
     names = sorted(
         p.relative_to(out).as_posix() for p in (out / "deliver").rglob("*") if p.is_file()
     )
-    assert names == [f"deliver/color/{n}" for n in ("R1.ccc", "R1.cdl", "R1.edl", "R2.edl")]
+    changed = [n for n, d in sorted(found.decisions.items()) if not as_cdl(d.balance).is_identity()]
+    assert changed
+    tables = [f"luts/{shot}.cube" for shot in changed]
+    expected = ("R1.ccc", "R1.cdl", "R1.edl", "R2.edl", *tables)
+    assert names == [f"deliver/color/{n}" for n in expected]
     assert sorted(f.path for f in found.files) == names
     assert not (out / "store").exists()
     assert not (out / "touch").exists()
