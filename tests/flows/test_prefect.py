@@ -238,7 +238,10 @@ def test_killed_then_interrupted_under_prefect_and_gone_on(
         reference / "deliver", reference / "touch"
     )
     keys = [e["key"] for e in events(out, "chunk_rendered")]
-    assert len(keys) == len(set(keys)) == 32
+    # A SIGKILL between a chunk's rename and its line in the event file loses the line, never the
+    # chunk (one for each of two workers): it is there, and nobody makes it again.
+    assert len(keys) == len(set(keys)) >= 32 - 2
+    assert len(stored(out)) == 32
 
 
 # What needs no server.
