@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from media.synthetic import Damage, damage_shot
 from media.write import AnyCodes, to_codes, write_frame
 from tests.strategies import pan
 from wetgate.config import Project
+from wetgate.events import read_events
 from wetgate.files import Folder
 from wetgate.launch import launch
 from wetgate.project import load_project
@@ -158,9 +158,8 @@ def result(out: Path) -> dict[str, str]:
 
 
 def events(out: Path, name: str) -> list[dict[str, Any]]:
-    """All events of this name, over all runs."""
-    lines = Folder(out).events.read_text("utf-8").splitlines()
-    return [e for line in lines if (e := json.loads(line))["event"] == name]
+    """All events of this name, over all runs; a line torn by a full disk or a kill is no event."""
+    return [e for e in read_events(Folder(out).events) if e["event"] == name]
 
 
 def rendered_shots(out: Path, since: int = 0) -> list[str]:
