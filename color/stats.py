@@ -46,7 +46,8 @@ def clip_levels_log(encoding: ColorEncoding | None) -> tuple[float, float]:
     """
     if encoding is None or encoding.film or encoding.name == "linear":
         return _FILM_CLIP_LOG
-    low, high = encoding.to_log(torch.tensor([0.005, 0.985], dtype=torch.float64)).tolist()
+    ends = torch.tensor([0.005, 0.985], dtype=torch.float64).view(1, 2, 1)
+    low, high = encoding.to_log(ends).flatten().tolist()
     return float(low), float(high)
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from media.dpx_header import (
-    DpxHeader,
-    check_supported,
-    header_metadata,
-    metadata_rate,
-    new_header,
-    parse_header,
-    patched_header,
-)
-from media.dpx_pixels import decode_dpx, encode_dpx, row_stride_bytes
+from media.dpx_fields import header_metadata, keycode_numbers, metadata_rate
+from media.dpx_header import DpxHeader, check_supported, parse_header
+from media.dpx_history import history_line, takes_history
+from media.dpx_make import header_of, new_header, patched_header, relaid_header
+from media.dpx_pixels import decode_dpx, encode_dpx, encode_like, row_stride_bytes
 
 __all__ = [
     "DpxHeader",
     "check_supported",
     "decode_dpx",
     "encode_dpx",
+    "encode_like",
     "header_metadata",
+    "header_of",
+    "history_line",
+    "keycode_numbers",
     "metadata_rate",
     "new_header",
     "parse_header",
     "patched_header",
+    "relaid_header",
     "row_stride_bytes",
+    "takes_history",
 ]

@@ -11,32 +11,55 @@ Constants: Kodak H-387; SMPTE ST 268 default densities; ADX10 and ADX16 per SMPT
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-import torch
 from torch import Tensor
 
+from media.curves import (
+    BLACK_CODE,
+    CODES,
+    CODES_PER_DECADE,
+    CODES_PER_DENSITY,
+    PRINTER_POINT,
+    STOP,
+    WHITE_CODE,
+    acescct_decode,
+    acescct_encode,
+    gamma24_decode,
+    gamma24_encode,
+    light_to_log,
+    log_to_light,
+    rec709_decode,
+    rec709_encode,
+    srgb_decode,
+    srgb_encode,
+)
 from media.errors import EncodingUndeclared
+from media.ocio import ocio_curves
+from media.reel import Reel
 
-CODES = 1023.0
-BLACK_CODE, WHITE_CODE = 95.0, 685.0
-CODES_PER_DECADE = 300.0
-CODES_PER_DENSITY = 500.0
-STOP = CODES_PER_DECADE * math.log10(2.0) / CODES
-"""One stop of scene exposure in film log units (90.31 codes of 1023)."""
-PRINTER_POINT = 12.5 / CODES
-"""One printer point (0.025 log E) in film log units."""
-
-_OFFSET: float = 10.0 ** ((BLACK_CODE - WHITE_CODE) / CODES_PER_DECADE)
-_LN10 = math.log(10.0)
-# The curve has a pole at light = -_OFFSET/(1-_OFFSET). Below film code 0 it continues as
-# its tangent, so every finite light value (scene-linear EXR goes negative) stays finite and
-# the way back is exact.
-_TOE_LIGHT = 10.0 ** ((0.0 - WHITE_CODE) / CODES_PER_DECADE)
-_TOE_SLOPE = CODES_PER_DECADE / (CODES * _LN10 * _TOE_LIGHT)
+__all__ = [
+    "BLACK_CODE",
+    "CODES",
+    "CODES_PER_DECADE",
+    "CODES_PER_DENSITY",
+    "ENCODING_NAMES",
+    "PRINTER_POINT",
+    "STOP",
+    "WHITE_CODE",
+    "ColorEncoding",
+    "Domain",
+    "convert",
+    "encoding",
+    "light_to_log",
+    "log_to_light",
+    "rec709_decode",
+    "rec709_encode",
+    "reel_encoding",
+    "with_levels",
+]
 
 
 class Domain(StrEnum):
@@ -48,54 +71,6 @@ class Domain(StrEnum):
     """Proportional to scene light; 1.0 is 90 % white."""
     DISPLAY = "display"
     """Rec.709 camera curve, 0..1 nominal: what networks trained on video expect."""
-
-
-def light_to_log(light: Tensor) -> Tensor:
-    """Scene-linear light (1.0 = white) to film log. Any shape, float; nothing is clipped."""
-    x = light * (1.0 - _OFFSET) + _OFFSET
-    log = (WHITE_CODE + CODES_PER_DECADE * torch.log10(x.clamp_min(_TOE_LIGHT))) / CODES
-    return torch.where(x < _TOE_LIGHT, (x - _TOE_LIGHT) * _TOE_SLOPE, log)
-
-
-def log_to_light(log: Tensor) -> Tensor:
-    """Film log to scene-linear light; inverse of ``light_to_log``."""
-    curve = torch.pow(10.0, (log.clamp_min(0.0) * CODES - WHITE_CODE) / CODES_PER_DECADE)
-    x = torch.where(log < 0.0, log / _TOE_SLOPE + _TOE_LIGHT, curve)
-    return (x - _OFFSET) / (1.0 - _OFFSET)
-
-
-def rec709_encode(light: Tensor) -> Tensor:
-    """ITU-R BT.709 camera curve, odd-symmetric below zero. Any shape, float."""
-    a = light.abs()
-    v = torch.where(a < 0.018, 4.5 * a, 1.099 * a.clamp_min(0.018).pow(0.45) - 0.099)
-    return torch.copysign(v, light)
-
-
-def rec709_decode(value: Tensor) -> Tensor:
-    """Inverse of ``rec709_encode``."""
-    a = value.abs()
-    x = torch.where(a < 0.081, a / 4.5, ((a.clamp_min(0.081) + 0.099) / 1.099).pow(1.0 / 0.45))
-    return torch.copysign(x, value)
-
-
-def _srgb_encode(light: Tensor) -> Tensor:
-    a = light.abs()
-    v = torch.where(a <= 0.0031308, 12.92 * a, 1.055 * a.clamp_min(0.0031308).pow(1 / 2.4) - 0.055)
-    return torch.copysign(v, light)
-
-
-def _srgb_decode(value: Tensor) -> Tensor:
-    a = value.abs()
-    x = torch.where(a <= 0.04045, a / 12.92, ((a.clamp_min(0.04045) + 0.055) / 1.055).pow(2.4))
-    return torch.copysign(x, value)
-
-
-def _gamma_encode(light: Tensor) -> Tensor:
-    return torch.copysign(light.abs().pow(1 / 2.4), light)
-
-
-def _gamma_decode(value: Tensor) -> Tensor:
-    return torch.copysign(value.abs().pow(2.4), value)
 
 
 # ADX16 D = (code - 1520) / 8000 against film log D = (code - 95) / 500.
@@ -110,10 +85,12 @@ class ColorEncoding:
     name: str
     title: str
     to_log: Callable[[Tensor], Tensor]
-    """Normalised code values to film log."""
+    """Normalised code values to film log, both (..., C, H, W)."""
     from_log: Callable[[Tensor], Tensor]
     film: bool
     """True when codes are film densities: film log is the code itself."""
+    key: str = ""
+    """What identifies the curves beside the name: empty for those defined here."""
 
 
 def _same(x: Tensor) -> Tensor:
@@ -143,10 +120,14 @@ _ENCODINGS = {
         ColorEncoding(
             "rec709", "Rec.709 camera curve", *_through(rec709_decode, rec709_encode), False
         ),
-        ColorEncoding("srgb", "sRGB", *_through(_srgb_decode, _srgb_encode), False),
+        ColorEncoding("srgb", "sRGB", *_through(srgb_decode, srgb_encode), False),
         ColorEncoding(
-            "gamma24", "display gamma 2.4", *_through(_gamma_decode, _gamma_encode), False
+            "gamma24", "display gamma 2.4", *_through(gamma24_decode, gamma24_encode), False
         ),
+        ColorEncoding(
+            "bt1886", "ITU-R BT.1886 display", *_through(gamma24_decode, gamma24_encode), False
+        ),
+        ColorEncoding("acescct", "ACEScct", *_through(acescct_decode, acescct_encode), False),
     )
 }
 
@@ -156,18 +137,45 @@ ENCODING_NAMES = tuple(_ENCODINGS)
 def encoding(name: str, *, reel: str | None = None) -> ColorEncoding:
     """The declared encoding of this name.
 
+    ``ocio:<color space>`` takes any color space of an OpenColorIO config, see ``media.ocio``.
     raises: EncodingUndeclared for an empty or unknown name; nothing is guessed from headers.
     """
     found = _ENCODINGS.get(name)
+    if found is None and name.startswith("ocio:"):
+        to_light, from_light, key = ocio_curves(name, reel=reel)
+        return ColorEncoding(name, name, *_through(to_light, from_light), False, key)
     if found is None:
         what = f"color encoding {name!r} is not known" if name else "no color encoding is declared"
         raise EncodingUndeclared(
             what,
             reel=reel,
             hint="set reels.encoding in the project, or --encoding, to one of "
-            + ", ".join(ENCODING_NAMES),
+            + ", ".join(ENCODING_NAMES)
+            + ", or ocio:<color space>",
         )
     return found
+
+
+def with_levels(space: ColorEncoding, levels: str, bits: int) -> ColorEncoding:
+    """The encoding as it reads when black and white lie at video levels.
+
+    levels: ``full`` (0 to full scale: the encoding itself) or ``limited`` (SMPTE levels 64 to
+    940 in 10 bits, and the same share of full scale times 2**bits in others). Codes outside
+    keep their meaning: nothing is clipped. bits: of an integer source.
+    """
+    if levels != "limited":
+        return space
+    top = float((1 << bits) - 1)
+    unit = float(1 << (bits - 8))
+    black, span = 16 * unit / top, 219 * unit / top
+    return ColorEncoding(
+        space.name,
+        f"{space.title}, limited range",
+        lambda v: space.to_log((v - black) / span),
+        lambda v: space.from_log(v) * span + black,
+        False,
+        f"{space.key} limited {bits}",
+    )
 
 
 def convert(pixels: Tensor, source: Domain, target: Domain) -> Tensor:
@@ -184,3 +192,8 @@ def convert(pixels: Tensor, source: Domain, target: Domain) -> Tensor:
         Domain.SCENE_LINEAR: _same,
         Domain.DISPLAY: rec709_encode,
     }[target](light)
+
+
+def reel_encoding(reel: Reel) -> ColorEncoding:
+    """The encoding of a reel's code values, video levels taken into account."""
+    return with_levels(encoding(reel.encoding, reel=reel.id), reel.levels, reel.format.bits)

@@ -56,25 +56,30 @@ def yuv_to_rgb16(
     return np.clip(np.rint(rgb * 65535), 0, 65535).astype(np.uint16)
 
 
-def rgb_to_yuv10(
-    codes: Plane, full_scale: int, *, halve_chroma: bool
+def rgb_to_yuv(
+    codes: Plane, full_scale: int, bits: int, *, halved: tuple[bool, bool] = (False, False)
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]:
-    """RGB codes (H, W, 3) to 10-bit limited-range BT.709 planes, nearest code.
+    """RGB codes (H, W, 3) to limited-range BT.709 planes of 8 or 10 bits, nearest code.
 
-    halve_chroma: 4:2:2, filtered 1-2-1 and co-sited left; else 4:4:4.
+    halved: chroma halved in width (filtered 1-2-1, co-sited left) and in height (mean of two
+    lines): 4:2:2 is (True, False), 4:2:0 is (True, True).
     """
     kr, kb = MATRICES["bt709"]
+    unit = 1 << (bits - 8)
     rgb = codes.astype(np.float32) * np.float32(1 / full_scale)
     luma = kr * rgb[..., 0] + (1 - kr - kb) * rgb[..., 1] + kb * rgb[..., 2]
     blue = (rgb[..., 2] - luma) * np.float32(0.5 / (1 - kb))
     red = (rgb[..., 0] - luma) * np.float32(0.5 / (1 - kr))
-    if halve_chroma:
+    if halved[0]:
         blue, red = _halved(blue), _halved(red)
-    return (
-        np.clip(np.rint(64 + 876 * luma), 64, 940).astype(np.uint16),
-        np.clip(np.rint(512 + 896 * blue), 64, 960).astype(np.uint16),
-        np.clip(np.rint(512 + 896 * red), 64, 960).astype(np.uint16),
-    )
+    if halved[1]:
+        blue, red = (0.5 * (p[0::2] + p[1::2]) for p in (blue, red))
+
+    def level(values: NDArray[np.float32], low: int, span: int, high: int) -> NDArray[np.uint16]:
+        found = np.clip(np.rint(low * unit + span * unit * values), 16 * unit, high * unit)
+        return np.asarray(found, dtype=np.uint16)
+
+    return (level(luma, 16, 219, 235), level(blue, 128, 224, 240), level(red, 128, 224, 240))
 
 
 def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -40,6 +42,15 @@ class PictureFormat:
         return f"{self.width}x{self.height}x{self.channels} {self.bits}-bit{kind}"
 
 
+class MadeBy(StrEnum):
+    """How a frame that the scan lacks is filled, because the project says so."""
+
+    HOLD = "hold"
+    """Shows the last frame before the gap again."""
+    REBUILD = "rebuild"
+    """Made from the pictures on both sides of the gap."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFrame:
     """One frame of a reel as it lies on disk."""
@@ -53,6 +64,9 @@ class SourceFrame:
     """Digest of the file (sequences) or of the decoded picture (movies)."""
     size_bytes: int
     mtime_ns: int
+    made_by: MadeBy | None = None
+    """None for a frame of the scan. Otherwise ``path`` and ``sha256`` are those of the frame
+    whose picture is shown in its place."""
 
 
 class SegmentKind(StrEnum):
@@ -93,22 +107,44 @@ class Reel:
     encoding: str
     """Name of a declared color encoding, see ``media.encoding``."""
     format: PictureFormat
+    levels: str = "full"
+    """``full``, or ``limited`` where a sequence holds video levels (64 to 940 of 1023)."""
     kind: str
     """``dpx``, ``tiff``, ``exr``, ``png`` (sequences) or ``movie``."""
     frames: tuple[SourceFrame, ...]
     timecode: str | None = None
     """Timecode of the first frame where the source carries one."""
+    doubled: tuple[int, ...] = ()
+    """Numbers of frames that show the picture of the frame before them once more."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the source's own headers say, JSON-able; nothing here decides a pixel."""
     notes: tuple[str, ...] = field(default=())
     """What was noticed on the way in, in plain words."""
 
     @property
     def range(self) -> FrameRange:
-        """First to last frame number; gaps are declared before a Reel is made."""
+        """First to last frame number; numbers may be missing in between, see ``gaps``."""
         return FrameRange(self.frames[0].number, self.frames[-1].number + 1)
 
+    @property
+    def gaps(self) -> tuple[FrameRange, ...]:
+        """Runs of numbers that the scan leaves out and the project keeps open."""
+        return tuple(
+            FrameRange(a.number + 1, b.number)
+            for a, b in zip(self.frames[:-1], self.frames[1:], strict=True)
+            if b.number > a.number + 1
+        )
+
+    @property
+    def stretches(self) -> tuple[FrameRange, ...]:
+        """Runs of frames without a gap, in order."""
+        starts = [self.range.start, *(g.stop for g in self.gaps)]
+        stops = [*(g.start for g in self.gaps), self.range.stop]
+        return tuple(FrameRange(a, b) for a, b in zip(starts, stops, strict=True))
+
     def frame(self, number: int) -> SourceFrame:
-        """The frame with this scan number."""
-        found = self.frames[number - self.frames[0].number]
-        if found.number != number:
-            raise KeyError(f"reel {self.id}: frame {number} is not at its place")
-        return found
+        """The frame with this scan number. raises: KeyError for a number the reel lacks."""
+        at = bisect_left(self.frames, number, key=lambda f: f.number)
+        if at == len(self.frames) or self.frames[at].number != number:
+            raise KeyError(f"reel {self.id}: there is no frame {number}")
+        return self.frames[at]

@@ -13,10 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import OpenImageIO
 from numpy.typing import NDArray
 
-from media.dpx import encode_dpx, new_header, parse_header, patched_header
 from media.errors import (
     FrameUnreadable,
     InputError,
@@ -27,14 +25,11 @@ from media.errors import (
     WorkerError,
 )
 from media.reel import PictureFormat, SampleType
+from media.still_kinds import KINDS
+from media.still_kinds import AnyCodes as AnyCodes
+from media.still_write import Extra, dpx_bytes, encode_still, is_untouched
 
-AnyCodes = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 Values = NDArray[np.float32]
-
-FIXED_DATE = "1970:01:01 00:00:00"
-"""Written where a format insists on a date, so that bytes can be reproduced."""
-
-_PNG_LEVEL = 2
 
 
 def to_values(codes: AnyCodes, fmt: PictureFormat) -> Values:
@@ -101,7 +96,7 @@ def commit(part: Path, path: Path, *, durable: bool = True) -> None:
         _sync(path.parent, os.O_RDONLY)
 
 
-def atomic_write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+def atomic_write_bytes(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Write a file so that it is either the old one or the whole new one.
 
     durable: sync to disk before and after renaming; off only for scratch.
@@ -130,129 +125,57 @@ def write_frame(
     timecode: str | None = None,
     reel: str | None = None,
     frames_in_reel: int | None = None,
-    user_note: str | None = None,
+    history: str | None = None,
+    creation_date: str | None = None,
+    moved_frames: int = 0,
     durable: bool = True,
 ) -> None:
     """Write one frame, atomically.
 
-    codes: (H, W, C) as ``to_codes`` gives them for ``fmt``. kind: dpx, tiff, exr or png.
-    template: the scan's frame; its header (DPX of the same layout, EXR and TIFF attributes)
-    is carried over, so a frame that was not touched comes out with the same bytes in DPX.
-    frame, reel: for the header and for error messages. user_note: one line of history, DPX only.
+    codes: (H, W, C) as ``to_codes`` gives them for ``fmt``. kind: dpx, tiff, exr, png, jp2, j2c.
+    template: the scan's frame. Of the same kind, all that it holds beside the picture is
+    carried over, and a frame with the template's own codes comes out with the same bytes (but
+    for a DPX file name that no longer matches); a lossy compression becomes a lossless one. Of
+    another kind, its metadata goes where the format has a place for it.
+    frame, reel: for the header and for error messages. history: lines for the FADGI process
+    history, see ``media.dpx.history_line``; other kinds than DPX and TIFF keep it as
+    ``film:history``. creation_date: ISO 8601; nothing is dated without it.
+    moved_frames: how far this frame lies after the template (DPX frame position and timecode).
     raises: InputError (fmt does not suit the kind), FrameUnreadable (template), StorageFull,
     UsageError, WorkerError.
     """
     wanted = (fmt.height, fmt.width, fmt.channels)
     if codes.shape != wanted:
         raise InputError(f"picture is {codes.shape}, expected {wanted}", reel=reel, frame=frame)
-    if kind == "dpx":
-        data = _dpx_bytes(
-            codes, fmt, template, path.name, frame, rate, timecode, reel, frames_in_reel, user_note
-        )
-        atomic_write_bytes(path, data, durable=durable)
-    elif kind in ("tiff", "exr", "png"):
-        _write_oiio(path, codes, fmt, kind, template, reel, frame, durable)
-    else:
+    if kind not in KINDS.values():
         raise UsageError(f"frame kind {kind!r} is not known", hint="use dpx, tiff, exr or png")
-
-
-def _dpx_bytes(
-    codes: AnyCodes,
-    fmt: PictureFormat,
-    template: Path | None,
-    file_name: str,
-    frame: int | None,
-    rate: Fraction | None,
-    timecode: str | None,
-    reel: str | None,
-    frames_in_reel: int | None,
-    user_note: str | None,
-) -> bytes:
-    if fmt.sample is not SampleType.UINT:
-        raise InputError(
-            f"DPX cannot hold {fmt}", hint="deliver EXR, or convert to integers", reel=reel
-        )
-    if template is not None and template.suffix.lower() == ".dpx":
-        try:
-            source = template.read_bytes()
-        except OSError as error:
-            raise FrameUnreadable(
-                f"cannot read {template.name}: {error.strerror}", reel=reel, frame=frame
-            ) from error
-        old = parse_header(source)
-        layout = (old.width, old.height, old.channels, old.bits)
-        if layout == (fmt.width, fmt.height, fmt.channels, fmt.bits):
-            head = source[: old.data_offset_bytes]
-            # The field follows the real name; an untouched name leaves the header identical.
-            name = file_name if old.file_name and old.file_name != file_name else None
-            size = len(source)
-            if name is not None or user_note is not None:
-                longer = patched_header(head, file_name=name, user_note=user_note)
-                size += len(longer) - len(head)
-                head = longer
-            return encode_dpx(codes.astype(np.uint16), head, template_bytes=size)
-        rate, timecode = rate or old.rate, timecode or old.timecode
-    head = new_header(
-        fmt.width,
-        fmt.height,
-        fmt.channels,
-        fmt.bits,
+    extra = Extra(
         rate=rate,
         timecode=timecode,
-        frame_number=frame,
+        reel=reel,
+        frame=frame,
         frames_in_reel=frames_in_reel,
-        reel=reel or "",
-        file_name=file_name,
+        history=history,
+        creation_date=creation_date,
+        moved_frames=moved_frames,
     )
-    if user_note is not None:
-        head = patched_header(head, user_note=user_note)
-    return encode_dpx(codes.astype(np.uint16), head)
-
-
-def _source_spec(template: Path | None, kind: str) -> OpenImageIO.ImageSpec | None:
-    suffixes = {"tiff": (".tif", ".tiff"), "exr": (".exr",), "png": (".png",)}[kind]
-    if template is None or template.suffix.lower() not in suffixes:
-        return None
-    source = OpenImageIO.ImageInput.open(str(template))
-    if source is None:
-        OpenImageIO.geterror()
-        return None
-    spec = OpenImageIO.ImageSpec(source.spec())
-    source.close()
-    return spec
-
-
-def _oiio_spec(
-    codes: AnyCodes, fmt: PictureFormat, kind: str, template: Path | None
-) -> tuple[OpenImageIO.ImageSpec, AnyCodes]:
-    """The spec to write with, and the codes as OpenImageIO wants them."""
-    if (fmt.sample is SampleType.UINT) == (kind == "exr"):
-        raise InputError(f"{kind.upper()} cannot hold {fmt}", hint="choose another delivery kind")
-    if kind == "png" and fmt.bits not in (8, 16):
-        raise InputError(f"PNG cannot hold {fmt}", hint="deliver TIFF or DPX")
-    names = {SampleType.HALF: "half", SampleType.FLOAT: "float"}
-    sample = names.get(fmt.sample, "uint8" if fmt.bits == 8 else "uint16")
-    old = _source_spec(template, kind)
-    fits = old is not None and (old.width, old.height) == (fmt.width, fmt.height)
-    if old is not None and fits and old.nchannels == fmt.channels:
-        spec = old
-        spec.set_format(OpenImageIO.TypeDesc(sample))
-    else:
-        spec = OpenImageIO.ImageSpec(fmt.width, fmt.height, fmt.channels, sample)
-        spec.channelnames = ("Y",) if fmt.channels == 1 else ("R", "G", "B")
-    if not spec.getattribute("DateTime"):
-        spec.attribute("DateTime", FIXED_DATE)
-    if kind == "exr":
-        spec.attribute("compression", (old and old.getattribute("compression")) or "piz")
-    elif kind == "tiff":
-        spec.attribute("compression", (old and old.getattribute("compression")) or "none")
-        spec.attribute("oiio:BitsPerSample", fmt.bits)
-    else:
-        spec.attribute("png:compressionLevel", _PNG_LEVEL)
-    if fmt.bits in (10, 12):
-        wide = codes.astype(np.uint16)
-        codes = (wide << (16 - fmt.bits) | wide >> (2 * fmt.bits - 16)).astype(np.uint16)
-    return spec, codes
+    try:
+        if kind == "dpx":
+            data = dpx_bytes(codes, fmt, template, path.name, extra)
+        elif template is not None and is_untouched(codes, fmt, kind, template, extra):
+            data = template.read_bytes()
+        else:
+            _write_oiio(path, codes, fmt, kind, template, extra, durable)
+            return
+    except InputError as error:
+        error.reel, error.frame = error.reel or reel, frame if error.frame is None else error.frame
+        raise
+    except OSError as error:
+        name = template.name if template is not None else path.name
+        raise FrameUnreadable(
+            f"cannot read {name}: {error.strerror}", reel=reel, frame=frame
+        ) from error
+    atomic_write_bytes(path, data, durable=durable)
 
 
 def _write_oiio(
@@ -261,32 +184,21 @@ def _write_oiio(
     fmt: PictureFormat,
     kind: str,
     template: Path | None,
-    reel: str | None,
-    frame: int | None,
+    extra: Extra,
     durable: bool,
 ) -> None:
-    spec, codes = _oiio_spec(codes, fmt, kind, template)
-    # OpenImageIO picks its writer by the ending of the name.
+    # OpenImageIO picks its writer by the ending of the name; bare code streams are .j2k to it.
     part = part_path(path)
-    part = part.with_name(f"{part.name}.{kind}")
-    out = OpenImageIO.ImageOutput.create(str(part))
-    if out is None:
-        raise UsageError(f"no writer for {kind}: {OpenImageIO.geterror()}")
+    part = part.with_name(f"{part.name}.{'j2k' if kind == 'j2c' else kind}")
     try:
         # An early probe gives the operating system's own reason (room, rights).
         part.touch(exist_ok=False)
-        done = out.open(str(part), spec)
-        done = done and out.write_image(np.ascontiguousarray(codes))
-        why = "" if done else out.geterror() or OpenImageIO.geterror()
-        done = out.close() and done
-        if not done:
-            raise storage_error(_reason(part, why or out.geterror()), path)
+        problem = encode_still(part, codes, fmt, kind, template, extra)
+        if problem:
+            raise _reason(part, problem)
         commit(part, path, durable=durable)
     except OSError as error:
         raise storage_error(error, path) from error
-    except WetgateError as error:
-        error.reel, error.frame = reel, frame
-        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ one before it has settled. Lines go first because they lie still on the film, no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from restore.flicker.apply import FlickerOperator
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
+from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.network import NetworkUpscale
@@ -38,11 +40,13 @@ def build_chain(
     after: ShotDecisions | None,
     *,
     baked: bool,
+    rebuilt: Mapping[int, float] | None = None,
 ) -> list[Operator]:
     """The operators that this shot needs, in order; an empty list passes the scan through.
 
     before, after: decisions of the neighbouring shots of the reel, for dissolves.
     baked: False leaves the color decision out (it is then only recorded).
+    rebuilt: frames to be made from both sides, with their place between them.
     raises: ModelRefused.
     """
     numbers = list(shot.frames)
@@ -74,6 +78,9 @@ def build_chain(
                 ),
             )
         )
+    if rebuilt:
+        # From repaired pictures, so that no dirt is blended in.
+        chain.append(RebuildOperator(dict(rebuilt)))
     noise = decisions.noise
     if noise.applied:
         chain.append(NoiseOperator(noise.sigma, noise.strength, decisions.grain.kept))

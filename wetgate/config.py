@@ -27,6 +27,9 @@ class ReelConfig(Section):
     matrix: Literal["", "bt709", "bt601", "bt2020"] = ""
     range: Literal["", "limited", "full"] = ""
     shots: str = ""
+    gaps: Literal["", "keep", "hold", "rebuild"] = ""
+    accept: tuple[Literal["variable_rate", "frame_count"], ...] = ()
+    sound: bool = True
     reference: bool = False
 
 
@@ -39,6 +42,9 @@ class Policy(Section):
 
 class Ingest(Section):
     detect_shots: bool = True
+    detector: Literal["wetgate", "transnetv2"] = "wetgate"
+    find_doubled: bool = True
+    untouched_s: NonNegative = 0.0
 
 
 class Analyse(Section):
@@ -143,7 +149,18 @@ class Render(Section):
 class Deliverable(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")] = "restored"
     format: Literal[
-        "source", "dpx", "tiff", "exr", "png", "ffv1", "prores_422hq", "prores_4444"
+        "source",
+        "dpx",
+        "tiff",
+        "exr",
+        "png",
+        "jp2",
+        "ffv1",
+        "prores_422hq",
+        "prores_4444",
+        "dnxhr_hqx",
+        "dnxhr_444",
+        "h264",
     ] = "source"
     depth: Literal[0, 8, 10, 12, 16, 32] = 0
     color: Literal["baked", "recorded"] = "baked"

@@ -215,7 +215,14 @@ def _rendered(
     """Restored (C, H, W) film log and touch plane of a frame, from the store."""
     for shot in title.reels[reel].shots:
         if number in shot.frames:
-            chunk, at = title.planned[shot.id][0].locate(number)
+            planned = title.planned[shot.id][0]
+            if planned.untouched:
+                codes = read_codes(title.reels[reel].reel.frame(number).path)
+                values = codes.astype(np.float32) / _format().full_scale
+                return np.ascontiguousarray(values.transpose(2, 0, 1)), np.zeros(
+                    codes.shape[:2], np.uint8
+                )
+            chunk, at = planned.locate(number)
             found = job.store.get(chunk.key)
             codes = found.codes[at].astype(np.float32) / _format().full_scale
             return np.ascontiguousarray(codes.transpose(2, 0, 1)), found.touch[at]

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from media.reel import Shot
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
@@ -17,6 +16,7 @@ from wetgate.estimate import Estimate, estimate
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.job import Job
+from wetgate.plan import PlannedShot
 from wetgate.run import Title, analyse, check_shot_ids, decide
 from wetgate.stages.ingest import ingest_reel, reel_name, refuse_inside
 from wetgate.store import Store
@@ -84,7 +84,8 @@ def _scratch(real: Folder) -> Iterator[Folder]:
         yield folder
 
 
-def operators_of(project: Project, shot: Shot, decisions: ShotDecisions) -> list[str]:
+def operators_of(project: Project, planned: PlannedShot, decisions: ShotDecisions) -> list[str]:
     """Names and versions of what would work on a shot."""
-    chain = build_chain(project, shot, decisions, None, None, baked=True)
+    between = planned.pictures.between
+    chain = build_chain(project, planned.shot, decisions, None, None, baked=True, rebuilt=between)
     return [f"{op.name} {op.version}" for op in chain]

@@ -1,10 +1,10 @@
 """Pull frames through a fused chain of operators, one sliding window per operator.
 
-Each stage is asked for a frame and asks the stage before it for the frames around it; at the
-ends of the shot the numbers run backwards (mirrored), so what a stage sees depends on frame
-numbers only and never on where a chunk begins. A stage keeps just the frames its successor
-still needs: memory does not grow with the length of a chunk or a shot, and no intermediate
-picture is ever stored.
+Each stage is asked for a frame and asks the stage before it for the pictures around it, leaving
+out frames that only repeat one; at the ends of the shot the numbers run backwards (mirrored), so
+what a stage sees depends on frame numbers only and never on where a chunk begins. A stage keeps
+just the frames its successor still needs: memory does not grow with the length of a chunk or a
+shot, and no intermediate picture is ever stored.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from media.encoding import Domain, convert
 from media.errors import NotFinite, OutOfMemory
-from media.frames import FrameRange
-from media.passes import Operator, Window, mirrored_window
+from media.passes import Effect, Operator, Window
+from media.pictures import Pictures
 from wetgate.tiles import apply_tiled
 
 ReadLog = Callable[[int], Tensor]
@@ -44,16 +44,18 @@ class ShotRenderer:
     def __init__(
         self,
         shot: str,
-        frames: FrameRange,
+        pictures: Pictures,
         read: ReadLog,
         chain: Sequence[Operator],
         tile_px: int = 0,
+        borrowed: frozenset[int] = frozenset(),
     ) -> None:
+        """borrowed: frames whose scan is missing and that show another frame's picture."""
         self._shot = shot
-        stage = _Stage(None, None, frames, read, tile_px)
+        stage = _Stage(None, None, pictures, read, tile_px, borrowed)
         self._stages = [stage]
         for operator in chain:
-            stage = _Stage(operator, stage, frames, read, tile_px)
+            stage = _Stage(operator, stage, pictures, read, tile_px, borrowed)
             self._stages.append(stage)
         for before, after in zip(self._stages[:-1], self._stages[1:], strict=True):
             before.keep(2 * after.radius + 2)
@@ -87,13 +89,15 @@ class _Stage:
         self,
         operator: Operator | None,
         before: _Stage | None,
-        frames: FrameRange,
+        pictures: Pictures,
         read: ReadLog,
         tile_px: int,
+        borrowed: frozenset[int],
     ) -> None:
         self._operator = operator
         self._before = before
-        self._frames = frames
+        self._pictures = pictures
+        self._borrowed = borrowed
         self._read = read
         self._tile_px = tile_px
         self._kept: OrderedDict[int, Window] = OrderedDict()
@@ -118,8 +122,12 @@ class _Stage:
 
     def _make(self, number: int) -> Window:
         if self._operator is None or self._before is None:
-            return Window.whole(self._read(number).unsqueeze(0), (number,))
-        numbers = mirrored_window(self._frames, number, self.radius)
+            window = Window.whole(self._read(number).unsqueeze(0), (number,))
+            if number in self._borrowed:
+                marked = torch.full_like(window.touch, int(Effect.BORROWED))
+                window = replace(window, touch=marked)
+            return window
+        numbers = self._pictures.around(number, self.radius)
         parts = [self._before.get(n) for n in numbers]
         window = replace(
             parts[self.radius],

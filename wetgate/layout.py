@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from media.errors import ConfigError
+from media.listing import named_runs
 from media.reel import PictureFormat, Reel, SampleType
 from wetgate.config import Deliverable
 
-SUFFIXES = {"dpx": ".dpx", "tiff": ".tif", "exr": ".exr", "png": ".png"}
-MOVIES = {"ffv1": ".mkv", "prores_422hq": ".mov", "prores_4444": ".mov"}
+SUFFIXES = {
+    "dpx": ".dpx",
+    "tiff": ".tif",
+    "exr": ".exr",
+    "png": ".png",
+    "jp2": ".jp2",
+    "j2c": ".j2c",
+}
+MOVIES = {
+    "ffv1": ".mkv",
+    "prores_422hq": ".mov",
+    "prores_4444": ".mov",
+    "dnxhr_hqx": ".mov",
+    "dnxhr_444": ".mov",
+    "h264": ".mp4",
+}
 _DEPTHS = {
     "dpx": (8, 10, 12, 16),
     "tiff": (8, 16),
     "png": (8, 16),
     "exr": (16, 32),
+    "jp2": (8, 10, 12, 16),
+    "j2c": (8, 10, 12, 16),
     "ffv1": (8, 10, 12, 16),
     "prores_422hq": (10, 12, 16),
     "prores_4444": (10, 12, 16),
+    "dnxhr_hqx": (10, 12, 16),
+    "dnxhr_444": (10, 12, 16),
+    "h264": (8, 10, 12, 16),
 }
 
 
@@ -54,6 +75,13 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
     kind = deliverable.format
     if kind == "source":
         kind = "ffv1" if reel.kind == "movie" else reel.kind  # type: ignore[assignment]
+    if kind in MOVIES and reel.gaps:
+        raise ConfigError(
+            f"deliver {deliverable.name}: a movie cannot leave out the missing frames "
+            f"{named_runs(reel.gaps)}",
+            reel=reel.id,
+            hint="set reels.gaps = 'hold' or 'rebuild', or deliver an image sequence",
+        )
     depths = _DEPTHS[kind]
     floating = source.sample is not SampleType.UINT
     if floating != (kind == "exr"):
@@ -71,6 +99,12 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
             reel=reel.id,
             hint="possible: " + ", ".join(map(str, depths)),
         )
+    if reel.levels == "limited" and bits != source.bits:
+        raise ConfigError(
+            f"deliver {deliverable.name}: a scan at video levels keeps its {source.bits} bits",
+            reel=reel.id,
+            hint="leave deliver.depth at 0",
+        )
     sample = source.sample
     if kind == "exr":
         sample = SampleType.HALF if bits == 16 else SampleType.FLOAT
@@ -83,5 +117,16 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
 def frame_name(reel: Reel, deliverable: Deliverable, number: int, suffix: str) -> str:
     """``<reel>.0086400.dpx``, or the scan's own name with the new ending."""
     if deliverable.names == "source" and reel.kind != "movie":
-        return reel.frame(number).path.stem + suffix
+        frame = reel.frame(number)
+        if frame.made_by is None:
+            return frame.path.stem + suffix
+        return _numbered_like(frame.path.stem, number) + suffix
     return f"{reel.id}.{number:07d}{suffix}"
+
+
+def _numbered_like(stem: str, number: int) -> str:
+    """The name a missing frame would have had: another frame's, with its own number."""
+    found = re.fullmatch(r"(.*?)(\d+)(\D*)", stem)
+    if found is None:
+        return f"{stem}.{number:07d}"
+    return f"{found[1]}{number:0{len(found[2])}d}{found[3]}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from media.encoding import reel_encoding
 from media.frames import FrameRange
 from media.passes import Operator
+from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
 from wetgate.chain import build_chain, scale_of
 from wetgate.decisions import ShotDecisions
@@ -33,9 +35,16 @@ class PlannedShot:
     """One shot in one variant."""
 
     shot: Shot
+    pictures: Pictures
     variant: Variant
     chain: tuple[Operator, ...] = field(compare=False)
     chunks: tuple[PlannedChunk, ...]
+    """Empty for a shot that is handed on as it is: there is nothing to render."""
+
+    @property
+    def untouched(self) -> bool:
+        """True when every frame leaves as it lies in the scan."""
+        return not self.chunks
 
     def locate(self, number: int) -> tuple[PlannedChunk, int]:
         """The chunk that holds a frame, and its place in it."""
@@ -55,16 +64,27 @@ def plan_shot(
     at = ingested.shots.index(shot)
     before = decisions[ingested.shots[at - 1].id] if at else None
     after = decisions[ingested.shots[at + 1].id] if at + 1 < len(ingested.shots) else None
+    pictures = pictures_of(ingested.reel, shot.frames)
     planned = []
     for variant in variants(job, ingested.reel):
         chain = build_chain(
-            job.project, shot, decisions[shot.id], before, after, baked=variant.baked
+            job.project,
+            shot,
+            decisions[shot.id],
+            before,
+            after,
+            baked=variant.baked,
+            rebuilt=pictures.between,
         )
+        reel = ingested.reel
+        made = any(reel.frame(n).made_by for n in shot.frames)
+        untouched = not chain and not made and variant.format == reel.format
         chunks = [
-            PlannedChunk(frames, chunk_key(job, ingested.reel, shot, frames, chain, variant))
+            PlannedChunk(frames, chunk_key(job, reel, pictures, frames, chain, variant))
             for frames in shot.frames.chunks(job.project.render.chunk_frames)
+            if not untouched
         ]
-        planned.append(PlannedShot(shot, variant, tuple(chain), tuple(chunks)))
+        planned.append(PlannedShot(shot, pictures, variant, tuple(chain), tuple(chunks)))
     return planned
 
 
@@ -78,25 +98,27 @@ def variants(job: Job, reel: Reel) -> list[Variant]:
 def chunk_key(
     job: Job,
     reel: Reel,
-    shot: Shot,
+    pictures: Pictures,
     frames: FrameRange,
     chain: list[Operator],
     variant: Variant,
 ) -> str:
     """SHA-256 of everything that decides the chunk's bits, and nothing else.
 
-    Inputs by digest with their halo as it is really read (mirrored at the ends of the shot),
-    the operators with their versions and the parameters of just these frames, the formats, and
-    the numerics profile. No path, no note, no time, no confidence.
+    Inputs by digest with their halo as it is really read (mirrored at the ends of the shot,
+    past frames that repeat), the operators with their versions and the parameters of just these
+    frames, the formats, and the numerics profile. No path, no note, no time, no confidence.
     """
     halo = sum(op.radius for op in chain)
-    numbers = [shot.frames.mirrored(n) for n in range(frames.start - halo, frames.stop + halo)]
+    numbers = pictures.reach(frames, halo)
+    own = set(pictures.own)
+    repeats = [n - frames.start for n in frames if n not in own]
     return digest(
         {
             "pipeline": PIPELINE,
-            "inputs": [reel.frame(n).sha256 for n in numbers],
+            "inputs": [_input(reel, n) for n in numbers],
             "order": [n - frames.start for n in numbers],
-            "encoding": reel.encoding,
+            "encoding": f"{reel.encoding} {reel_encoding(reel).key}".strip(),
             "from": str(reel.format),
             "to": str(variant.format),
             "chain": [
@@ -104,5 +126,11 @@ def chunk_key(
                 for op in chain
             ],
             "numerics": profile(job.device),
+            **({"repeats": repeats} if repeats else {}),
         }
     )
+
+
+def _input(reel: Reel, number: int) -> str:
+    frame = reel.frame(number)
+    return frame.sha256 if frame.made_by is None else f"{frame.sha256}, {frame.made_by.value}"

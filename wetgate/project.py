@@ -12,6 +12,7 @@ from typing import get_args
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from media.encoding import ENCODING_NAMES
 from media.errors import ConfigError, EncodingUndeclared, InputError
 from media.frames import parse_rate
 from media.material import reel_id_from
@@ -269,7 +270,14 @@ def _check(project: Project) -> None:
                 "no color encoding is declared, and it is never guessed",
                 reel=reel_id,
                 hint="set reels.encoding in the project, or --encoding, to one of "
-                "cineon, adx10, adx16, print_density, linear, rec709, srgb, gamma24",
+                + ", ".join(ENCODING_NAMES)
+                + ", or ocio:<color space>",
+            )
+        if reel.gaps == "rebuild" and not project.policy.allow_invented:
+            raise ConfigError(
+                "reels.gaps = 'rebuild' makes frames that the scan does not have",
+                reel=reel_id,
+                hint="set policy.allow_invented = true to permit it, or use gaps = 'hold'",
             )
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:

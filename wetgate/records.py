@@ -13,11 +13,20 @@ import numpy as np
 
 from media.errors import StoreError
 from media.frames import FrameRange, rate_text
-from media.reel import PictureFormat, Reel, SampleType, SegmentKind, Shot, SourceFrame
+from media.reel import (
+    MadeBy,
+    PictureFormat,
+    Reel,
+    SampleType,
+    SegmentKind,
+    Shot,
+    SourceFrame,
+)
+from media.spans import Span, SpanKind
 from media.write import atomic_write_bytes
 from wetgate.files import file_sha256, read_json, write_json
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,8 @@ class IngestedReel:
 
     reel: Reel
     shots: tuple[Shot, ...]
+    spans: tuple[Span, ...] = ()
+    """Dissolves, fades, flashes, leader, titles and black, as found."""
 
     def shot(self, name: str) -> Shot:
         """The shot with this id. raises: KeyError."""
@@ -41,14 +52,38 @@ def reel_to_json(reel: Reel, asked: Mapping[str, object]) -> dict[str, object]:
         "rate": rate_text(reel.rate),
         "encoding": reel.encoding,
         "format": asdict(reel.format),
+        "levels": reel.levels,
         "kind": reel.kind,
         "timecode": reel.timecode,
         "notes": list(reel.notes),
+        "facts": dict(reel.facts),
+        "doubled": list(reel.doubled),
+        "made": {str(f.number): f.made_by.value for f in reel.frames if f.made_by},
         "frames": [
             [f.number, str(f.path), f.index, f.sha256, f.size_bytes, f.mtime_ns]
             for f in reel.frames
         ],
     }
+
+
+def span_to_json(span: Span) -> dict[str, object]:
+    """Frame numbers inclusive, as people write them."""
+    return {
+        "kind": span.kind.value,
+        "frames": [span.frames.start, span.frames.stop - 1],
+        "confidence": round(span.confidence, 3),
+        "reason": span.reason,
+    }
+
+
+def span_from_json(value: Mapping[str, Any]) -> Span:
+    """Inverse of ``span_to_json``."""
+    return Span(
+        kind=SpanKind(value["kind"]),
+        frames=FrameRange(value["frames"][0], value["frames"][1] + 1),
+        confidence=value["confidence"],
+        reason=value["reason"],
+    )
 
 
 def reel_from_json(value: Mapping[str, Any]) -> Reel:
@@ -60,19 +95,29 @@ def reel_from_json(value: Mapping[str, Any]) -> Reel:
         )
     fmt = dict(value["format"])
     fmt["sample"] = SampleType(fmt["sample"])
+    made = {int(n): MadeBy(how) for n, how in value["made"].items()}
     return Reel(
         id=value["id"],
         rate=Fraction(value["rate"]),
         encoding=value["encoding"],
         format=PictureFormat(**fmt),
+        levels=value["levels"],
         kind=value["kind"],
         frames=tuple(
             SourceFrame(
-                number=n, path=Path(path), index=i, sha256=sha, size_bytes=size, mtime_ns=mtime
+                number=n,
+                path=Path(path),
+                index=i,
+                sha256=sha,
+                size_bytes=size,
+                mtime_ns=mtime,
+                made_by=made.get(n),
             )
             for n, path, i, sha, size, mtime in value["frames"]
         ),
         timecode=value["timecode"],
+        doubled=tuple(value["doubled"]),
+        facts=value["facts"],
         notes=tuple(value["notes"]),
     )
 

@@ -48,7 +48,9 @@ def plan_dict(project: Project, found: DryRun) -> dict[str, Any]:
                 "reel": s.reel,
                 "frames": [s.frames.start, s.frames.stop - 1],
                 "kind": s.kind.value,
-                "operators": operators_of(project, s, found.title.decisions[s.id]),
+                "operators": operators_of(
+                    project, found.title.planned[s.id][0], found.title.decisions[s.id]
+                ),
                 "left_alone": list(found.title.decisions[s.id].reasons),
                 "confidence": found.title.decisions[s.id].confidence,
             }

@@ -21,6 +21,7 @@ from restore.flicker.apply import FlickerOperator
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
+from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.network import NetworkUpscale
@@ -37,6 +38,7 @@ NAMES = (
     "scratch",
     "dirt",
     "noise",
+    "rebuild",
     "upscale-resample-x2",
     "upscale-resample-x4",
     "upscale-network-x2",
@@ -96,6 +98,7 @@ def operator(name: str, channels: int = 3) -> Operator:
         ),
         "dirt": DirtOperator(sigma=0.004, options=DirtOptions(), protected=frozenset({FIRST + 2})),
         "noise": NoiseOperator(sigma=(0.008,) * channels, strength=1.0, grain_kept=0.25),
+        "rebuild": RebuildOperator({FIRST + 2: 0.5, FIRST + 5: 0.25}),
         "upscale-resample-x2": ResampleUpscale(scale=2),
         "upscale-resample-x4": ResampleUpscale(scale=4),
         "upscale-network-x2": network(),

@@ -11,6 +11,7 @@ from torch import Tensor
 from media.encoding import Domain, convert
 from media.frames import FrameRange
 from media.passes import Effect, Window
+from media.pictures import all_own
 from tests.contract.conftest import FIRST, FRAMES, NAMES, SHOT, damaged, network, operator
 from tests.strategies import chunk_lengths, orders_of_frames
 from wetgate.executor import ShotRenderer
@@ -32,7 +33,7 @@ def rendered(names: tuple[str, ...], pixels: Tensor, order: list[int], tile_px: 
 
 def _renderer(names: tuple[str, ...], pixels: Tensor, tile_px: int = 0) -> ShotRenderer:
     chain = [operator(n) for n in names]
-    return ShotRenderer("s0001", SHOT, lambda n: pixels[n - FIRST], chain, tile_px)
+    return ShotRenderer("s0001", all_own(SHOT), lambda n: pixels[n - FIRST], chain, tile_px)
 
 
 def in_chunks(names: tuple[str, ...], pixels: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
@@ -100,7 +101,7 @@ def test_a_network_sees_display_values_and_the_way_back_is_exact() -> None:
             seen.append(window.pixels)
             return inner(window)
 
-    renderer = ShotRenderer("s0001", SHOT, lambda n: pixels[n - FIRST], [Watched()])
+    renderer = ShotRenderer("s0001", all_own(SHOT), lambda n: pixels[n - FIRST], [Watched()])
     done = renderer.frame(FIRST)
     display = convert(pixels[:1], Domain.LOG_DENSITY, Domain.DISPLAY)
     assert inner.domain is Domain.DISPLAY
@@ -120,6 +121,6 @@ def test_a_network_sees_display_values_and_the_way_back_is_exact() -> None:
 def test_short_shots_are_rendered(frames: int, name: str) -> None:
     pixels = damaged()[:frames]
     shot = FrameRange(FIRST, FIRST + frames)
-    renderer = ShotRenderer("s0001", shot, lambda n: pixels[n - FIRST], [operator(name)])
+    renderer = ShotRenderer("s0001", all_own(shot), lambda n: pixels[n - FIRST], [operator(name)])
     for n in shot:
         assert bool(torch.isfinite(renderer.frame(n).pixels).all())

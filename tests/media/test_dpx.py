@@ -158,7 +158,7 @@ def test_patch_changes_only_what_is_asked() -> None:
     head = new_header(6, 2, 3, 10, file_name="a.dpx")
     named = patched_header(head, file_name="b.dpx")
     assert [k for k in range(2048) if head[k] != named[k]] == [36]
-    noted = patched_header(head, user_note="O=DPXv2, T=restored")
+    noted = patched_header(head, history="O=DPXv2, T=restored")
     codes = codes_of((2, 6, 3), 10)
     data = encode_dpx(codes, noted)
     assert np.array_equal(decode_dpx(data), codes)

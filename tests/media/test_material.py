@@ -19,14 +19,23 @@ from media.errors import (
     ReelMixed,
     SourceChanged,
 )
-from media.material import FrameReader, SourceSpec, open_reel, reel_id_from
+from media.material import GapPolicy, SourceSpec, open_reel, reel_id_from
 from media.movie import MovieWriter
-from media.reel import PictureFormat, Reel
+from media.reader import FrameReader
+from media.reel import MadeBy, PictureFormat, Reel
+from media.timecode import frames_to_timecode
+from media.write import AnyCodes
 
 
-def put(folder: Path, number: int, rate: Fraction | None = None, width: int = 6) -> Path:
+def put(
+    folder: Path,
+    number: int,
+    rate: Fraction | None = None,
+    width: int = 6,
+    timecode: str | None = "01:00:00:05",
+) -> Path:
     folder.mkdir(exist_ok=True)
-    head = new_header(width, 4, 3, 10, rate=rate, timecode="01:00:00:05")
+    head = new_header(width, 4, 3, 10, rate=rate, timecode=timecode)
     path = folder / f"R1.{number:07d}.dpx"
     path.write_bytes(encode_dpx(np.full((4, width, 3), number, np.uint16), head))
     return path
@@ -61,10 +70,10 @@ def test_a_folder_becomes_a_reel(tmp_path: Path) -> None:
 
 def test_the_stated_rate_wins_and_the_difference_is_noted(tmp_path: Path) -> None:
     put(tmp_path / "R1", 1, Fraction(24))
-    reel = open_reel(spec_of(tmp_path / "R1", Fraction(18)), hash_frames=False)
+    reel = open_reel(spec_of(tmp_path / "R1", Fraction(18)))
     assert reel.rate == 18
-    assert reel.notes == ("headers say 24 frames per second, the project says 18",)
-    assert reel.frames[0].sha256 == ""
+    assert reel.notes[0] == "headers say 24 frames per second, the project says 18"
+    assert "timecode, which does not exist at 18" in reel.notes[1]
 
 
 def test_what_is_missing_or_mixed_is_refused(tmp_path: Path) -> None:
@@ -155,3 +164,106 @@ def test_frames_outside_the_reel_are_key_errors(tmp_path: Path) -> None:
     reel: Reel = open_reel(spec_of(tmp_path / "R1"))
     with pytest.raises((KeyError, IndexError)):
         FrameReader(reel).read(7)
+
+
+def holed(folder: Path, policy: GapPolicy, *damaged: int) -> tuple[Reel, list[tuple[int, int]]]:
+    """A reel of 1 to 12 without 4, 7, 8 and 11, as read; and what was shown on the way."""
+    for n in (1, 2, 3, 5, 6, 9, 10, 12):
+        path = put(folder, n, Fraction(24), timecode=None)
+        if n in damaged:
+            path.write_bytes(path.read_bytes()[:2060])
+    seen: list[tuple[int, int]] = []
+
+    def sight(number: int, codes: AnyCodes, fmt: PictureFormat) -> None:
+        assert fmt.bits == 10
+        seen.append((number, int(codes.max())))
+
+    spec = SourceSpec(path=folder, reel="R1", encoding="cineon", gaps=policy)
+    return open_reel(spec, sight=sight), seen
+
+
+def test_a_gap_can_be_kept(tmp_path: Path) -> None:
+    reel, seen = holed(tmp_path / "R1", "keep")
+    assert [n for n, _ in seen] == [f.number for f in reel.frames] == [1, 2, 3, 5, 6, 9, 10, 12]
+    assert len(reel.stretches) == 4
+    assert "4, 7-8, 11" in reel.notes[-1]
+
+
+def test_a_gap_can_be_held(tmp_path: Path) -> None:
+    reel, seen = holed(tmp_path / "R1", "hold")
+    assert seen == [(n, {4: 3, 7: 6, 8: 6, 11: 10}.get(n, n)) for n in range(1, 13)]
+    made = {f.number: f.made_by for f in reel.frames if f.made_by}
+    assert made == dict.fromkeys((4, 7, 8, 11), MadeBy.HOLD)
+    assert int(FrameReader(reel).read(8).max()) == 6
+    assert reel.frame(8).sha256 == reel.frame(6).sha256
+    assert [f.index for f in reel.frames] == list(range(12))
+
+
+def test_short_gaps_are_rebuilt_and_long_ones_held(tmp_path: Path) -> None:
+    folder = tmp_path / "R1"
+    for n in (20, 25, 27):
+        put(folder, n, Fraction(24), timecode=None)
+    spec = SourceSpec(path=folder, reel="R1", encoding="cineon", gaps="rebuild")
+    reel = open_reel(spec)
+    how = {f.number: f.made_by for f in reel.frames if f.made_by}
+    assert how == {**dict.fromkeys(range(21, 25), MadeBy.HOLD), 26: MadeBy.REBUILD}
+    assert any("no more than 3" in note for note in reel.notes)
+
+
+@pytest.mark.parametrize("damaged", [1, 6, 12])
+def test_unreadable_frames_go_the_way_of_missing_ones(tmp_path: Path, damaged: int) -> None:
+    reel, seen = holed(tmp_path / "R1", "hold", damaged)
+    assert [n for n, _ in seen] == list(range(1, 13))
+    assert reel.frame(damaged).made_by is MadeBy.HOLD
+    assert reel.facts["unreadable"] == {str(damaged): reel.notes[0].split(": ", 1)[1]}
+    assert dict(seen)[damaged] == {1: 2, 6: 5, 12: 10}[damaged]
+    with pytest.raises(FrameUnreadable, match="truncated") as caught:
+        holed(tmp_path / "R2", "keep", damaged)
+    assert caught.value.frame == damaged
+
+
+def test_all_unreadable_frames_are_named(tmp_path: Path) -> None:
+    for n in range(1, 9):
+        path = put(tmp_path / "R1", n, Fraction(24))
+        if n in (3, 5):
+            path.write_bytes(b"")
+    with pytest.raises(FrameUnreadable, match="also frame 5") as caught:
+        open_reel(spec_of(tmp_path / "R1"))
+    assert caught.value.frame == 3
+
+
+def test_a_scan_that_is_still_being_copied(tmp_path: Path) -> None:
+    folder = tmp_path / "R1"
+    for n in (1, 2, 3):
+        os.utime(put(folder, n, Fraction(24)), (1, 1))
+    calm = SourceSpec(path=folder, reel="R1", encoding="cineon", untouched_s=60.0)
+    assert len(open_reel(calm).frames) == 3
+    put(folder, 2, Fraction(24))
+    with pytest.raises(SourceChanged, match="may still be copied") as caught:
+        open_reel(calm)
+    assert caught.value.frame == 2
+
+    def arrive(number: int, codes: AnyCodes, fmt: PictureFormat) -> None:
+        put(folder, 4, Fraction(24))
+
+    with pytest.raises(SourceChanged, match="still being copied") as late:
+        open_reel(spec_of(folder), sight=arrive)
+    assert late.value.frame == 4
+
+
+def test_timecode_that_jumps_is_noted(tmp_path: Path) -> None:
+    rate = Fraction(30000, 1001)
+    for n in range(1, 9):
+        count = 1790 + n - (100 if n > 4 else 0)
+        put(tmp_path / "R1", n, rate, timecode=frames_to_timecode(count, rate, drop=True))
+    reel = open_reel(spec_of(tmp_path / "R1"))
+    assert reel.facts["timecode"] == ["00:00:59;21", "00:00:56;18"]
+    assert [n for n in reel.notes if "timecode" in n] == [
+        "timecode jumps back by 100 frames at frame 5 (00:00:56;15)"
+    ]
+
+
+def test_video_levels_are_for_integers(tmp_path: Path) -> None:
+    put(tmp_path / "R1", 1, Fraction(24))
+    spec = SourceSpec(path=tmp_path / "R1", reel="R1", encoding="rec709", range="limited")
+    assert open_reel(spec).levels == "limited"

@@ -12,7 +12,7 @@ import pytest
 
 from media.errors import FrameUnreadable, InputError, StorageFull
 from media.movie import MovieReader, MovieWriter, inspect_movie
-from media.movie_color import rgb_to_yuv10, yuv_to_rgb16
+from media.movie_color import rgb_to_yuv, yuv_to_rgb16
 from media.reel import PictureFormat, SampleType
 
 RATE = Fraction(24)
@@ -115,7 +115,7 @@ def test_color_arithmetic(matrix: str, full_range: bool, bits: int) -> None:
 
 def test_rgb_through_ten_bits_and_back() -> None:
     smooth = np.linspace(0, 65535, 32 * 16 * 3).reshape(16, 32, 3).astype(np.uint16)
-    planes = rgb_to_yuv10(smooth, 65535, halve_chroma=False)
+    planes = rgb_to_yuv(smooth, 65535, 10)
     back = yuv_to_rgb16(planes, 10, "bt709", full_range=False)
     assert int(np.abs(back.astype(int) - smooth).max()) < 65535 / 876 * 1.5
 
@@ -204,7 +204,7 @@ def test_sound_is_copied_packet_for_packet(tmp_path: Path) -> None:
     fmt = fmt_of(10)
     for name, codec in (("a.mkv", "ffv1"), ("a.mov", "prores_422hq")):
         path = tmp_path / name
-        with MovieWriter(path, fmt, RATE, codec, audio_from=source) as out:
+        with MovieWriter(path, fmt, RATE, codec, streams_from=source) as out:
             for codes in noise(fmt, 12):
                 out.write(codes)
         assert sound(path) == sound(source) != b""
@@ -235,7 +235,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=word):
             MovieWriter(tmp_path / name, fmt, RATE, codec)
     with pytest.raises(InputError, match="sound of"):
-        MovieWriter(tmp_path / "a.mkv", fmt_of(10), RATE, "ffv1", audio_from=tmp_path / "no.mov")
+        MovieWriter(tmp_path / "a.mkv", fmt_of(10), RATE, "ffv1", streams_from=tmp_path / "no.mov")
     with MovieWriter(tmp_path / "b.mkv", fmt_of(10), RATE, "ffv1") as out:
         with pytest.raises(InputError, match="expected"):
             out.write(np.zeros((4, 4, 3), np.uint16))

@@ -15,8 +15,9 @@ from media.errors import (
     FrameUnreadable,
     InputError,
 )
+from media.listing import list_sequence
 from media.reel import SampleType
-from media.scan import inspect, list_sequence, read_codes
+from media.scan import inspect, read_codes
 
 SHARED = Path(__file__).parents[2] / "../shared"
 
@@ -129,21 +130,13 @@ def test_truncated_pictures_are_unreadable(tmp_path: Path, suffix: str, sample: 
         read_codes(path)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "exr"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_alpha_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
-    sample = "half" if suffix == "exr" else "uint16"
-    pixels = np.ones((4, 4, 4), np.float32 if suffix == "exr" else np.uint16)
-    path = put_image(tmp_path / f"a.1.{suffix}", pixels, ("R", "G", "B", "A"), sample)
+    pixels = np.ones((4, 4, 4), np.uint16)
+    path = put_image(tmp_path / f"a.1.{suffix}", pixels, ("R", "G", "B", "A"), "uint16")
     with pytest.raises(InputError, match="not A") as caught:
         inspect(path)
     assert "strip the alpha" in caught.value.hint
-
-
-def test_extra_exr_channels_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.1.exr"
-    put_image(path, np.ones((4, 4, 4), np.float32), ("R", "G", "B", "depth.Z"), "float")
-    with pytest.raises(InputError, match=r"depth\.Z"):
-        inspect(path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -168,7 +161,7 @@ def test_formats_and_codes_of_other_kinds(tmp_path: Path) -> None:
     assert inspect(path)[0].sample is SampleType.FLOAT
     assert np.array_equal(read_codes(path), pixels.astype(np.float32))
     wrong = path.rename(tmp_path / "b.1.tif")
-    with pytest.raises(FrameUnreadable, match="openexr"):
+    with pytest.raises(FrameUnreadable, match="the file is exr"):
         inspect(wrong)
 
 
@@ -177,10 +170,8 @@ def test_reference_quirks_are_refused(capfd: pytest.CaptureFixture[str]) -> None
     if not (SHARED / "data").is_dir():
         pytest.skip("no reference material beside the checkout")
     scans = SHARED / "data/scans_formats"
-    with pytest.raises(FrameUnreadable, match=r"[Ss]ubsampled"):
+    with pytest.raises(InputError, match="sub-sampled"):
         inspect(scans / "exr/CrissyField.exr")
-    with pytest.raises(InputError, match="alpha"):
-        inspect(scans / "exr/Desk.exr")
     with pytest.raises(InputError, match="palette"):
         inspect(scans / "oiio/flower-palette-16.tif")
     with pytest.raises(FrameUnreadable, match="truncated"):

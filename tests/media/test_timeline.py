@@ -12,7 +12,8 @@ import pytest
 from media.errors import InputError
 from media.frames import FrameRange
 from media.reel import PictureFormat, Reel, SegmentKind, Shot, SourceFrame
-from media.timeline import read_shot_list, shot_id, write_otio
+from media.spans import Span, SpanKind
+from media.timeline import read_shot_list, shot_id, write_csv, write_edl, write_otio
 
 
 def reel_of(rate: Fraction = Fraction(18), timecode: str | None = None, kind: str = "dpx") -> Reel:
@@ -188,3 +189,118 @@ def test_other_errors(tmp_path: Path) -> None:
 def test_ids() -> None:
     assert shot_id("R1", 0) == "R1_0010"
     assert shot_id("Été 1/a.b", 11) == "_t__1_a.b_0120"
+
+
+SMPTE_RATES = [Fraction(24), Fraction(25), Fraction(24000, 1001), Fraction(30000, 1001)]
+SILENT_RATES = [Fraction(16), Fraction(18), Fraction(200, 11)]
+
+
+def with_gap(reel: Reel) -> Reel:
+    """Frames 40 to 49 are missing."""
+    return replace(reel, frames=reel.frames[:40] + reel.frames[50:])
+
+
+def gap_shots(reel: Reel) -> list[Shot]:
+    a = reel.range.start
+    ranges = [(0, 20), (20, 40), (50, 100)]
+    return [
+        Shot(
+            id=shot_id("R 1", n),
+            reel="R 1",
+            frames=FrameRange(a + first, a + stop),
+            dissolve_out=3 if n == 0 else 0,
+            dissolve_in=4 if n == 1 else 0,
+            fade_in=2 * n,
+            confidence=1.0 if n == 0 else 1 / 3,
+        )
+        for n, (first, stop) in enumerate(ranges)
+    ]
+
+
+@pytest.mark.parametrize("timecode", [None, "01:00:59:20", "10:00:00:00"])
+@pytest.mark.parametrize("rate", SMPTE_RATES)
+def test_every_list_reads_back_the_same(
+    tmp_path: Path, rate: Fraction, timecode: str | None
+) -> None:
+    whole = reel_of(rate, timecode)
+    for reel, shots in ((whole, shots_of(whole)), (with_gap(whole), gap_shots(whole))):
+        for name, write in (("a.edl", write_edl), ("a.csv", write_csv), ("a.otio", write_otio)):
+            write(tmp_path / name, reel, shots)
+            assert read_shot_list(tmp_path / name, reel) == shots, name
+
+
+@pytest.mark.parametrize("rate", SILENT_RATES)
+def test_silent_rates_have_no_edl(tmp_path: Path, rate: Fraction) -> None:
+    reel = reel_of(rate)
+    with pytest.raises(InputError, match=r"none at (16|18|200/11) frames per second"):
+        write_edl(tmp_path / "a.edl", reel, shots_of(reel))
+    assert not (tmp_path / "a.edl").exists()
+    for name, write in (("a.csv", write_csv), ("a.otio", write_otio)):
+        write(tmp_path / name, reel, shots_of(reel))
+        assert read_shot_list(tmp_path / name, reel) == shots_of(reel)
+
+
+def test_drop_frame_is_counted_as_it_is_written(tmp_path: Path) -> None:
+    reel = reel_of(Fraction(30000, 1001), "00:00:58;00")
+    write_edl(tmp_path / "a.edl", reel, shots_of(reel))
+    text = (tmp_path / "a.edl").read_text()
+    # Frame 60 would be 00:01:00;00, which drop frame leaves out.
+    assert "00:01:00;02" in text
+    assert "FCM: DROP FRAME" in text
+    assert read_shot_list(tmp_path / "a.edl", reel) == shots_of(reel)
+    broken = text.replace("00:01:00;02", "00:01:00;00")
+    (tmp_path / "b.edl").write_text(broken)
+    with pytest.raises(InputError, match=r"line \d+: .*drop frame"):
+        read_shot_list(tmp_path / "b.edl", reel)
+
+
+def test_dissolves_stand_in_the_edl_as_cmx_has_them(tmp_path: Path) -> None:
+    reel = reel_of(Fraction(24))
+    write_edl(tmp_path / "a.edl", reel, shots_of(reel))
+    # 4 frames before the boundary at frame 30 and 5 after it.
+    assert "D    009 00:00:01:02 00:00:02:12" in (tmp_path / "a.edl").read_text()
+    timeline = otio.adapters.read_from_file(str(tmp_path / "a.edl"), rate=24.0)
+    assert len(timeline.find_clips()) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        ("a,86400,86499\n", "runs over frames 86440-86449"),
+        ("a,86400,86439\nb,86445,86499\n", "starts at frame 86445, which the reel lacks"),
+        ("a,86400,86435\nb,86450,86499\n", "86436-86449 belong to no shot"),
+    ],
+)
+def test_missing_numbers_belong_to_no_shot(tmp_path: Path, rows: str, word: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(CSV + rows)
+    with pytest.raises(InputError, match=word):
+        read_shot_list(path, with_gap(reel_of()))
+
+
+def test_rate_clashes_name_the_line(tmp_path: Path) -> None:
+    reel = reel_of(Fraction(24000, 1001))
+    write_csv(tmp_path / "a.csv", reel, shots_of(reel))
+    with pytest.raises(InputError, match="line 2: runs at 24000/1001"):
+        read_shot_list(tmp_path / "a.csv", reel_of(Fraction(24)))
+    # A float cannot tell these two apart; the rational in the metadata can.
+    near = Fraction(23976, 1000)
+    write_otio(tmp_path / "a.otio", reel, shots_of(reel))
+    with pytest.raises(InputError, match="runs at 24000/1001"):
+        read_shot_list(tmp_path / "a.otio", reel_of(near))
+
+
+def test_spans_are_markers(tmp_path: Path) -> None:
+    reel = reel_of(Fraction(24))
+    spans = [
+        Span(kind=SpanKind.FLASH, frames=FrameRange(86435, 86437), confidence=0.9, reason="bright"),
+        Span(kind=SpanKind.DISSOLVE, frames=FrameRange(86426, 86435), confidence=1, reason="sum"),
+    ]
+    write_otio(tmp_path / "a.otio", reel, shots_of(reel), spans)
+    assert read_shot_list(tmp_path / "a.otio", reel) == shots_of(reel)
+    timeline = otio.adapters.read_from_file(str(tmp_path / "a.otio"))
+    (flash,) = timeline.find_clips()[1].markers
+    assert (flash.name, flash.marked_range.start_time.value) == ("flash", 86435)
+    assert flash.metadata["wetgate"]["last"] == 86436
+    (mixed,) = timeline.video_tracks()[0].markers
+    assert (mixed.name, mixed.marked_range.start_time.value) == ("dissolve", 26)

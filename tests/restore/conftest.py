@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from media.frames import FrameRange
 from media.passes import Operator, Probe
+from media.pictures import all_own
 from media.synthetic import Damage, Truth, damage_shot
 from tests.strategies import pan, still, with_ball, with_foreground
 from wetgate.executor import ShotRenderer
@@ -70,7 +71,7 @@ def rendered(chain: Sequence[Operator], frames: F32) -> tuple[F32, NDArray[np.ui
     """The shot through the executor: pixels (T, C, H, W) film log and touch (T, H, W)."""
     shot = FrameRange(SHOT.start, SHOT.start + len(frames))
     renderer = ShotRenderer(
-        "s0001", shot, lambda n: torch.from_numpy(frames[n - SHOT.start]), chain
+        "s0001", all_own(shot), lambda n: torch.from_numpy(frames[n - SHOT.start]), chain
     )
     done = [renderer.frame(n) for n in shot]
     return (

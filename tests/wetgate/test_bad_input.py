@@ -607,7 +607,13 @@ def test_shots_a_person_moved_are_the_shots(scans: list[Path], tmp_path: Path) -
     run_here(project_of(scans[:1], only="none"), out)
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     assert [s["frames"] for s in manifest["shots"]] == [[86400, 86406], [86407, 86415]]
+    # Another setting has the reel ingested anew; what a person edited stays until it is removed.
     project = project_of(scans[:1], "ingest.detect_shots=false", only="none")
+    run_here(project, out, replace=True)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert [s["frames"] for s in manifest["shots"]] == [[86400, 86406], [86407, 86415]]
+    listed.unlink()
+    (out / "reels/R1/ingest.json").unlink()
     run_here(project, out, replace=True)
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     assert [s["frames"] for s in manifest["shots"]] == [[86400, 86415]]

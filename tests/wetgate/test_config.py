@@ -21,11 +21,28 @@ from wetgate.project import PRESETS, dump_project, known_options, load_project, 
 from wetgate.run import Title
 
 CONFIGS = PRESETS.parent
-SPECIAL = {"reels.rate": "18", "reels.encoding": "adx10", "title": "another"}
+SPECIAL = {
+    "reels.rate": "18",
+    "reels.encoding": "adx10",
+    "title": "another",
+    "reels.gaps": "hold",
+    "reels.accept": '["frame_count"]',
+}
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}
 CANDIDATES = (
     *("true", "false", "0.5", "2.5", "1.5", "3", "0.03", "0.3", "100", "512", "8"),
-    *("non-commercial", "bt709", "full", "lanczos", "network", "cpu", "cuda", "png", "recorded"),
+    *(
+        "non-commercial",
+        "bt709",
+        "full",
+        "lanczos",
+        "network",
+        "transnetv2",
+        "cpu",
+        "cuda",
+        "png",
+        "recorded",
+    ),
     *("source", '["R1_0010"]', "some text"),
 )
 

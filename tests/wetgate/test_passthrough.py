@@ -111,7 +111,7 @@ def test_a_movie_passes_through_with_its_sound(tmp_path: Path) -> None:
     _tone(sound)
     for place, audio in ((plain, None), (path, sound)):
         with MovieWriter(
-            place, fmt, Fraction(24), "ffv1", encoding="cineon", audio_from=audio
+            place, fmt, Fraction(24), "ffv1", encoding="cineon", streams_from=audio
         ) as w:
             for picture in pictures:
                 w.write(picture.astype(np.uint16))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from color.cdl import CDL, apply_cdl
-from media.encoding import ColorEncoding, Domain, convert, encoding
+from media.encoding import ColorEncoding, Domain, convert, reel_encoding
 from media.errors import WetgateError
 from media.passes import Effect
 from media.reel import PictureFormat, Shot
@@ -77,7 +77,7 @@ class _Result:
 def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     """Pictures of the frame where most was repaired, else of the middle."""
     reel = given.reels[shot.reel].reel
-    space = encoding(reel.encoding, reel=reel.id)
+    space = reel_encoding(reel)
     missing: list[str] = []
     result = _result(given, shot, space, width_px, missing)
     before_log: F32 | None = None
@@ -127,6 +127,8 @@ def _result(
     if planned is None:
         missing.append("no result was rendered")
         return nothing
+    if planned.untouched:
+        return _as_scanned(given, shot, space, width_px, nothing)
     if not all(store.has(c.key) for c in planned.chunks):
         missing.append("not all of the result is in the store")
         return nothing
@@ -137,6 +139,18 @@ def _result(
         return nothing
     log = _small_log(codes, planned.variant.format, space, width_px)
     return _Result(number, chosen, log, touch)
+
+
+def _as_scanned(
+    given: ReportInput, shot: Shot, space: ColorEncoding, width_px: int, nothing: _Result
+) -> _Result:
+    """A shot that is handed on as it is: the result is the scan."""
+    try:
+        codes = given.read_source(shot.reel, nothing.frame)
+    except WetgateError:
+        return nothing
+    log = _small_log(codes, given.reels[shot.reel].reel.format, space, width_px)
+    return _Result(nothing.frame, nothing.chosen, log, np.zeros(codes.shape[:2], np.uint8))
 
 
 def _recorded(given: ReportInput, shot: Shot) -> CDL | None:
@@ -188,7 +202,8 @@ def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_
     values = values.reshape(*values.shape[:2], -1)
     if values.shape[2] == 1:
         values = np.repeat(values, 3, axis=2)
-    log: F32 = space.to_log(torch.from_numpy(np.ascontiguousarray(values))).numpy()
+    planar = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)
+    log: F32 = space.to_log(planar).permute(1, 2, 0).contiguous().numpy()
     return log
 
 

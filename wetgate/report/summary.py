@@ -13,7 +13,7 @@ from media.reel import Shot
 from wetgate.chain import as_cdl
 from wetgate.decisions import ShotDecisions
 from wetgate.manifest import models_used, software
-from wetgate.records import IngestedReel
+from wetgate.records import IngestedReel, span_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.limits import not_attempted
 from wetgate.report.words import OPERATOR_WORDS, TOUCH, counted, effect_word
@@ -73,6 +73,8 @@ def _reel(given: ReportInput, ingested: IngestedReel) -> dict[str, Any]:
         "timecode": reel.timecode,
         "notes": list(reel.notes),
         "frames": len(reel.frames),
+        "doubled": len(reel.doubled),
+        "spans": [span_to_json(s) for s in ingested.spans],
         "shots": [_shot(given, shot) for shot in ingested.shots],
     }
 

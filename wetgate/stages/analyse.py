@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from color.stats import ColorProbe
-from media.encoding import encoding
+from media.encoding import reel_encoding
 from media.passes import Probe
+from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
 from media.write import to_values
 from restore.flicker.measure import FlickerProbe
@@ -26,22 +27,23 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 3
+PROBES = 4
 """Rises when any probe measures differently."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
 
 
-def evidence_key(job: Job, reel: Reel, shot: Shot) -> str:
+def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
     """What evidence depends on: the pictures, the probes, the size they look at."""
     return digest(
         {
             "probes": PROBES,
             "width_px": job.project.analyse.width_px,
-            "encoding": reel.encoding,
+            "encoding": [reel.encoding, reel_encoding(reel).key],
             "numerics": profile(torch.device("cpu")),
             "frames": [reel.frame(n).sha256 for n in shot.frames],
             "first": shot.frames.start,
+            "pictures": list(pictures.own),
         }
     )
 
@@ -52,45 +54,48 @@ def analyse_shot(
     """Evidence of a shot; from its file when it is there and still answers the same question."""
     pin_numerics()
     path = job.folder.evidence(shot.reel, shot.id)
-    key = evidence_key(job, ingested.reel, shot)
+    pictures = pictures_of(ingested.reel, shot.frames)
+    key = evidence_key(job, ingested.reel, shot, pictures)
     kept = read_evidence(path, key)
     if kept is not None:
         return kept
     job.check_stop()
     reader = frame_reader(config, ingested.reel)
-    space = encoding(ingested.reel.encoding, reel=shot.reel)
+    space = reel_encoding(ingested.reel)
 
     def read(number: int) -> Tensor:
         job.check_stop()
         values = to_values(reader.read(number), ingested.reel.format)
         return space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
 
-    evidence = measure(read, list(shot.frames), job.project.analyse.width_px, ColorProbe(space))
+    evidence = measure(read, pictures, job.project.analyse.width_px, ColorProbe(space))
     write_evidence(path, key, evidence)
     job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
     return evidence
 
 
 def measure(
-    read: Callable[[int], Tensor], frames: Sequence[int], width_px: int, color: Probe
+    read: Callable[[int], Tensor], pictures: Pictures, width_px: int, color: Probe
 ) -> dict[str, Any]:
-    """Run all probes over frames. read: frame number to (C, H, W) film log, full size.
+    """Run all probes over a shot. read: frame number to (C, H, W) film log, full size.
 
-    Used on the scan before the repair, and on the result after it.
+    Only pictures of their own are looked at, counted without holes (``Pictures.strip``): a
+    doubled frame would pass for stillness. Used on the scan before the repair, and on the
+    result after it.
     """
-    first = read(frames[0])
+    first = read(pictures.own[0])
     step = max(1, -(-first.shape[-1] // width_px))
     tracker = PairTracker()
     followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe(tracker)]
     grain, scratch = GrainProbe(), ScratchProbe()
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
-    for number in frames:
-        pixels = first if number == frames[0] else read(number)
+    for at, number in zip(pictures.strip, pictures.own, strict=True):
+        pixels = first if number == pictures.own[0] else read(number)
         proxy = _reduced(pixels, step)
         for probe in followers:
-            probe.observe(number, proxy)
-        grain.observe(number, _middle(pixels))
-        scratch.observe(number, pixels)
+            probe.observe(at, proxy)
+        grain.observe(at, _middle(pixels))
+        scratch.observe(at, pixels)
         color.observe(number, _reduced(proxy, color_step))
     return {p.name: dict(p.finish()) for p in (*followers, scratch, color, grain)}
 

@@ -30,6 +30,7 @@ from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
 from wetgate.stages.deliver import deliver_color, deliver_reel
 from wetgate.stages.ingest import frame_reader
+from wetgate.stages.sidecar import SUFFIX
 from wetgate.stages.verify import Verdict
 
 DELIVERED, HELD, FAILED = 0, 3, 4
@@ -77,13 +78,16 @@ def finish_title(
     missing = frozenset(failures)
     files: list[DeliveredFile] = []
     for ingested in reels.values():
-        files += deliver_reel(job, ingested, planned, missing, kept)
+        reader = frame_reader(configs[ingested.reel.id], ingested.reel)
+        files += deliver_reel(job, ingested, planned, missing, kept, reader)
     files += deliver_color(job, reels, decisions, kept)
     expected = _expected(job, reels, missing)
     masters = [
         f
         for f in files
-        if f.path.startswith("deliver/") and not f.path.startswith("deliver/color/")
+        if f.path.startswith("deliver/")
+        and not f.path.startswith("deliver/color/")
+        and not f.path.endswith(SUFFIX)
     ]
     if len(masters) != expected:
         raise StoreError(f"{len(masters)} files came out, {expected} were planned")

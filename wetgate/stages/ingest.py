@@ -1,10 +1,8 @@
-"""INGEST: what is on the shelf. Every frame hashed and decoded once, shots found."""
+"""INGEST: what is on the shelf. Every frame read once: hashed, judged, shots found."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,24 +10,38 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from media.cadence import Cadence, CadenceProbe
 from media.cuts import CutFinder
-from media.encoding import encoding
+from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.frames import parse_rate
-from media.material import FrameReader, SourceSpec, is_movie, open_reel, reel_id_from
-from media.reel import Reel, Shot
-from media.scan import list_sequence
-from media.timeline import read_shot_list, write_otio
-from media.write import AnyCodes, to_values
+from media.levels import LevelsProbe
+from media.listing import list_sequence
+from media.material import SourceSpec, is_movie, open_reel, reel_id_from
+from media.reader import FrameReader, file_sha256
+from media.reel import PictureFormat, Reel, Shot
+from media.timeline import read_shot_list, shot_id, write_otio
+from media.transnet import TransNetFinder
+from media.write import AnyCodes, atomic_write_bytes, to_values
 from restore.motion import luma
 from wetgate.config import ReelConfig
 from wetgate.files import read_json, write_json
 from wetgate.job import Job
-from wetgate.records import IngestedReel, reel_from_json, reel_to_json, shot_from_json, shot_to_json
+from wetgate.records import (
+    IngestedReel,
+    reel_from_json,
+    reel_to_json,
+    shot_from_json,
+    shot_to_json,
+    span_from_json,
+    span_to_json,
+)
+from wetgate.summary import ingest_summary
 
 _PROXY_PX = 144
-_AHEAD = 4
+_COARSE = 3
 
 
 def reel_name(config: ReelConfig) -> str:
@@ -48,19 +60,112 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     if kept is not None:
         return kept
     job.events.emit("ingest_started", {"reel": name})
+    sights = _Sights(job, config, name)
     reel = open_reel(
-        _spec(config, name), progress=lambda done, total: _progress(job, name, done, total)
+        _spec(job, config, name),
+        progress=lambda done, total: _progress(job, name, done, total),
+        sight=sights.see,
     )
-    shots = _find_shots(job, config, reel)
-    ingested = IngestedReel(reel, tuple(shots))
-    write_otio_folder(job, ingested)
-    record = reel_to_json(reel, _asked(job, config))
-    record["shots"] = [shot_to_json(s) for s in shots]
+    ingested, cadence = _settled(job, config, reel, sights)
+    shots_sha256 = write_shot_list(job, ingested)
+    record = reel_to_json(ingested.reel, _asked(job, config))
+    record["shots"] = [shot_to_json(s) for s in ingested.shots]
+    record["spans"] = [span_to_json(s) for s in ingested.spans]
+    record["cadence"] = cadence.as_dict()
+    record["shots_sha256"] = shots_sha256
+    summary = ingest_summary(ingested, cadence)
+    atomic_write_bytes(job.folder.ingest(name).with_name("ingest.txt"), summary.encode())
     write_json(job.folder.ingest(name), record)
     job.events.emit(
-        "ingest_finished", {"reel": name, "frames": len(reel.frames), "shots": len(shots)}
+        "ingest_finished",
+        {
+            "reel": name,
+            "frames": len(ingested.reel.frames),
+            "shots": len(ingested.shots),
+            "doubled": len(ingested.reel.doubled),
+        },
     )
     return ingested
+
+
+@dataclass
+class _Sights:
+    """What is noticed while the frames go by, each seen once and in order."""
+
+    job: Job
+    config: ReelConfig
+    reel: str
+    cadence: CadenceProbe = field(default_factory=CadenceProbe)
+    levels: LevelsProbe = field(default_factory=LevelsProbe)
+    finders: list[CutFinder | TransNetFinder] = field(default_factory=list)
+    _next: int | None = None
+
+    def see(self, number: int, codes: AnyCodes, fmt: PictureFormat) -> None:
+        """A hole in the numbering ends a stretch: nothing is compared across it."""
+        self.job.check_stop()
+        if number != self._next:
+            learned = self.job.project.ingest.detector == "transnetv2"
+            self.finders.append(TransNetFinder() if learned else CutFinder())
+        self._next = number + 1
+        self.cadence.observe(number, codes)
+        self.levels.observe(codes, fmt)
+        space = encoding(self.config.encoding, reel=self.reel)
+        space = with_levels(space, self.config.range or "full", fmt.bits)
+        small = _proxy_log(codes, fmt, space)
+        finder = self.finders[-1]
+        if isinstance(finder, TransNetFinder):
+            shown = convert(small, Domain.LOG_DENSITY, Domain.DISPLAY).expand(3, -1, -1)
+            finder.observe(number, shown.permute(1, 2, 0).contiguous().numpy())
+        else:
+            finder.observe(number, luma(small).numpy())
+
+
+def _settled(
+    job: Job, config: ReelConfig, reel: Reel, sights: _Sights
+) -> tuple[IngestedReel, Cadence]:
+    """Shots and spans, then the frames that repeat one inside a shot."""
+    spans = tuple(s for f in sights.finders for s in f.spans(reel.id))
+    edited = _edited(job, reel)
+    if config.shots:
+        shots = read_shot_list(Path(config.shots), reel)
+    elif edited is not None:
+        shots = edited
+    else:
+        shots = _found(job, reel, sights.finders)
+    doubled: tuple[int, ...] = ()
+    if job.project.ingest.find_doubled:
+        stretches = [s.frames for s in shots]
+        made = {f.number for f in reel.frames if f.made_by}
+        doubled = tuple(n for n in sights.cadence.doubled(stretches) if n not in made)
+    cadence = sights.cadence.report(doubled, reel.rate)
+    notes = (*reel.notes, *cadence.notes)
+    if reel.kind != "movie":
+        notes += sights.levels.notes(reel.levels)
+    facts = {**reel.facts, "levels": sights.levels.facts()}
+    reel = replace(reel, doubled=doubled, notes=notes, facts=facts)
+    return IngestedReel(reel, tuple(shots), spans), cadence
+
+
+def _found(job: Job, reel: Reel, finders: list[CutFinder | TransNetFinder]) -> list[Shot]:
+    """The shots of all stretches, numbered through; a stretch is one shot without detection."""
+    shots = []
+    for finder, stretch in zip(finders, reel.stretches, strict=True):
+        found = finder.shots(reel.id)
+        if not job.project.ingest.detect_shots:
+            found = [Shot(id="", reel=reel.id, frames=stretch, kind=found[0].kind)]
+        shots += found
+    return [replace(s, id=shot_id(reel.id, n)) for n, s in enumerate(shots)]
+
+
+def _edited(job: Job, reel: Reel) -> list[Shot] | None:
+    """The shot list a person has changed since it was written: it is never written over."""
+    record = read_json(job.folder.ingest(reel.id))
+    path = job.folder.shots(reel.id)
+    if record is None or not path.is_file():
+        return None
+    if file_sha256(path) == record.get("shots_sha256"):
+        return None
+    return read_shot_list(path, reel)
 
 
 def refuse_inside(root: Path, config: ReelConfig) -> None:
@@ -85,10 +190,15 @@ def read_reel(job: Job, config: ReelConfig) -> IngestedReel:
 
 def frame_reader(config: ReelConfig, reel: Reel) -> FrameReader:
     """A reader for an ingested reel."""
-    return FrameReader(reel, matrix=config.matrix or None, range=config.range or None)
+    return FrameReader(
+        reel,
+        matrix=config.matrix or None,
+        range=config.range or None,
+        accept=frozenset(config.accept),
+    )
 
 
-def _spec(config: ReelConfig, name: str) -> SourceSpec:
+def _spec(job: Job, config: ReelConfig, name: str) -> SourceSpec:
     rate: Fraction | None = parse_rate(config.rate) if config.rate else None
     return SourceSpec(
         path=Path(config.path),
@@ -97,6 +207,10 @@ def _spec(config: ReelConfig, name: str) -> SourceSpec:
         rate=rate,
         matrix=config.matrix or None,
         range=config.range or None,
+        gaps=config.gaps,
+        accept=frozenset(config.accept),
+        sound=config.sound,
+        untouched_s=job.project.ingest.untouched_s,
     )
 
 
@@ -116,13 +230,15 @@ def _kept(job: Job, config: ReelConfig, name: str) -> IngestedReel | None:
     then = record["asked"]
     if same or (isinstance(then, dict) and then.get("path") == asked["path"]):
         # Other settings are no reason to take changed scans for the ones that were ingested.
-        _check_sources(config, reel_from_json(record), same=same)
+        _check_sources(job, config, reel_from_json(record), same=same)
     return _from_record(job, config, record) if same else None
 
 
 def _asked(job: Job, config: ReelConfig) -> dict[str, object]:
     """All settings that ingest depends on."""
-    return {**config.model_dump(mode="json"), "detect_shots": job.project.ingest.detect_shots}
+    settings = job.project.ingest.model_dump(mode="json")
+    settings.pop("untouched_s")
+    return {**config.model_dump(mode="json"), "ingest": settings}
 
 
 def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> IngestedReel:
@@ -134,7 +250,9 @@ def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> Ing
         edited = read_shot_list(listed, reel)
         if [_boundaries(s) for s in edited] != [_boundaries(s) for s in shots]:
             shots = edited
-    return IngestedReel(reel, tuple(shots))
+    spans = record.get("spans")
+    found_spans = [span_from_json(v) for v in spans] if isinstance(spans, list) else []
+    return IngestedReel(reel, tuple(shots), tuple(found_spans))
 
 
 def _boundaries(shot: Shot) -> tuple[object, ...]:
@@ -142,7 +260,7 @@ def _boundaries(shot: Shot) -> tuple[object, ...]:
     return (shot.id, shot.frames, shot.kind, shot.dissolve_in, shot.dissolve_out)
 
 
-def _check_sources(config: ReelConfig, reel: Reel, *, same: bool) -> None:
+def _check_sources(job: Job, config: ReelConfig, reel: Reel, *, same: bool) -> None:
     """Every frame is still the one that was ingested; nothing was added or taken away.
 
     same: the reel is to be read with the same settings (a movie's digests depend on them).
@@ -151,11 +269,11 @@ def _check_sources(config: ReelConfig, reel: Reel, *, same: bool) -> None:
     source = Path(config.path)
     if is_movie(source):
         if same:
-            _check_movie(config, reel)
+            _check_movie(job, config, reel)
         return
     hint = "put the scan back as it was, or start a new output folder for the new one"
     try:
-        listed, _ = list_sequence(source, reel=reel.id)
+        listed, _ = list_sequence(source, reel=reel.id, gaps=bool(config.gaps))
     except FrameMissing as error:
         raise SourceChanged(
             f"frames have gone since the reel was ingested: {error.what}",
@@ -163,7 +281,8 @@ def _check_sources(config: ReelConfig, reel: Reel, *, same: bool) -> None:
             frame=error.frame,
             hint=hint,
         ) from error
-    now, then = {n for n, _ in listed}, {f.number for f in reel.frames}
+    now = {n for n, _ in listed}
+    then = {f.number for f in reel.frames if f.made_by is None} | _unreadable(reel)
     if now != then:
         raise SourceChanged(
             f"{len(then - now)} frames have gone and {len(now - then)} have come since ingest",
@@ -176,13 +295,13 @@ def _check_sources(config: ReelConfig, reel: Reel, *, same: bool) -> None:
         reader.verify(frame.number)
 
 
-def _check_movie(config: ReelConfig, reel: Reel) -> None:
+def _check_movie(job: Job, config: ReelConfig, reel: Reel) -> None:
     """A movie whose size or time differ is decoded again, once, picture by picture."""
     then = reel.frames[0]
     stat = then.path.stat() if then.path.exists() else None
     if stat and (stat.st_size, stat.st_mtime_ns) == (then.size_bytes, then.mtime_ns):
         return
-    found = open_reel(_spec(config, reel.id))
+    found = open_reel(_spec(job, config, reel.id))
     digests = [f.sha256 for f in found.frames]
     for at, frame in enumerate(reel.frames):
         if at >= len(digests) or digests[at] != frame.sha256:
@@ -201,53 +320,39 @@ def _check_movie(config: ReelConfig, reel: Reel) -> None:
         )
 
 
-def _find_shots(job: Job, config: ReelConfig, reel: Reel) -> list[Shot]:
-    """Decode the whole reel once: every frame proves readable, and cuts are found."""
-    finder = CutFinder()
-    reader = frame_reader(config, reel)
-    space = encoding(reel.encoding, reel=reel.id)
-    for done, (number, codes) in enumerate(_decoded(reader, reel), start=1):
-        _progress(job, reel.id, done, len(reel.frames))
-        values = torch.from_numpy(to_values(_proxy(codes), reel.format)).permute(2, 0, 1)
-        finder.observe(number, luma(space.to_log(values)).numpy())
-    if config.shots:
-        return read_shot_list(Path(config.shots), reel)
-    shots = finder.shots(reel.id)
-    if job.project.ingest.detect_shots:
-        return shots
-    whole = shots[0]
-    return [Shot(id=whole.id, reel=reel.id, frames=reel.range, kind=whole.kind)]
+def _unreadable(reel: Reel) -> set[int]:
+    """Numbers that were there when the reel was ingested, but could not be read."""
+    known = reel.facts.get("unreadable")
+    return {int(n) for n in known} if isinstance(known, dict) else set()
+
+
+def _proxy_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding) -> Tensor:
+    """(C, h, w) film log of a small picture."""
+    return space.to_log(torch.from_numpy(to_values(_proxy(codes), fmt)).permute(2, 0, 1))
 
 
 def _proxy(codes: AnyCodes) -> NDArray[np.float32]:
-    """Area-reduced codes, at most ``_PROXY_PX`` wide, (h, w, C) float32."""
+    """Area-reduced codes, about ``_PROXY_PX`` wide, (h, w, C) float32."""
     height, width, channels = codes.shape
     step = max(1, width // _PROXY_PX)
     size = (max(1, width // step), max(1, height // step))
+    if step >= 2 * _COARSE:
+        # Most of the way in whole codes, which is far quicker; what that rounds averages out.
+        coarse = (_COARSE * size[0], _COARSE * size[1])
+        codes = cv2.resize(codes, coarse, interpolation=cv2.INTER_AREA)
     small = cv2.resize(codes.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     proxy: NDArray[np.float32] = small.reshape(size[1], size[0], channels)
     return proxy
 
 
-def _decoded(reader: FrameReader, reel: Reel) -> Iterator[tuple[int, AnyCodes]]:
-    """All frames in order, decoded a little ahead in threads (movies: in place)."""
-    if reel.kind == "movie":
-        for frame in reel.frames:
-            yield frame.number, reader.read(frame.number)
-        return
-    with ThreadPoolExecutor(2) as pool:
-        ahead: deque[tuple[int, Future[AnyCodes]]] = deque()
-        for frame in reel.frames:
-            ahead.append((frame.number, pool.submit(reader.read, frame.number)))
-            if len(ahead) > _AHEAD:
-                number, future = ahead.popleft()
-                yield number, future.result()
-        for number, future in ahead:
-            yield number, future.result()
+def write_shot_list(job: Job, ingested: IngestedReel) -> str:
+    """shots.otio, for people to look at and to edit; one that a person has edited stays.
 
-
-def write_otio_folder(job: Job, ingested: IngestedReel) -> None:
-    """shots.otio, for people to look at and to edit."""
+    returns: SHA-256 of the list as the program last wrote it, which tells an edited one.
+    """
     path = job.folder.shots(ingested.reel.id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_otio(path, ingested.reel, list(ingested.shots))
+    if _edited(job, ingested.reel) is not None:
+        return str((read_json(job.folder.ingest(ingested.reel.id)) or {})["shots_sha256"])
+    write_otio(path, ingested.reel, ingested.shots, ingested.spans)
+    return file_sha256(path)

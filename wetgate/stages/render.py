@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from media.encoding import ColorEncoding, encoding
-from media.material import FrameReader
+from media.encoding import ColorEncoding, reel_encoding
+from media.reader import FrameReader
 from media.reel import PictureFormat, Reel
 from media.write import to_codes, to_values
 from wetgate.config import ReelConfig
@@ -44,6 +44,8 @@ def render_shot(
     not depend on it.
     raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted.
     """
+    if planned.untouched:
+        return RenderReport(0, 0, 0)
     pin_numerics()
     reader = frame_reader(config, ingested.reel)
     length = -(-len(planned.chunks) // max(1, lanes))
@@ -70,10 +72,11 @@ def _render_stretch(
     source = _Source(reader, ingested.reel, job.device)
     renderer = ShotRenderer(
         planned.shot.id,
-        planned.shot.frames,
+        planned.pictures,
         source.read_log,
         planned.chain,
         job.project.render.tile_px,
+        borrowed=frozenset(n for n in planned.shot.frames if ingested.reel.frame(n).made_by),
     )
     rendered = cached = damaged = 0
     for chunk in chunks:
@@ -134,7 +137,7 @@ class _Source:
     def __init__(self, reader: FrameReader, reel: Reel, device: torch.device) -> None:
         self._reader = reader
         self._reel = reel
-        self._space: ColorEncoding = encoding(reel.encoding, reel=reel.id)
+        self._space: ColorEncoding = reel_encoding(reel)
         self._device = device
         self._kept: dict[int, NDArray[np.generic]] = {}
 
@@ -163,4 +166,8 @@ class _Source:
         if fmt != self._reel.format:
             own = to_codes(to_values(own, self._reel.format), fmt)  # type: ignore[arg-type]
         untouched = (frame.touch == 0).cpu().numpy()[:, :, None]
+        if self._reel.frame(number).made_by is not None:
+            # A held frame is the other frame's codes wherever no repair has changed them.
+            same = (frame.pixels == self.read_log(number)).all(dim=0)
+            untouched = untouched | same.cpu().numpy()[:, :, None]
         return np.where(untouched, own, codes).astype(codes.dtype)

@@ -13,6 +13,7 @@ from color.links import find_links
 from color.match import MatchOptions, solve_match
 from color.records import ShotColor, protection, shot_input
 from media.errors import ConfigError
+from media.pictures import Pictures, pictures_of
 from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.scratch.solve import ScratchOptions, solve_scratch
@@ -41,6 +42,9 @@ Evidence = Mapping[str, Mapping[str, Any]]
 """Shot id to the evidence of its probes."""
 
 OFF = "switched off in the project"
+_UNMEASURED: Mapping[str, Any] = {"sigma": (), "sigma_luma": 0.0, "frames_used": 0}
+MEASURED = ("weave", "flicker", "scratch", "dirt", "noise")
+"""Repairs that start from a measurement, and that a person may switch on for one shot."""
 NO_LINES = "no persistent line was found"
 
 
@@ -66,12 +70,27 @@ def solve_title(
     settled = {}
     for name, shot in shots.items():
         asked = _switched_on(job.project, people.get(name))
-        solved = solve_shot(asked, shot, evidence[name], colors[name])
+        pictures = pictures_of(reels[shot.reel].reel, shot.frames)
+        solved = solve_shot(asked, shot, evidence[name], colors[name], pictures)
         if name in protected:
             solved = _protect(solved)
         settled[name] = _summed_up(settle(solved, people.get(name)))
         _keep(job, settled[name])
     return settled
+
+
+def needs_evidence(job: Job, shots: set[str]) -> bool:
+    """Whether anything is switched on that a measurement decides.
+
+    raises: ConfigError for overrides that name nothing.
+    """
+    restore, color = job.project.restore, job.project.color
+    if any(getattr(restore, name).enabled for name in MEASURED):
+        return True
+    if color.match.enabled or color.balance.enabled:
+        return True
+    people = read_overrides(job.folder.overrides, shots)
+    return any(getattr(p, n).enabled for p in people.values() for n in MEASURED)
 
 
 def solve_color(
@@ -82,9 +101,9 @@ def solve_color(
 ) -> dict[str, ShotColor]:
     """One color decision per shot, all shots together."""
     options = project.color
-    color = {name: evidence[name]["color"] for name in shots}
     if not (options.match.enabled or options.balance.enabled):
         return dict.fromkeys(shots, ShotColor(reason=OFF))
+    color = {name: evidence[name]["color"] for name in shots}
     balanced = {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
     if not options.match.enabled:
         return balanced
@@ -140,21 +159,28 @@ def _fixed(person: ShotOverride | None) -> CDL | None:
 
 
 def solve_shot(
-    project: Project, shot: Shot, evidence: Mapping[str, Any], color: ShotColor
+    project: Project,
+    shot: Shot,
+    evidence: Mapping[str, Any],
+    color: ShotColor,
+    pictures: Pictures,
 ) -> ShotDecisions:
-    """What the measurements of one shot propose."""
-    grain = evidence["grain"]
-    flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
+    """What the measurements of one shot propose.
+
+    Curves are solved over its pictures; frames that repeat one are given the same.
+    """
+    grain = evidence.get("grain", _UNMEASURED)
+    flags = tuple(str(f["name"]) for f in evidence.get("color", {}).get("flags", []))
     return ShotDecisions(
         shot=shot.id,
         reel=shot.reel,
         frames=(shot.frames.start, shot.frames.stop - 1),
         kind=shot.kind.value,
         flags=flags,
-        weave=_weave(project, shot, evidence),
-        flicker=_flicker(project, shot, evidence),
-        scratch=_scratch(project, shot, evidence),
-        dirt=_dirt(project, shot, grain),
+        weave=_weave(project, shot, evidence, pictures),
+        flicker=_flicker(project, shot, evidence, pictures),
+        scratch=_scratch(project, shot, evidence, pictures),
+        dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
         balance=_color(color),
@@ -167,7 +193,7 @@ def _switched_on(project: Project, person: ShotOverride | None) -> Project:
         return project
     wanted = {
         name: getattr(project.restore, name).model_copy(update={"enabled": True})
-        for name in ("weave", "flicker", "scratch", "dirt", "noise")
+        for name in MEASURED
         if getattr(person, name).enabled
     }
     return project.model_copy(update={"restore": project.restore.model_copy(update=wanted)})
@@ -187,7 +213,9 @@ def _check_color_switch(project: Project, name: str, person: ShotOverride) -> No
             )
 
 
-def _weave(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> WeaveDecision:
+def _weave(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> WeaveDecision:
     options = project.restore.weave
     if not options.enabled:
         return WeaveDecision(reason=OFF)
@@ -195,20 +223,22 @@ def _weave(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> WeaveDe
         return WeaveDecision(reason=f"{shot.kind.value}: nothing to register")
     found = solve_weave(
         evidence["weave"],
-        shot.frames,
+        pictures.strip,
         WeaveOptions(limit_px=options.limit_px, floor_px=options.floor_px),
     )
     if not found.applied:
         return WeaveDecision(confidence=_round(found.confidence), reason=found.reason)
     return WeaveDecision(
         applied=True,
-        dx_px=tuple(_round(v, 4) for v in found.dx_px),
-        dy_px=tuple(_round(v, 4) for v in found.dy_px),
+        dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
+        dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
         confidence=_round(found.confidence),
     )
 
 
-def _flicker(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> FlickerDecision:
+def _flicker(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> FlickerDecision:
     options = project.restore.flicker
     if not options.enabled:
         return FlickerDecision(reason=OFF)
@@ -216,7 +246,7 @@ def _flicker(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Flick
         return FlickerDecision(reason=f"{shot.kind.value}: nothing to measure")
     found = solve_flicker(
         evidence["flicker"],
-        shot.frames,
+        pictures.strip,
         FlickerOptions(
             local=options.local,
             per_channel=options.per_channel,
@@ -227,22 +257,27 @@ def _flicker(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Flick
     )
     if not found.applied:
         return FlickerDecision(confidence=_round(found.confidence), reason=found.reason)
-    grid = found.grid_stops if options.local else np.zeros((len(shot.frames), 0, 0))
+    exposure = pictures.spread(np.asarray(found.exposure_stops))
+    grid = pictures.spread(np.asarray(found.grid_stops))
+    if not options.local:
+        grid = np.zeros((len(shot.frames), 0, 0))
     return FlickerDecision(
         applied=True,
-        exposure_stops=tuple(tuple(_round(v, 5) for v in row) for row in found.exposure_stops),
+        exposure_stops=tuple(tuple(_round(v, 5) for v in row) for row in exposure),
         grid_stops=tuple(tuple(tuple(_round(v, 4) for v in row) for row in g) for g in grid),
-        kept_flashes=found.kept_flashes,
+        kept_flashes=tuple(pictures.number(n) for n in found.kept_flashes),
         confidence=_round(found.confidence),
     )
 
 
-def _scratch(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> ScratchDecision:
+def _scratch(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> ScratchDecision:
     if not project.restore.scratch.enabled:
         return ScratchDecision(reason=OFF)
     if shot.kind is not SegmentKind.SHOT:
         return ScratchDecision(reason=f"{shot.kind.value}: left alone")
-    found = solve_scratch(evidence["scratch"], shot.frames, ScratchOptions())
+    found = solve_scratch(evidence["scratch"], pictures.strip, ScratchOptions())
     rejected = tuple(f"x = {line.x_px[0]:.0f} px: {line.reason}" for line in found.rejected)
     if not found.applied:
         return ScratchDecision(
@@ -250,28 +285,38 @@ def _scratch(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Scrat
             confidence=_round(found.confidence),
             rejected=rejected,
         )
+    lines_of = {pictures.number(n): lines for n, lines in found.places.items()}
     places = {
         str(number): tuple(
             (_round(p.x_px, 3), _round(p.width_px, 3), int(p.top_px), int(p.bottom_px))
-            for p in lines
+            for p in lines_of[shown]
         )
-        for number, lines in sorted(found.places.items())
+        for number in shot.frames
+        if (shown := pictures.own[pictures.place(number)]) in lines_of
     }
     return ScratchDecision(
         applied=True, places=places, rejected=rejected, confidence=_round(found.confidence)
     )
 
 
-def _dirt(project: Project, shot: Shot, grain: Mapping[str, Any]) -> DirtDecision:
+def _dirt(
+    project: Project, shot: Shot, grain: Mapping[str, Any], pictures: Pictures
+) -> DirtDecision:
     if not project.restore.dirt.enabled:
         return DirtDecision(reason=OFF)
     if shot.kind is not SegmentKind.SHOT:
         return DirtDecision(reason=f"{shot.kind.value}: left alone")
-    if len(shot.frames) < 3:
+    if len(pictures.own) < 3:
         return DirtDecision(
-            reason=f"{len(shot.frames)} frames: no two neighbours to compare with", confidence=0.0
+            reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
+            confidence=0.0,
         )
     return DirtDecision(applied=True, sigma=_round(float(grain["sigma_luma"]), 6))
+
+
+def _pictures_in(pictures: Pictures) -> str:
+    frames, own = len(pictures.frames), len(pictures.own)
+    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
 
 
 def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecision:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from color.stats import ColorProbe
-from media.encoding import encoding
+from media.encoding import reel_encoding
+from media.frames import FrameRange
 from media.passes import Effect
 from media.reel import SegmentKind
 from media.write import to_values
@@ -21,7 +22,7 @@ from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.numerics import pin_numerics
-from wetgate.plan import PlannedShot
+from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, measure
 
@@ -49,20 +50,26 @@ def verify_shot(
             "checks": CHECKS,
             "probes": PROBES,
             "chunks": [c.key for c in planned.chunks],
+            "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
+            if planned.untouched
+            else [],
             "policy": job.project.policy.model_dump(mode="json"),
         }
     )
     kept = read_json(path)
     if kept is not None and kept.get("key") == key:
         return kept
+    if planned.untouched:
+        return _write(job, planned, key, _as_scanned(before, planned), decisions)
     frames = _Frames(job, ingested, planned)
-    space = encoding(ingested.reel.encoding, reel=planned.shot.reel)
+    space = reel_encoding(ingested.reel)
     after = measure(
         frames.read_log,
-        list(planned.shot.frames),
+        planned.pictures,
         job.project.analyse.width_px,
         ColorProbe(space),
     )
+    frames.count_rest()
     numbers = {
         "before": _numbers(before, planned),
         "after": _numbers(after, planned),
@@ -71,6 +78,30 @@ def verify_shot(
         "max_repaired_frame": frames.worst_frame,
         "caveats": frames.caveats,
     }
+    return _write(job, planned, key, numbers, decisions)
+
+
+def _as_scanned(before: Mapping[str, Any], planned: PlannedShot) -> dict[str, Any]:
+    """What is said of a shot that is handed on as it is; its bytes are checked at delivery."""
+    numbers = _numbers(before, planned)
+    return {
+        "before": numbers,
+        "after": numbers,
+        "touch_share": {"untouched": 1.0, "adjusted": 0.0, "borrowed": 0.0, "invented": 0.0},
+        "max_repaired_share": 0.0,
+        "max_repaired_frame": planned.shot.frames.start,
+        "caveats": {},
+    }
+
+
+def _write(
+    job: Job,
+    planned: PlannedShot,
+    key: str,
+    numbers: dict[str, Any],
+    decisions: ShotDecisions,
+) -> Verdict:
+    path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
     verdict: Verdict = {
         "schema": 1,
@@ -92,7 +123,7 @@ class _Frames:
     def __init__(self, job: Job, ingested: IngestedReel, planned: PlannedShot) -> None:
         self._job = job
         self._planned = planned
-        self._space = encoding(ingested.reel.encoding, reel=ingested.reel.id)
+        self._space = reel_encoding(ingested.reel)
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
@@ -104,23 +135,39 @@ class _Frames:
         self.worst_repaired = 0.0
         """Largest share of one frame that was borrowed or invented."""
         self.worst_frame = planned.shot.frames.start
+        self._seen: set[FrameRange] = set()
+        made = (ingested.reel.frame(n).made_by is not None for n in planned.shot.frames)
+        self._scanned = np.array([not m for m in made])
+
+    def count_rest(self) -> None:
+        """Take in the chunks that hold no picture of their own."""
+        for chunk in self._planned.chunks:
+            if chunk.frames not in self._seen:
+                self._load(chunk)
+
+    def _load(self, chunk: PlannedChunk) -> NDArray[np.generic]:
+        found = self._job.store.get(chunk.key)
+        self._seen.add(chunk.frames)
+        caveats = found.facts.get("caveats")
+        if isinstance(caveats, dict):
+            self.caveats |= caveats
+        counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
+        self._counts += counts.sum(axis=0)
+        share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1)
+        # A frame the scan lacks is made because the project says so; that is no repair.
+        first = chunk.frames.start - self._planned.shot.frames.start
+        share = share * self._scanned[first : first + len(chunk.frames)]
+        if float(share.max()) > self.worst_repaired:
+            self.worst_repaired = round(float(share.max()), 6)
+            self.worst_frame = chunk.frames.start + int(share.argmax())
+        return found.codes
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) film log."""
         self._job.check_stop()
         chunk, at = self._planned.locate(number)
         if chunk.key != self._key or self._codes is None:
-            found = self._job.store.get(chunk.key)
-            self._key, self._codes = chunk.key, found.codes
-            caveats = found.facts.get("caveats")
-            if isinstance(caveats, dict):
-                self.caveats |= caveats
-            counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
-            self._counts += counts.sum(axis=0)
-            share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1)
-            if float(share.max()) > self.worst_repaired:
-                self.worst_repaired = round(float(share.max()), 6)
-                self.worst_frame = chunk.frames.start + int(share.argmax())
+            self._key, self._codes = chunk.key, self._load(chunk)
         values = to_values(self._codes[at], self._planned.variant.format)
         return self._space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
 
@@ -132,8 +179,10 @@ class _Frames:
 
 
 def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, float | None]:
-    """Residuals in the units people know; None where a thing cannot be measured."""
-    frames = planned.shot.frames
+    """Residuals in the units people know; None where a thing cannot be or was not measured."""
+    if not evidence:
+        return dict.fromkeys(("flicker_stops", "weave_px", "grain_sigma", "clipped_share"))
+    frames = planned.pictures.strip
     flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
     weave = solve_weave(evidence["weave"], frames, WeaveOptions(floor_px=0.0, limit_px=1e9))
     rms = None
@@ -183,6 +232,9 @@ def _held(
         held.append(f"and {len(left) - 3} more frames like these")
     if planned.shot.kind is SegmentKind.BLACK:
         held.append("the shot is all black: check that the scan is what it should be")
-    if len(planned.shot.frames) < 3:
-        held.append(f"only {len(planned.shot.frames)} frames: temporal repairs left it alone")
+    pictures, frames = len(planned.pictures.own), len(planned.shot.frames)
+    if frames < 3:
+        held.append(f"only {frames} frames: temporal repairs left it alone")
+    elif pictures < 3:
+        held.append(f"{frames} frames show only {pictures} pictures: temporal repairs left them")
     return held

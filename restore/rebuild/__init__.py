@@ -1,0 +1,1 @@
+"""Frames that the scan lacks, made from the pictures on both sides."""
