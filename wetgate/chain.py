@@ -66,14 +66,14 @@ def build_chain(
             )
         )
     if decisions.dirt.applied:
-        options = project.restore.dirt
+        dirt = decisions.dirt
         chain.append(
             DirtOperator(
-                decisions.dirt.sigma,
+                dirt.sigma,
                 DirtOptions(
-                    threshold_sigma=options.threshold_sigma,
-                    threshold_floor=options.threshold_floor,
-                    max_blob_px=options.max_blob_px,
+                    threshold_sigma=dirt.threshold_sigma,
+                    threshold_floor=dirt.threshold_floor,
+                    max_blob_px=dirt.max_blob_px,
                     max_area_share=project.policy.max_repaired_share,
                 ),
             )

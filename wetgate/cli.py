@@ -290,6 +290,29 @@ def review(out: Existing, as_json: Json = False) -> None:
 
 
 @app.command()
+def shots(
+    out: Existing,
+    reel: Annotated[str | None, typer.Option(help="Only this reel.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="Write one reel's list: .otio, .edl or .csv.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The shots that were found, and fades, flashes, titles, leader and doubled frames."""
+    from wetgate.job import open_job
+    from wetgate.shotlist import export_shots, reels_of, shot_lines, shots_dict
+
+    found = reels_of(open_job(out), reel)
+    if write is not None:
+        export_shots(found, write)
+    if as_json:
+        typer.echo(json.dumps(shots_dict(found)))
+    elif write is None:
+        for line in shot_lines(found):
+            typer.echo(line)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Is this machine able to run a job?"""
     from dataclasses import asdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,15 @@ class ReelConfig(Section):
     accept: tuple[Literal["variable_rate", "frame_count"], ...] = ()
     sound: bool = True
     reference: bool = False
+    restore: dict[str, Any] = Field(default_factory=dict)
+
+
+class SceneConfig(Section):
+    """Shots that belong together and share settings."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    shots: tuple[str, ...] = ()
+    restore: dict[str, Any] = Field(default_factory=dict)
 
 
 class Policy(Section):
@@ -174,6 +183,7 @@ class Project(Section):
     schema_version: Literal[1] = 1
     title: Annotated[str, Field(min_length=1, max_length=120)] = "untitled"
     reels: tuple[ReelConfig, ...] = ()
+    scenes: tuple[SceneConfig, ...] = ()
     policy: Policy = Policy()
     ingest: Ingest = Ingest()
     analyse: Analyse = Analyse()
@@ -184,4 +194,6 @@ class Project(Section):
 
 
 REPAIRS = ("weave", "flicker", "dirt", "scratch", "noise", "grain", "upscale")
+LAYERED = ("weave", "flicker", "dirt", "scratch", "noise", "grain")
+"""Repairs that a reel, a scene or a shot may set for itself."""
 COLOR_WORK = ("balance", "match", "fade")

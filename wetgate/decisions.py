@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -49,6 +49,9 @@ class ScratchDecision(Decided):
 class DirtDecision(Decided):
     applied: bool = False
     sigma: float = 0.0
+    threshold_sigma: float = 5.5
+    threshold_floor: float = 0.035
+    max_blob_px: int = 4000
 
 
 class NoiseDecision(Decided):
@@ -83,6 +86,8 @@ class ShotDecisions(Section):
     """First and last, scan numbers, inclusive."""
     kind: str = "shot"
     flags: tuple[str, ...] = ()
+    settings_from: tuple[str, ...] = ()
+    """Layers beside the title's own that set options for this shot: reel, scene, shot."""
     protected: bool = False
     weave: WeaveDecision = WeaveDecision()
     flicker: FlickerDecision = FlickerDecision()
@@ -136,6 +141,8 @@ class ShotOverride(Section):
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
     balance: BalanceOverride = BalanceOverride()
+    restore: dict[str, Any] = Field(default_factory=dict)
+    """Settings of repairs for this shot, as in the project's [restore]."""
 
 
 def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:

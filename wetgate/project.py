@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ from media.frames import parse_rate
 from media.material import reel_id_from
 from media.timeline import safe_id
 from wetgate.config import COLOR_WORK, REPAIRS, Project
+from wetgate.layers import check_layers
 
 Table = dict[str, object]
 
@@ -98,6 +99,9 @@ def _walk(model: type[BaseModel], prefix: str) -> list[str]:
     names = []
     for name, field in model.model_fields.items():
         inner = field.annotation
+        if name == "scenes" or get_origin(inner) is dict:
+            # Layers are tables of their own, see wetgate.layers.
+            continue
         for candidate in (inner, *get_args(inner)):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 names += _walk(candidate, f"{prefix}{name}.")
@@ -245,6 +249,7 @@ def _is_text(name: str) -> bool:
 
 def _check(project: Project) -> None:
     """What no single option can know."""
+    check_layers(project)
     if not project.reels:
         raise ConfigError("the project has no reels", hint="add a [[reels]] table with a path")
     ids = [r.id or reel_id_from(Path(r.path)) for r in project.reels]

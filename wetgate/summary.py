@@ -39,7 +39,7 @@ def ingest_summary(ingested: IngestedReel, cadence: Cadence) -> str:
     lines += [
         f"doubled    {doubled} frames ({100 * doubled / count:.1f} %) show the picture before them",
         "",
-        f"{len(ingested.shots)} shots",
+        f"{len(ingested.shots)} shot{'s' if len(ingested.shots) != 1 else ''}",
     ]
     for shot in ingested.shots:
         notes = [

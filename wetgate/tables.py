@@ -51,6 +51,7 @@ def plan_dict(project: Project, found: DryRun) -> dict[str, Any]:
                 "operators": operators_of(
                     project, found.title.planned[s.id][0], found.title.decisions[s.id]
                 ),
+                "settings_from": list(found.title.decisions[s.id].settings_from),
                 "left_alone": list(found.title.decisions[s.id].reasons),
                 "confidence": found.title.decisions[s.id].confidence,
             }

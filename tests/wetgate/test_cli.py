@@ -12,8 +12,10 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from media.errors import UsageError
 from media.movie import MovieReader
 from media.scan import inspect, read_codes
+from media.timeline import read_shot_list
 from restore.models.basicsr_bridge import srvgg
 from tests.reels import events, hashes, project_of, run_here, run_program
 from wetgate.audit import audit
@@ -23,6 +25,7 @@ from wetgate.dryrun import dry_run
 from wetgate.files import file_sha256
 from wetgate.job import open_job
 from wetgate.launch import launch_prebalance
+from wetgate.stages.ingest import read_reel
 from wetgate.status import status
 from wetgate.tables import plan_dict
 
@@ -409,3 +412,23 @@ def test_plan_of_a_dry_run_is_an_object(scans: list[Path], tmp_path: Path) -> No
     assert json.loads(json.dumps(plan)).keys() == plan.keys()
     assert [s["operators"] for s in plan["shots"]] == [[], []]
     assert not list(tmp_path.iterdir())
+
+
+def test_shots_are_listed_and_exported(finished: Path, tmp_path: Path) -> None:
+    told = call("shots", finished, "--json")
+    listed = json.loads(told.stdout)
+    assert [s["frames"] for s in listed["R1"]["shots"]] == [[86400, 86407], [86408, 86415]]
+    assert "R2_0020" in call("shots", finished).stdout
+    for name in ("cuts.edl", "cuts.csv", "cuts.otio"):
+        target = tmp_path / name
+        assert call("shots", finished, "--reel", "R1", "--write", target).exit_code == 0
+        reel = read_reel(open_job(finished), open_job(finished).project.reels[0])
+        again = read_shot_list(target, reel.reel)
+        assert [s.frames for s in again] == [s.frames for s in reel.shots]
+    for arguments, word in (
+        (("--write", tmp_path / "all.edl"), "one reel"),
+        (("--reel", "R1", "--write", tmp_path / "a.txt"), "no shot list"),
+        (("--reel", "R9"), "no reel 'R9'"),
+    ):
+        with pytest.raises(UsageError, match=word):
+            call("shots", finished, *arguments)

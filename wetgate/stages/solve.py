@@ -35,6 +35,7 @@ from wetgate.decisions import (
 )
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
+from wetgate.layers import check_scenes, effective
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import reel_name
 
@@ -66,14 +67,17 @@ def solve_title(
             f"policy.protected_shots names {unknown[0]!r}, which is no shot of this title",
             hint="shots are listed by 'wetgate plan'",
         )
+    check_scenes(job.project, set(shots))
     colors = solve_color(job.project, shots, evidence, people)
     settled = {}
     for name, shot in shots.items():
-        asked = _switched_on(job.project, people.get(name))
+        layered, said = effective(job.project, shot.reel, name, _settings(people.get(name)))
+        asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         solved = solve_shot(asked, shot, evidence[name], colors[name], pictures)
         if name in protected:
             solved = _protect(solved)
+        solved = solved.model_copy(update={"settings_from": said})
         settled[name] = _summed_up(settle(solved, people.get(name)))
         _keep(job, settled[name])
     return settled
@@ -89,8 +93,15 @@ def needs_evidence(job: Job, shots: set[str]) -> bool:
         return True
     if color.match.enabled or color.balance.enabled:
         return True
+    layers = [r.restore for r in job.project.reels] + [s.restore for s in job.project.scenes]
+    if any(layers):
+        return True
     people = read_overrides(job.folder.overrides, shots)
-    return any(getattr(p, n).enabled for p in people.values() for n in MEASURED)
+    return any(p.restore or getattr(p, n).enabled for p in people.values() for n in MEASURED)
+
+
+def _settings(person: ShotOverride | None) -> Mapping[str, Any]:
+    return {} if person is None else person.restore
 
 
 def solve_color(
@@ -311,7 +322,14 @@ def _dirt(
             reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
             confidence=0.0,
         )
-    return DirtDecision(applied=True, sigma=_round(float(grain["sigma_luma"]), 6))
+    options = project.restore.dirt
+    return DirtDecision(
+        applied=True,
+        sigma=_round(float(grain["sigma_luma"]), 6),
+        threshold_sigma=options.threshold_sigma,
+        threshold_floor=options.threshold_floor,
+        max_blob_px=options.max_blob_px,
+    )
 
 
 def _pictures_in(pictures: Pictures) -> str:
