@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
 from media.reader import FrameReader
 from media.reel import PictureFormat, Reel
-from media.write import to_codes, to_values
+from media.write import AnyCodes, to_codes, to_values
 from wetgate.config import ReelConfig
 from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
@@ -23,6 +27,9 @@ from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
 from wetgate.store import Chunk
+
+_AHEAD, _KEPT = 2, 16
+"""Frames decoded before they are asked for, and held decoded, for each stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,18 @@ def _render_stretch(
     chunks: tuple[PlannedChunk, ...],
 ) -> RenderReport:
     """Consecutive chunks, one after the other, so that each reuses the frames of the last."""
-    source = _Source(reader, ingested.reel, job.device)
+    order = [n for n in planned.shot.frames if n >= chunks[0].frames.start]
+    with _Source(reader, ingested.reel, job.device, order) as source:
+        return _render_chunks(job, source, ingested, planned, chunks)
+
+
+def _render_chunks(
+    job: Job,
+    source: _Source,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    chunks: tuple[PlannedChunk, ...],
+) -> RenderReport:
     renderer = ShotRenderer(
         planned.shot.id,
         planned.pictures,
@@ -132,27 +150,42 @@ def _render_chunk(
 
 
 class _Source:
-    """Frames of a reel as operators and as the writer want them; keeps a few decoded."""
+    """Frames of a reel as operators and as the writer want them; a few decoded ahead."""
 
-    def __init__(self, reader: FrameReader, reel: Reel, device: torch.device) -> None:
+    def __init__(
+        self, reader: FrameReader, reel: Reel, device: torch.device, order: Sequence[int]
+    ) -> None:
         self._reader = reader
         self._reel = reel
         self._space: ColorEncoding = reel_encoding(reel)
         self._device = device
-        self._kept: dict[int, NDArray[np.generic]] = {}
+        self._frames: ReadAhead[AnyCodes] = ReadAhead(
+            self._checked, order, ahead=_AHEAD, keep=_KEPT
+        )
 
-    def codes(self, number: int) -> NDArray[np.generic]:
+    def __enter__(self) -> Self:
+        self._frames.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._frames.__exit__(kind, error, trace)
+
+    def _checked(self, number: int) -> AnyCodes:
+        self._reader.verify(number)
+        return self._reader.read(number)
+
+    def codes(self, number: int) -> AnyCodes:
         """(H, W, C) code values of the scan, checked to be the scan that was ingested."""
-        if number not in self._kept:
-            self._reader.verify(number)
-            self._kept[number] = self._reader.read(number)
-            while len(self._kept) > 16:
-                self._kept.pop(next(iter(self._kept)))
-        return self._kept[number]
+        return self._frames.get(number)
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) float32 film log on the working device."""
-        values = to_values(self.codes(number), self._reel.format)  # type: ignore[arg-type]
+        values = to_values(self.codes(number), self._reel.format)
         planar = torch.from_numpy(values).permute(2, 0, 1).contiguous()
         return self._space.to_log(planar.to(self._device))
 
@@ -164,7 +197,7 @@ class _Source:
             return codes
         own = self.codes(number)
         if fmt != self._reel.format:
-            own = to_codes(to_values(own, self._reel.format), fmt)  # type: ignore[arg-type]
+            own = to_codes(to_values(own, self._reel.format), fmt)
         untouched = (frame.touch == 0).cpu().numpy()[:, :, None]
         if self._reel.frame(number).made_by is not None:
             # A held frame is the other frame's codes wherever no repair has changed them.
