@@ -21,6 +21,7 @@ _SECONDS_PER_MP = {
     "scratch": 0.03,
     "dirt": 0.45,
     "noise": 0.8,
+    "rebuild": 0.3,
     "upscale": 1.7,
     "color": 0.02,
 }
@@ -40,6 +41,8 @@ class Estimate:
     """Where the time comes from, in words."""
     disk_bytes: int
     memory_bytes: int
+    vram_bytes: int = 0
+    """GPU memory; 0 where the work is done on the CPU."""
 
 
 def estimate(
@@ -62,7 +65,8 @@ def estimate(
     basis = "timings of this folder" if measured else "typical timings; a first run sharpens them"
     low, high = _MEASURED_RANGE if measured else _MACHINE_RANGE
     span = (seconds * low / job.workers, seconds * high / job.workers) if frames else (0.0, 0.0)
-    return Estimate(frames, span, basis, disk, memory * job.workers)
+    vram = memory * job.workers if job.device.type == "cuda" else 0
+    return Estimate(frames, span, basis, disk, memory * job.workers, vram)
 
 
 def rough_bytes(job: Job, reel: Reel) -> int:

@@ -64,6 +64,7 @@ def plan_dict(project: Project, found: DryRun) -> dict[str, Any]:
         "seconds_basis": found.estimate.basis,
         "disk_bytes": found.estimate.disk_bytes,
         "memory_bytes": found.estimate.memory_bytes,
+        "vram_bytes": found.estimate.vram_bytes,
     }
 
 
@@ -96,9 +97,14 @@ def print_plan(console: Console, project: Project, found: DryRun) -> None:
     )
     console.print(
         f"disk: {found.estimate.disk_bytes / 1e9:.2f} GB   "
-        f"memory: about {found.estimate.memory_bytes / 1e9:.2f} GB",
+        f"memory: about {found.estimate.memory_bytes / 1e9:.2f} GB   "
+        f"GPU memory: {_gigabytes(found.estimate.vram_bytes)}",
         markup=False,
     )
+
+
+def _gigabytes(count: int) -> str:
+    return f"about {count / 1e9:.2f} GB" if count else "none, the CPU does it"
 
 
 def changed_settings(project: Project) -> list[str]:
