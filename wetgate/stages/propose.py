@@ -1,0 +1,213 @@
+"""What the measurements of one shot propose for it. Curves in, decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from color.records import ShotColor
+from media.pictures import Pictures
+from media.reel import SegmentKind, Shot
+from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.scratch.solve import ScratchOptions, solve_scratch
+from restore.weave.solve import WeaveOptions, solve_weave
+from wetgate.config import Project
+from wetgate.decisions import (
+    ColorDecision,
+    DirtDecision,
+    FlickerDecision,
+    GrainDecision,
+    NoiseDecision,
+    ScratchDecision,
+    ShotDecisions,
+    WeaveDecision,
+)
+
+OFF = "switched off in the project"
+NO_LINES = "no persistent line was found"
+_UNMEASURED: Mapping[str, Any] = {"sigma": (), "sigma_luma": 0.0, "frames_used": 0}
+
+
+def propose_shot(
+    project: Project,
+    shot: Shot,
+    evidence: Mapping[str, Any],
+    color: ShotColor,
+    pictures: Pictures,
+) -> ShotDecisions:
+    """What the measurements of one shot propose.
+
+    Curves are solved over its pictures; frames that repeat one are given the same.
+    """
+    grain = evidence.get("grain", _UNMEASURED)
+    flags = tuple(str(f["name"]) for f in evidence.get("color", {}).get("flags", []))
+    return ShotDecisions(
+        shot=shot.id,
+        reel=shot.reel,
+        frames=(shot.frames.start, shot.frames.stop - 1),
+        kind=shot.kind.value,
+        flags=flags,
+        weave=_weave(project, shot, evidence, pictures),
+        flicker=_flicker(project, shot, evidence, pictures),
+        scratch=_scratch(project, shot, evidence, pictures),
+        dirt=_dirt(project, shot, grain, pictures),
+        noise=_noise(project, shot, grain),
+        grain=_grain(project, grain),
+        balance=_color(color),
+    )
+
+
+def _weave(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> WeaveDecision:
+    options = project.restore.weave
+    if not options.enabled:
+        return WeaveDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return WeaveDecision(reason=f"{shot.kind.value}: nothing to register")
+    found = solve_weave(
+        evidence["weave"],
+        pictures.strip,
+        WeaveOptions(limit_px=options.limit_px, floor_px=options.floor_px),
+    )
+    if not found.applied:
+        return WeaveDecision(confidence=_round(found.confidence), reason=found.reason)
+    return WeaveDecision(
+        applied=True,
+        dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
+        dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
+        confidence=_round(found.confidence),
+    )
+
+
+def _flicker(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> FlickerDecision:
+    options = project.restore.flicker
+    if not options.enabled:
+        return FlickerDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return FlickerDecision(reason=f"{shot.kind.value}: nothing to measure")
+    found = solve_flicker(
+        evidence["flicker"],
+        pictures.strip,
+        FlickerOptions(
+            local=options.local,
+            per_channel=options.per_channel,
+            limit_stops=options.limit_stops,
+            flash_stops=options.flash_stops,
+            floor_stops=options.floor_stops,
+        ),
+    )
+    if not found.applied:
+        return FlickerDecision(confidence=_round(found.confidence), reason=found.reason)
+    exposure = pictures.spread(np.asarray(found.exposure_stops))
+    grid = pictures.spread(np.asarray(found.grid_stops))
+    if not options.local:
+        grid = np.zeros((len(shot.frames), 0, 0))
+    return FlickerDecision(
+        applied=True,
+        exposure_stops=tuple(tuple(_round(v, 5) for v in row) for row in exposure),
+        grid_stops=tuple(tuple(tuple(_round(v, 4) for v in row) for row in g) for g in grid),
+        kept_flashes=tuple(pictures.number(n) for n in found.kept_flashes),
+        confidence=_round(found.confidence),
+    )
+
+
+def _scratch(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
+) -> ScratchDecision:
+    if not project.restore.scratch.enabled:
+        return ScratchDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return ScratchDecision(reason=f"{shot.kind.value}: left alone")
+    found = solve_scratch(evidence["scratch"], pictures.strip, ScratchOptions())
+    rejected = tuple(f"x = {line.x_px[0]:.0f} px: {line.reason}" for line in found.rejected)
+    if not found.applied:
+        return ScratchDecision(
+            reason=found.reason if rejected else NO_LINES,
+            confidence=_round(found.confidence),
+            rejected=rejected,
+        )
+    lines_of = {pictures.number(n): lines for n, lines in found.places.items()}
+    places = {
+        str(number): tuple(
+            (_round(p.x_px, 3), _round(p.width_px, 3), int(p.top_px), int(p.bottom_px))
+            for p in lines_of[shown]
+        )
+        for number in shot.frames
+        if (shown := pictures.own[pictures.place(number)]) in lines_of
+    }
+    return ScratchDecision(
+        applied=True, places=places, rejected=rejected, confidence=_round(found.confidence)
+    )
+
+
+def _dirt(
+    project: Project, shot: Shot, grain: Mapping[str, Any], pictures: Pictures
+) -> DirtDecision:
+    if not project.restore.dirt.enabled:
+        return DirtDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return DirtDecision(reason=f"{shot.kind.value}: left alone")
+    if len(pictures.own) < 3:
+        return DirtDecision(
+            reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
+            confidence=0.0,
+        )
+    options = project.restore.dirt
+    return DirtDecision(
+        applied=True,
+        sigma=_round(float(grain["sigma_luma"]), 6),
+        threshold_sigma=options.threshold_sigma,
+        threshold_floor=options.threshold_floor,
+        max_blob_px=options.max_blob_px,
+    )
+
+
+def _pictures_in(pictures: Pictures) -> str:
+    frames, own = len(pictures.frames), len(pictures.own)
+    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
+
+
+def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecision:
+    options = project.restore.noise
+    if not options.enabled:
+        return NoiseDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT or not grain["frames_used"]:
+        return NoiseDecision(reason="grain could not be measured", confidence=0.0)
+    sigma = tuple(_round(float(v), 6) for v in grain["sigma"])
+    if max(sigma) < options.skip_below_sigma:
+        return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
+    return NoiseDecision(applied=True, sigma=sigma, strength=options.strength)
+
+
+def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
+    options = project.restore.grain
+    return GrainDecision(
+        kept=options.amount if options.enabled else 0.0,
+        measured_sigma=tuple(_round(float(v), 6) for v in grain["sigma"]),
+        correlation=_round(float(grain.get("correlation", 0.0)), 3),
+        reason="" if options.enabled else OFF,
+    )
+
+
+def _color(color: ShotColor) -> ColorDecision:
+    cdl = color.cdl.rounded()
+    r, g, b = cdl.printer_points()
+    return ColorDecision(
+        slope=cdl.slope,
+        offset=cdl.offset,
+        power=cdl.power,
+        saturation=cdl.saturation,
+        printer_points=(_round(r, 2), _round(g, 2), _round(b, 2)),
+        confidence=_round(color.confidence),
+        reason=color.reason,
+        links=color.links,
+    )
+
+
+def _round(value: float, digits: int = 4) -> float:
+    return round(float(value), digits) + 0.0
