@@ -27,10 +27,12 @@ class MkvCheck:
     """Elements whose CRC-32 is there and right."""
 
 
-def check_mkv(path: Path, *, reel: str | None = None) -> MkvCheck | None:
+def check_mkv(path: Path, *, reel: str | None = None, whole: bool = True) -> MkvCheck | None:
     """Walk over the top-level elements of a Matroska file; None when it is no Matroska.
 
-    raises: FrameUnreadable when the file ends inside an element, or a CRC-32 does not match.
+    whole: False takes a file that was cut short for what is left of it.
+    raises: OSError, FrameUnreadable when the file ends inside an element, or a CRC-32 does not
+    match.
     """
     length = path.stat().st_size
     with path.open("rb") as stream:
@@ -41,9 +43,9 @@ def check_mkv(path: Path, *, reel: str | None = None) -> MkvCheck | None:
         segment = _element(stream, length)
         if segment is None or segment.id != _SEGMENT:
             raise _broken(path, "has no segment", reel)
-        if segment.size is not None and segment.stop > length:
+        if whole and segment.size is not None and segment.stop > length:
             raise _broken(path, f"ends {segment.stop - length} bytes too early", reel)
-        return _walk(stream, path, segment, length, reel)
+        return _walk(stream, path, segment, length, reel, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +62,24 @@ class _Element:
 
 
 def _walk(
-    stream: BinaryIO, path: Path, segment: _Element, length: int, reel: str | None
+    stream: BinaryIO, path: Path, segment: _Element, length: int, reel: str | None, whole: bool
 ) -> MkvCheck:
-    end = length if segment.size is None else segment.stop
+    end = length if segment.size is None else min(segment.stop, length)
     elements = checked = 0
     stream.seek(segment.start)
     while stream.tell() < end:
         at = stream.tell()
         element = _element(stream, length)
         if element is None or elements > _MAX_ELEMENTS:
+            if not whole:
+                break
             raise _broken(path, f"holds no element at byte {at}", reel)
         if element.size is None:
-            # Unknown sizes cannot be walked over; the decoder has to say what it finds.
-            break
+            stream.seek(element.start)  # Its children have sizes: they are walked in its place.
+            continue
         if element.stop > end:
+            if not whole:
+                break
             raise _broken(path, f"ends inside the element at byte {at}", reel)
         elements += 1
         checked += _crc_matches(stream, path, element, length, reel)

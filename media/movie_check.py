@@ -7,12 +7,14 @@ from pathlib import Path
 
 from media.errors import StoreError, WetgateError
 from media.movie import MovieReader, inspect_movie
+from media.movie_codecs import timecode_at
+from media.movie_copy import COPIED
 from media.picture_digest import picture_sha256
 from media.reel import Reel
 
 
 def check_movie(path: Path, reel: Reel, codec: str, frames: int, digests: Sequence[str]) -> None:
-    """Count, rate and streams; for FFV1 every picture, code for code.
+    """Count, rate, timecode and streams; for FFV1 every picture, code for code.
 
     digests: of the pictures that were written, in order (``media.reader.picture_sha256``).
     raises: StoreError naming what does not read back as written.
@@ -23,6 +25,12 @@ def check_movie(path: Path, reel: Reel, codec: str, frames: int, digests: Sequen
             raise StoreError(
                 f"{path.name} reads back as {info.frame_count} frames at {info.rate}, "
                 f"{frames} at {reel.rate} were written",
+                reel=reel.id,
+            )
+        timecode = timecode_at(reel.timecode, reel.rate)
+        if timecode is not None and info.timecode != timecode:
+            raise StoreError(
+                f"{path.name} reads back with timecode {info.timecode}, {timecode} was written",
                 reel=reel.id,
             )
         _check_streams(path, reel, {s.sha256 for s in info.others})
@@ -49,9 +57,8 @@ def _check_streams(path: Path, reel: Reel, found: set[str]) -> None:
     if not reel.facts.get("sound") or not isinstance(streams, list):
         return
     for stream in streams:
-        # Data streams (timecode) are written anew and attachments hold no packets.
-        if stream["kind"] == "audio" and stream["packets"] and stream["sha256"] not in found:
+        if stream["kind"] in COPIED and stream["packets"] and stream["sha256"] not in found:
             raise StoreError(
-                f"{path.name}: sound stream {stream['index']} is not the one of the source",
+                f"{path.name}: {stream['kind']} stream {stream['index']} is not that of the source",
                 reel=reel.id,
             )

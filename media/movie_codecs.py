@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from media.encoding import Domain, convert, encoding
 from media.errors import InputError
 from media.movie_color import rgb_to_yuv
 from media.reel import PictureFormat, SampleType
+from media.timecode import timecode_to_frames
 
 UNSTATED, BT709, LINEAR, SRGB = 2, 1, 8, 13
 MATRIX_RGB, LIMITED, FULL = 0, 1, 2
@@ -29,7 +31,13 @@ _TAGS = {
     "linear": (BT709, LINEAR),
 }
 _VIEWABLE = ("rec709", "gamma24", "bt1886", "srgb")
-_SMALLEST_SLICED_PX = 64
+_SMALLEST_SLICED_PX = 8
+# Found by trying: encoders state no limits. Encoder, width, height, what to use instead.
+_SMALLEST = (
+    ("dnxhd", 256, 120, "prores_4444 or ffv1"),
+    ("ffv1", 2, 2, "an image sequence"),
+    ("libx264", 2, 2, "an image sequence"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +59,7 @@ class Codec:
 
 
 def _ffv1_options(fmt: PictureFormat) -> dict[str, str]:
-    # Slices must not be smaller than what the coder can split.
+    # Sixteen slices of a tiny picture cost more than the picture.
     slices = 16 if min(fmt.width, fmt.height) >= _SMALLEST_SLICED_PX else 4
     return {"level": "3", "slices": str(slices), "slicecrc": "1", "g": "1"}
 
@@ -64,7 +72,7 @@ def _fixed(text: str) -> Callable[[PictureFormat], str]:
     return lambda _: text
 
 
-def _always(**options: str) -> Callable[[PictureFormat], dict[str, str]]:
+def _always(options: dict[str, str]) -> Callable[[PictureFormat], dict[str, str]]:
     return lambda _: dict(options)
 
 
@@ -78,25 +86,26 @@ CODECS = {
         ),
         Codec(
             name="prores_422hq", encoder="prores_ks", suffix=".mov", container="mov",
-            options=_always(profile="3", vendor="apl0"), pix_fmt=_fixed("yuv422p10le"),
+            options=_always({"profile": "3", "vendor": "apl0"}), pix_fmt=_fixed("yuv422p10le"),
             bits=10, halved=_WIDE,
         ),
         Codec(
             name="prores_4444", encoder="prores_ks", suffix=".mov", container="mov",
-            options=_always(profile="4", vendor="apl0"), pix_fmt=_fixed("yuv444p10le"), bits=10,
+            options=_always({"profile": "4", "vendor": "apl0"}), pix_fmt=_fixed("yuv444p10le"), bits=10,
         ),
         Codec(
             name="dnxhr_hqx", encoder="dnxhd", suffix=".mov", container="mov",
-            options=_always(profile="dnxhr_hqx"), pix_fmt=_fixed("yuv422p10le"),
+            options=_always({"profile": "dnxhr_hqx"}), pix_fmt=_fixed("yuv422p10le"),
             bits=10, halved=_WIDE,
         ),
         Codec(
             name="dnxhr_444", encoder="dnxhd", suffix=".mov", container="mov",
-            options=_always(profile="dnxhr_444"), pix_fmt=_fixed("yuv444p10le"), bits=10,
+            options=_always({"profile": "dnxhr_444"}), pix_fmt=_fixed("yuv444p10le"), bits=10,
         ),
         Codec(
             name="h264", encoder="libx264", suffix=".mp4", container="mp4",
-            options=_always(crf="18", preset="fast", threads="1"), pix_fmt=_fixed("yuv420p"),
+            options=_always({"crf": "18", "preset": "fast", "threads": "1"}),
+            pix_fmt=_fixed("yuv420p"),
             bits=8, halved=(True, True), for_viewing=True,
         ),
     )
@@ -120,14 +129,25 @@ def codec_named(name: str, fmt: PictureFormat, suffix: str) -> Codec:
             f"4:2:2 needs an even width, not {fmt.width}",
             hint="use prores_4444, dnxhr_444 or ffv1",
         )
-    if codec.encoder == "dnxhd" and min(fmt.width, fmt.height) < 256 - 136 * (
-        fmt.height < fmt.width
-    ):
-        raise InputError(
-            f"DNxHR does not go below 256x120, the picture is {fmt.width}x{fmt.height}",
-            hint="use prores_4444 or ffv1",
-        )
+    for encoder, width, height, instead in _SMALLEST:
+        if codec.encoder == encoder and (fmt.width < width or fmt.height < height):
+            raise InputError(
+                f"{name} does not go below {width}x{height}, "
+                f"the picture is {fmt.width}x{fmt.height}",
+                hint=f"use {instead}",
+            )
     return codec
+
+
+def timecode_at(text: str | None, rate: Fraction) -> str | None:
+    """A timecode as a movie of this rate can hold it; None where the rate has none like it."""
+    if text is None:
+        return None
+    try:
+        timecode_to_frames(text, rate)
+    except InputError:
+        return None
+    return text[:8] + (":" if text[8] == ":" else ";") + text[9:]
 
 
 def color_tags(

@@ -13,10 +13,15 @@ from media.errors import InputError
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
-MATRICES = {"bt709": (0.2126, 0.0722), "bt601": (0.299, 0.114), "bt2020": (0.2627, 0.0593)}
+MATRICES = {
+    "bt709": (0.2126, 0.0722),
+    "bt601": (0.299, 0.114),
+    "bt2020": (0.2627, 0.0593),
+    "smpte240m": (0.212, 0.087),
+}
 """Luma weights of red and blue by matrix name."""
 
-_MATRIX_OF_TAG = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020"}
+_MATRIX_OF_TAG = {1: "bt709", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 
 
 def matrix_of_tag(tag: int) -> str | None:
@@ -35,7 +40,8 @@ def yuv_to_rgb16(
 ) -> NDArray[np.uint16]:
     """Planes of one frame to RGB codes, (H, W, 3) uint16, full scale 65535, clipped.
 
-    planes: Y (H, W), Cb and Cr the same size or halved in width, or in both. Chroma is taken
+    planes: Y (H, W), Cb and Cr the same size or halved in width, in height or both, or
+    quartered in width. Chroma is taken
     as co-sited left (the default of MPEG-2 and H.264), and interpolated linearly.
     """
     kr, kb = MATRICES[matrix]
@@ -98,10 +104,10 @@ def _upsampled(plane: Plane, height: int, width: int) -> NDArray[np.float32]:
         tall[0::2] = 0.75 * out + 0.25 * above
         tall[1::2] = 0.75 * out + 0.25 * below
         out = tall[:height]
-    if out.shape[1] != width:
+    while out.shape[1] < width:
         right = np.concatenate([out[:, 1:], out[:, -1:]], axis=1)
         broad = np.empty((out.shape[0], out.shape[1] * 2), np.float32)
         broad[:, 0::2] = out
         broad[:, 1::2] = 0.5 * (out + right)
-        out = broad[:, :width]
-    return out
+        out = broad
+    return out[:, :width]

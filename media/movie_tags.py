@@ -74,45 +74,42 @@ def color_tags_of(stream: VideoStream, frame: av.VideoFrame) -> ColorTags:
     stream: of a container nothing was decoded from yet, so that its tags are the container's.
     """
     context = stream.codec_context
-    conflicts: list[str] = []
-    primaries = _agreed("primaries", frame.color_primaries, context.color_primaries, conflicts)
-    transfer = _agreed("transfer", frame.color_trc, context.color_trc, conflicts)
-    conflicts.clear()  # They change no code; the pictures' own word is handed on.
+    primaries, _ = _agreed(frame.color_primaries, context.color_primaries)
+    transfer, _ = _agreed(frame.color_trc, context.color_trc)
     name = SAME_SAMPLES.get(frame.format.name, frame.format.name)
     if name in RGB_BITS or name in GRAY_BITS:
         kind = "rgb" if name in RGB_BITS else "gray"
         return ColorTags(
             matrix=kind, range="full", primaries_code=primaries, transfer_code=transfer
         )
-    matrix = _agreed("matrix", frame.colorspace, context.colorspace, conflicts)
-    levels = _agreed("range", frame.color_range, context.color_range, conflicts)
+    matrix, two_matrices = _agreed(frame.colorspace, context.colorspace)
+    levels, two_ranges = _agreed(frame.color_range, context.color_range, unstated=(0,))
+    said = [
+        f"{what} {one} in its pictures and {two} in its container"
+        for what, differs, one, two in (
+            ("matrix", two_matrices, int(frame.colorspace), int(context.colorspace)),
+            ("range", two_ranges, int(frame.color_range), int(context.color_range)),
+        )
+        if differs
+    ]
     ranges = {_LIMITED: "limited", _FULL: "full"}
-    clear = not conflicts
     return ColorTags(
-        matrix=matrix_of_tag(matrix) if clear else None,
-        range=("full" if name.startswith("yuvj") else ranges.get(levels)) if clear else None,
+        matrix=None if two_matrices else matrix_of_tag(matrix),
+        range="full" if name.startswith("yuvj") else None if two_ranges else ranges.get(levels),
         primaries_code=primaries,
         transfer_code=transfer,
-        conflict="; ".join(conflicts),
+        conflict=" and ".join(said),
     )
 
 
-def _agreed(what: str, picture: int, container: int, conflicts: list[str]) -> int:
-    """The number both agree on, or the only one that says anything."""
+def _agreed(picture: int, container: int, unstated: tuple[int, ...] = (0, 2)) -> tuple[int, bool]:
+    """The number that both say, or the only one that says anything; whether they disagree."""
     picture, container = int(picture), int(container)
-    unstated = (0,) if what == "range" else _UNSTATED
-    if picture in unstated or what == "matrix" and picture == 0:
-        return container
-    if container not in unstated and matrix_differs(what, picture, container):
-        conflicts.append(f"{what} is {picture} in its pictures and {container} in its container")
-    return picture
-
-
-def matrix_differs(what: str, one: int, two: int) -> bool:
-    """Whether two tag numbers mean different things (5 and 6 are the same matrix)."""
-    if what == "matrix":
-        return (matrix_of_tag(one) or one) != (matrix_of_tag(two) or two)
-    return one != two
+    if picture in unstated:
+        return container, False
+    # 5 and 6 are the same matrix, written for two television systems.
+    same = picture == container or {picture, container} == {5, 6}
+    return picture, not same and container not in unstated
 
 
 def timecode_of(holders: Iterable[Mapping[str, str]]) -> str | None:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 _MOV_HOLDERS = (b"mdat", b"moov", b"moof")
 _KLV_KEY = b"\x06\x0e\x2b\x34"
 _TS_SYNC = 0x47
+_PS_PACK, _PS_END = 0xBA, 0xB9
 _TS_STRIDES = ((188, 0), (192, 4), (204, 0))
 """Length of a transport packet, and where in it the sync byte lies."""
 _AVI_SLACK_BYTES = 1
@@ -29,6 +30,8 @@ def bytes_missing(path: Path, container: str) -> int:
             return missing if missing > _AVI_SLACK_BYTES else 0
         if container == "mxf":
             return _klv(stream, length)
+        if container == "mpeg":
+            return _program(stream, length)
         if container == "mpegts":
             return _transport(stream, length)
     return 0
@@ -36,9 +39,11 @@ def bytes_missing(path: Path, container: str) -> int:
 
 def _mov(stream: BinaryIO, length: int) -> int:
     at = 0
-    while at + 8 <= length:
+    while at < length:
         stream.seek(at)
         head = stream.read(16)
+        if len(head) < 8:
+            return 8 - len(head) if any(head) else 0
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
@@ -66,10 +71,12 @@ def _riff(stream: BinaryIO, length: int) -> int:
 
 def _klv(stream: BinaryIO, length: int) -> int:
     at = 0
-    while at + 17 <= length:
+    while at < length:
         stream.seek(at)
         head = stream.read(25)
-        if not head.startswith(_KLV_KEY):
+        if len(head) < 17 and _KLV_KEY.startswith(head[:4]):
+            return 17 - len(head)
+        if not head.startswith(_KLV_KEY) or len(head) < 17:
             return 0
         size, used = head[16], 17
         if size & 0x80:
@@ -78,6 +85,28 @@ def _klv(stream: BinaryIO, length: int) -> int:
                 return 0
             size, used = int.from_bytes(head[17 : 17 + width], "big"), 17 + width
         at += used + size
+        if at > length:
+            return at - length
+    return 0
+
+
+def _program(stream: BinaryIO, length: int) -> int:
+    """MPEG program stream: packs of packets, each with its length."""
+    at = 0
+    while at < length:
+        stream.seek(at)
+        head = stream.read(14)
+        if len(head) < 6 and head[3:] != bytes((_PS_END,)):
+            return 6 - len(head)
+        if head[:3] != b"\x00\x00\x01" or head[3] == _PS_END:
+            return 0
+        if head[3] == _PS_PACK:
+            if len(head) < 14:
+                return 14 - len(head)
+            mpeg2 = head[4] >> 6 == 1
+            at += 14 + (head[13] & 7) if mpeg2 else 12
+        else:
+            at += 6 + int.from_bytes(head[4:6], "big")
         if at > length:
             return at - length
     return 0

@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from media.errors import InputError, WetgateError, WorkerError
-from media.movie_codecs import codec_named, color_tags, padded_size, samples
-from media.movie_copy import CopiedStreams
+from media.movie_codecs import codec_named, color_tags, padded_size, samples, timecode_at
+from media.movie_copy import CopiedStreams, first_sound_s, shared_clock
 from media.picture_digest import picture_sha256
 from media.reel import PictureFormat
 from media.write import commit, part_path, storage_error
@@ -38,16 +38,19 @@ class MovieWriter:
         encoding: str = "",
         timecode: str | None = None,
         tags: tuple[int, int] | None = None,
+        pixel_aspect: Fraction = Fraction(1),
         streams_from: Path | None = None,
         streams_start_s: Fraction = Fraction(0),
         durable: bool = True,
     ) -> None:
         """fmt: layout of the codes that will be written (integers only). codec: a name in
         ``media.movie_codecs.CODECS``; the file name must end as that codec asks. encoding:
-        declared encoding, for the color tags and for proxies. tags: primaries and transfer of
-        the source (ISO 23001-8), in place of those of the encoding. streams_from: a movie whose
-        sound and subtitle packets are copied unchanged; streams_start_s: when its first picture
-        is shown, so that they stay in sync.
+        declared encoding, for the color tags and for proxies. timecode: of the first picture;
+        left out where the rate has no such timecode (``media.movie_codecs.timecode_at``). tags:
+        primaries and transfer of the source (ISO 23001-8), in place of those of the encoding.
+        pixel_aspect: width of a pixel by its height. streams_from: a movie whose sound and
+        subtitle packets are copied unchanged; streams_start_s: when its first picture is shown.
+        Where its sound is heard before, the first picture comes as much later here too.
 
         raises: InputError (codec, format or sound do not fit), StorageFull, UsageError.
         """
@@ -60,26 +63,44 @@ class MovieWriter:
         self._count = 0
         self._copied: CopiedStreams | None = None
         self._container: OutputContainer | None = None
+        self._lead_s, self._clock = Fraction(0), 0
         try:
+            if streams_from is not None:
+                self._lead_s, self._clock = _lead(streams_from, streams_start_s, rate)
             self._container = av.open(
                 str(self._part),
                 "w",
                 format=self._codec.container,
-                options={"fflags": "+bitexact"},
+                options=_container_options(self._codec.container, self._clock),
             )
             self._stream = self._add_picture(encoding, tags)
-            if timecode is not None:
-                self._stream.metadata["timecode"] = timecode
+            self._stream.codec_context.sample_aspect_ratio = pixel_aspect
+            written = timecode_at(timecode, rate)
+            if written is not None:
+                self._stream.metadata["timecode"] = written
             if streams_from is not None:
                 self._copied = CopiedStreams(
-                    streams_from, self._container, path.name, streams_start_s
+                    streams_from, self._container, path.name, streams_start_s - self._lead_s
                 )
+            self._start(streams_from)
         except (av.FFmpegError, OSError, ValueError) as error:
             self.abort()
             raise self._named(error) from error
         except WetgateError:
             self.abort()
             raise
+
+    def _start(self, source: Path | None) -> None:
+        """Write the head of the file. raises: InputError for sound that it cannot hold."""
+        try:
+            self._open().start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            if source is None or isinstance(error, OSError):
+                raise
+            raise InputError(
+                f"sound of {source.name} does not fit {self.path.name}: {error}",
+                hint="set reels.sound = false to deliver without, or deliver another kind of file",
+            ) from error
 
     def _add_picture(self, encoding: str, tags: tuple[int, int] | None) -> VideoStream:
         fmt, codec = self.format, self._codec
@@ -140,13 +161,23 @@ class MovieWriter:
         frame.pts, frame.time_base = self._count, 1 / self.rate
         try:
             if self._copied is not None:
-                self._copied.mux(Fraction(self._count) / self.rate)
-            for packet in self._stream.encode(frame):
-                self._open().mux(packet)
+                self._copied.mux(self._lead_s + Fraction(self._count) / self.rate)
+            self._mux(self._stream.encode(frame))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._named(error) from error
         self.picture_digests.append(picture_sha256(codes))
         self._count += 1
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            if self._lead_s:
+                step = Fraction(packet.time_base) * self._clock
+                late = round(self._lead_s * self._clock)
+                packet.pts = late + round((packet.pts or 0) * step)
+                packet.dts = late + round((packet.dts or 0) * step)
+                packet.duration = round((packet.duration or 0) * step)
+                packet.time_base = Fraction(1, self._clock)
+            self._open().mux(packet)
 
     def _frame(self, codes: NDArray[np.uint8] | NDArray[np.uint16]) -> av.VideoFrame:
         width, height = padded_size(self._codec, self.format)
@@ -164,8 +195,7 @@ class MovieWriter:
         if self._container is None:
             return
         try:
-            for packet in self._stream.encode(None):
-                self._open().mux(packet)
+            self._mux(self._stream.encode(None))
             if self._copied is not None:
                 self._copied.mux(None)
             self._container.close()
@@ -189,6 +219,29 @@ class MovieWriter:
                 self._copied.close()
                 self._copied = None
             self._part.unlink(missing_ok=True)
+
+
+def _lead(source: Path, start_s: Fraction, rate: Fraction) -> tuple[Fraction, int]:
+    """How long sound is heard before the first picture, and a clock that holds both."""
+    try:
+        heard_s = first_sound_s(source)
+    except av.FFmpegError as error:
+        raise InputError(
+            f"sound of {source.name} cannot be read: {error.strerror}",
+            hint="check the movie the sound is taken from",
+        ) from error
+    if heard_s is None or heard_s >= start_s:
+        return Fraction(0), 0
+    clock, lead_s = shared_clock(rate, start_s - heard_s)
+    return lead_s, clock
+
+
+def _container_options(container: str, clock: int) -> dict[str, str]:
+    options = {"fflags": "+bitexact"}
+    if clock and container in ("mov", "mp4"):
+        # Without this the lead would be rounded to a thousandth of a second.
+        options |= {"movie_timescale": str(clock), "video_track_timescale": str(clock)}
+    return options
 
 
 def _fill(plane: VideoPlane, samples: NDArray[Any], dtype: np.dtype[Any]) -> None:

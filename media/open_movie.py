@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from fractions import Fraction
 
 from media.arrival import refuse_fresh
 from media.errors import InputError
 from media.frames import rate_text
 from media.movie import MovieInfo, MovieReader, inspect_movie
+from media.movie_copy import COPIED
 from media.movie_info import FRAME_COUNT, VARIABLE_RATE
 from media.picture_digest import picture_sha256
 from media.reader import declared_levels
@@ -66,7 +68,16 @@ def _refuse_drift(spec: SourceSpec, info: MovieInfo) -> None:
             hint="set reels.rate, or --rate, for instance 24 or 18",
             reel=spec.reel,
         )
-    if spec.sound and info.audio_streams and spec.rate not in (None, info.rate):
+    drift_s = info.drift_s(spec.rate) if spec.rate is not None else Fraction(0)
+    variable = VARIABLE_RATE in spec.accept and spec.rate is not None
+    if spec.sound and info.audio_streams and variable and 2 * drift_s * (spec.rate or 1) > 1:
+        raise InputError(
+            f"{spec.path.name}: counted as one frame each, pictures are up to "
+            f"{float(drift_s):.3f} s away from their sound",
+            hint="set reels.sound = false to deliver without sound",
+            reel=spec.reel,
+        )
+    if spec.sound and info.audio_streams and not variable and spec.rate not in (None, info.rate):
         raise InputError(
             f"{spec.path.name} runs at {rate_text(info.rate)} frames per second with sound; at "
             f"{rate_text(spec.rate or info.rate)} the sound would no longer be in sync",
@@ -84,6 +95,8 @@ def _movie_facts(info: MovieInfo, spec: SourceSpec) -> dict[str, object]:
         "primaries": info.primaries,
         "transfer": info.transfer,
         "tags": [info.primaries_code, info.transfer_code],
+        "pixel_aspect": str(info.pixel_aspect),
+        "rotation_deg": info.rotation_deg,
         "start_s": str(info.start_s),
         "sound": spec.sound,
         "streams": [asdict(s) for s in info.others],
@@ -94,12 +107,23 @@ def _accepted(info: MovieInfo, spec: SourceSpec) -> tuple[str, ...]:
     """What the project took as it is, and what was found beside the picture."""
     notes = []
     if VARIABLE_RATE in spec.accept and spec.rate is not None:
-        notes.append(f"every picture counts as one frame at {rate_text(spec.rate)}")
+        drift_s = float(info.drift_s(spec.rate))
+        notes.append(
+            f"every picture counts as one frame at {rate_text(spec.rate)}, "
+            f"up to {drift_s:.3f} s from where it was shown"
+        )
     if FRAME_COUNT in spec.accept and info.promised_frames not in (None, info.frame_count):
         notes.append(
             f"the container promises {info.promised_frames} pictures, "
             f"{info.frame_count} are there and were taken"
         )
+    if info.by_order:
+        notes.append("the container's times are wrong: pictures are told apart by their order")
+    if info.rotation_deg:
+        notes.append(f"players turn the picture by {info.rotation_deg:g} degrees; it is not turned")
+    left = [f"{s.kind} {s.index}" for s in info.others if s.kind not in COPIED]
+    if left:
+        notes.append(f"streams that are not copied: {', '.join(left)}")
     if info.others and not spec.sound:
         notes.append(f"{len(info.others)} other streams are left out, as the project says")
     return tuple(notes)

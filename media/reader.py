@@ -100,7 +100,10 @@ class FrameReader:
             matrix, full = declared_levels(
                 self._info, self.reel.encoding, self._matrix, self._range
             )
-            reader = MovieReader(path, matrix, full, info=self._info, reel=self.reel.id)
+            digests = [f.sha256 for f in self.reel.frames]
+            reader = MovieReader(
+                path, matrix, full, info=self._info, reel=self.reel.id, digests=digests
+            )
             self._local.reader = reader
         return reader
 

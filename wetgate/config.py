@@ -24,7 +24,7 @@ class ReelConfig(Section):
     id: str = ""
     encoding: str = ""
     rate: str = ""
-    matrix: Literal["", "bt709", "bt601", "bt2020"] = ""
+    matrix: Literal["", "bt709", "bt601", "bt2020", "smpte240m"] = ""
     range: Literal["", "limited", "full"] = ""
     shots: str = ""
     gaps: Literal["", "keep", "hold", "rebuild"] = ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from media.errors import ConfigError
+from media.errors import ConfigError, InputError
 from media.listing import named_runs
+from media.movie_codecs import codec_named
+from media.movie_copy import streams_that_do_not_fit
 from media.reel import PictureFormat, Reel, SampleType
 from wetgate.config import Deliverable
 
@@ -34,10 +36,10 @@ _DEPTHS = {
     "jp2": (8, 10, 12, 16),
     "j2c": (8, 10, 12, 16),
     "ffv1": (8, 10, 12, 16),
-    "prores_422hq": (10, 12, 16),
-    "prores_4444": (10, 12, 16),
-    "dnxhr_hqx": (10, 12, 16),
-    "dnxhr_444": (10, 12, 16),
+    "prores_422hq": (8, 10, 12, 16),
+    "prores_4444": (8, 10, 12, 16),
+    "dnxhr_hqx": (8, 10, 12, 16),
+    "dnxhr_444": (8, 10, 12, 16),
     "h264": (8, 10, 12, 16),
 }
 
@@ -111,7 +113,27 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
     out = replace(
         source, bits=bits, sample=sample, width=source.width * scale, height=source.height * scale
     )
+    if kind in MOVIES:
+        _check_movie(reel, deliverable, kind, out)
     return Layout(kind, Variant(deliverable.color == "baked", out))
+
+
+def _check_movie(reel: Reel, deliverable: Deliverable, kind: str, out: PictureFormat) -> None:
+    """raises: ConfigError for a size, or a sound, that this kind of movie cannot hold."""
+    try:
+        codec = codec_named(kind, out, MOVIES[kind])
+    except InputError as error:
+        raise ConfigError(
+            f"deliver {deliverable.name}: {error.what}", reel=reel.id, hint=error.hint
+        ) from error
+    if reel.kind == "movie" and reel.facts.get("sound"):
+        unfit = streams_that_do_not_fit(reel.frames[0].path, codec.container)
+        if unfit:
+            raise ConfigError(
+                f"deliver {deliverable.name}: {unfit[0]}",
+                reel=reel.id,
+                hint="set reels.sound = false to deliver without, or deliver another format",
+            )
 
 
 def frame_name(reel: Reel, deliverable: Deliverable, number: int, suffix: str) -> str:

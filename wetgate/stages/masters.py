@@ -149,6 +149,7 @@ def deliver_movie(
             "timecode": reel.timecode,
             "encoding": reel.encoding,
             "streams": reel.facts.get("streams") if reel.facts.get("sound") else None,
+            "handed_on": [reel.facts.get(k) for k in ("tags", "pixel_aspect", "start_s")],
         }
     )
     current = still_right(job, path, made_from, kept)
@@ -163,6 +164,7 @@ def deliver_movie(
         encoding=reel.encoding,
         timecode=reel.timecode,
         tags=_tags(reel),
+        pixel_aspect=Fraction(str(reel.facts.get("pixel_aspect", "1"))),
         streams_from=reel.frames[0].path if reel.facts.get("sound") else None,
         streams_start_s=Fraction(str(reel.facts.get("start_s", "0"))),
     ) as writer:
