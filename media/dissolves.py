@@ -25,12 +25,16 @@ _WINDOWS_FRAMES = (10, 14, 20, 28, 40, 56, 64)
 _STEP_FRAMES = 2
 _MIN_FRAMES = 5
 _COLUMNS_PX = 16
-_UNRELATED = 0.6
-_STRUCTURE = 0.4
+_UNRELATED = 0.5
+_STRUCTURE = 0.35
 _AROUND_FRAMES = 12
 _CHANGED, _MOVED_WEIGHT, _MOVED_MOST = 0.45, 0.3, 0.9
-_LENGTH_WEIGHT = 0.12
-_SHORT_FRAMES, _SHORT_EXTRA = 9, 0.03
+_LENGTH_WEIGHT = 0.21
+_EVIDENCE = (-0.46, 0.2, 1.77, 0.32, 0.06)
+"""Added to the score: unexplained, change, change beyond motion, structure, log2 of length."""
+_MOST = (0.9, 0.15, 0.5)
+"""More change, change beyond motion or structure says no more."""
+_NEEDED = 0.923
 _DARKEST = 0.05
 _TINY = 1e-4
 _REST_FRAMES = 2
@@ -46,6 +50,8 @@ class Dissolve:
     stop: int
     """First frame that no longer carries the old one."""
     score: float
+    unexplained: float
+    """0..1, see ``_Fit``."""
 
     @property
     def weight(self) -> float:
@@ -65,8 +71,8 @@ class _Limits:
     unexplained: float
 
 
-_ROUGH = _Limits(0, -0.1, 1.1)
-_FINE = _Limits(3, 0.5, 0.78)
+_ROUGH = _Limits(0, -0.25, 1.2)
+_FINE = _Limits(3, 0.4, 0.97)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +106,19 @@ def find_dissolves(tones: Tones, start: int, stop: int) -> list[Dissolve]:
             fit = _refined(light, first, window)
             if fit is None:
                 continue
-            made = Dissolve(start=start + fit.start, stop=start + fit.stop, score=fit.score)
+            made = Dissolve(
+                start=start + fit.start,
+                stop=start + fit.stop,
+                score=fit.score,
+                unexplained=fit.unexplained,
+            )
             ends = (made.start - _REST_FRAMES, made.stop + _REST_FRAMES - 1)
             for end in ends:
                 if end not in seen:
                     seen[end] = features(tones[end].astype(np.float32))
             if made not in found and _unrelated(seen[ends[0]], seen[ends[1]]):
                 found.append(made)
-    return _best([d for d in found if _moves_less(d, tones, seen, start, stop)])
+    return _best([d for d in found if _believed(d, tones, seen, start, stop)])
 
 
 def _unrelated(one: Features, other: Features) -> bool:
@@ -115,10 +126,14 @@ def _unrelated(one: Features, other: Features) -> bool:
     return min(one.structure, other.structure) > _STRUCTURE and distance(one, other) > _UNRELATED
 
 
-def _moves_less(
+def _believed(
     found: Dissolve, tones: Tones, seen: dict[int, Features], start: int, stop: int
 ) -> bool:
-    """Whether more changes in the dissolve than just as long before and after it."""
+    """Whether the ramp, and how much more changes in it than beside it, say enough together.
+
+    No single figure decides: a straight ramp makes up for ends that look alike, a complete
+    change for a crooked ramp. Weights and level were fitted on joined reels of the tuned half.
+    """
     before, after = found.start - _REST_FRAMES, found.stop + _REST_FRAMES - 1
     span = min(after - before, _AROUND_FRAMES)
     sides = ((max(start, before - span), before), (after, min(stop - 1, after + span)))
@@ -128,7 +143,17 @@ def _moves_less(
                 seen[end] = features(tones[end].astype(np.float32))
     moved = max(distance(seen[a], seen[b]) for a, b in sides)
     changed = distance(seen[before], seen[after])
-    return changed > _CHANGED + _MOVED_WEIGHT * min(moved, _MOVED_MOST)
+    beyond = changed - _CHANGED - _MOVED_WEIGHT * min(moved, _MOVED_MOST)
+    structure = min(seen[before].structure, seen[after].structure)
+    figures = (
+        found.unexplained,
+        min(changed, _MOST[0]),
+        min(beyond, _MOST[1]),
+        min(structure, _MOST[2]),
+        math.log2(found.stop - found.start),
+    )
+    evidence = sum(w * f for w, f in zip(_EVIDENCE, figures, strict=True))
+    return found.score + evidence > _NEEDED
 
 
 def _fit(light: Light, first: int, window: int, limits: _Limits) -> _Fit | None:
@@ -142,9 +167,8 @@ def _fit(light: Light, first: int, window: int, limits: _Limits) -> _Fit | None:
     middle = slice(begin + length // 4, begin + length - length // 4)
     unexplained = float(np.median(left[middle]))
     fit = _Fit(first + begin, first + begin + length, crooked, unexplained)
-    # Few frames look like a ramp by chance more often than many.
-    needed = limits.score + (_SHORT_EXTRA if length < _SHORT_FRAMES else 0.0)
-    return fit if fit.score >= needed and unexplained <= limits.unexplained else None
+    good = fit.score >= limits.score and unexplained <= limits.unexplained
+    return fit if good else None
 
 
 def _refined(light: Light, first: int, window: int) -> _Fit | None:

@@ -91,7 +91,8 @@ CODECS = {
         ),
         Codec(
             name="prores_4444", encoder="prores_ks", suffix=".mov", container="mov",
-            options=_always({"profile": "4", "vendor": "apl0"}), pix_fmt=_fixed("yuv444p10le"), bits=10,
+            options=_always({"profile": "4", "vendor": "apl0"}), pix_fmt=_fixed("yuv444p10le"),
+            bits=10,
         ),
         Codec(
             name="dnxhr_hqx", encoder="dnxhd", suffix=".mov", container="mov",
