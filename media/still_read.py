@@ -55,6 +55,11 @@ def opened(path: Path) -> Iterator[OpenImageIO.ImageInput]:
 
     raises: FrameUnreadable, InputError (what ``media.still_check`` refuses).
     """
+    if not kind_of(path):
+        raise InputError(
+            f"{path.suffix or path.name} is no kind of frame that is read",
+            hint="expected " + ", ".join(KINDS),
+        )
     check_still(path, kind_of(path))
     source = OpenImageIO.ImageInput.open(str(path))
     if source is None:
