@@ -153,6 +153,7 @@ class ColorProbe:
     def _view(
         self, frame: int, image: F32
     ) -> tuple[NDArray[np.int32], F32, NDArray[np.uint8], F32]:
+        image = _three(image)
         h, w = image.shape[:2]
         luma = image.mean(axis=2)
         low, high = np.quantile(luma, (0.01, 0.99))
@@ -179,7 +180,7 @@ class ColorProbe:
         which = np.digitize(size, (4.0, 9.0))
         for k, width in enumerate(_PATCH_PX):
             mine = which == k
-            mean = cv2.blur(image, (width, width)).reshape(h, w, 3)
+            mean = cv2.blur(image, (width, width))
             spoiled = cv2.blur(bad_any, (width, width))
             colors[mine] = mean[row[mine], column[mine]]
             good[mine] = spoiled[row[mine], column[mine]] < 1e-6

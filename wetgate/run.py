@@ -16,7 +16,7 @@ from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.records import IngestedReel
-from wetgate.stages.analyse import analyse_shot
+from wetgate.stages.analyse import analyse_shot, too_small
 from wetgate.stages.finish import Outcome, finish_title
 from wetgate.stages.ingest import ingest_reel, reel_name
 from wetgate.stages.render import render_shot
@@ -101,6 +101,8 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
         return {}
     reel = title.reel_of(shot_id)
     ingested = title.reels[reel]
+    if too_small(ingested.reel):
+        return {}
     return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id))
 
 

@@ -33,6 +33,15 @@ _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
 
 
+SMALLEST_PX = 32
+"""Motion, grain and lines cannot be told apart in less."""
+
+
+def too_small(reel: Reel) -> bool:
+    """True for pictures that are handed on unmeasured."""
+    return min(reel.format.width, reel.format.height) < SMALLEST_PX
+
+
 def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
     """What evidence depends on: the pictures, the probes, the size they look at."""
     return digest(

@@ -27,7 +27,7 @@ from wetgate.decisions import (
 
 OFF = "switched off in the project"
 NO_LINES = "no persistent line was found"
-_UNMEASURED: Mapping[str, Any] = {"sigma": (), "sigma_luma": 0.0, "frames_used": 0}
+TOO_SMALL = "the picture is too small to be measured"
 
 
 def propose_shot(
@@ -41,8 +41,10 @@ def propose_shot(
 
     Curves are solved over its pictures; frames that repeat one are given the same.
     """
-    grain = evidence.get("grain", _UNMEASURED)
-    flags = tuple(str(f["name"]) for f in evidence.get("color", {}).get("flags", []))
+    if not evidence:
+        return _unmeasured(project, shot, color)
+    grain = evidence["grain"]
+    flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
         shot=shot.id,
         reel=shot.reel,
@@ -55,6 +57,28 @@ def propose_shot(
         dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
+        balance=_color(color),
+    )
+
+
+def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions:
+    """A shot nothing was measured on: because nothing was asked for, or nothing could be."""
+    restore = project.restore
+
+    def why(name: str) -> str:
+        return TOO_SMALL if getattr(restore, name).enabled else OFF
+
+    return ShotDecisions(
+        shot=shot.id,
+        reel=shot.reel,
+        frames=(shot.frames.start, shot.frames.stop - 1),
+        kind=shot.kind.value,
+        weave=WeaveDecision(reason=why("weave")),
+        flicker=FlickerDecision(reason=why("flicker")),
+        scratch=ScratchDecision(reason=why("scratch")),
+        dirt=DirtDecision(reason=why("dirt")),
+        noise=NoiseDecision(reason=why("noise")),
+        grain=GrainDecision(reason=why("grain")),
         balance=_color(color),
     )
 

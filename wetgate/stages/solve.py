@@ -32,7 +32,7 @@ from wetgate.job import Job
 from wetgate.layers import check_scenes, effective
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import reel_name
-from wetgate.stages.propose import NO_LINES, OFF, propose_shot
+from wetgate.stages.propose import NO_LINES, OFF, TOO_SMALL, propose_shot
 
 Evidence = Mapping[str, Mapping[str, Any]]
 """Shot id to the evidence of its probes."""
@@ -106,6 +106,10 @@ def solve_color(
     options = project.color
     if not (options.match.enabled or options.balance.enabled):
         return dict.fromkeys(shots, ShotColor(reason=OFF))
+    unmeasured = dict.fromkeys((n for n in shots if not evidence[n]), ShotColor(reason=TOO_SMALL))
+    if unmeasured:
+        seen = {n: s for n, s in shots.items() if n not in unmeasured}
+        return unmeasured | (solve_color(project, seen, evidence, people) if seen else {})
     color = {name: evidence[name]["color"] for name in shots}
     balanced = {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
     if not options.match.enabled:
