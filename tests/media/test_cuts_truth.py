@@ -53,8 +53,7 @@ def test_what_was_joined_is_found(wear: Wear, seed: int) -> None:
     ]
     assert len(dissolves) == len(truth.dissolves)
     for (a, b), (c, d) in zip(dissolves, truth.dissolves, strict=True):
-        # Ends of long dissolves over moving pictures are found less exactly, see docs/shots.md.
-        assert max(abs(a - c), abs(b - d)) <= max(4, (d - c) // 4)
+        assert max(abs(a - c), abs(b - d)) <= 4
 
 
 def test_the_same_seed_makes_the_same_reel() -> None:
