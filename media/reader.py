@@ -9,7 +9,7 @@ from pathlib import Path
 
 from media.errors import InputError, SourceChanged
 from media.movie import MovieInfo, MovieReader, inspect_movie
-from media.picture_digest import picture_sha256
+from media.movie.digest import picture_sha256
 from media.reel import Reel
 from media.scan import read_codes
 from media.write import AnyCodes

@@ -20,8 +20,8 @@ from media.dpx import (
 )
 from media.errors import FrameUnreadable, InputError, SourceChanged
 from media.reel import PictureFormat
-from media.still_kinds import COPY_AGAIN, KINDS, AnyCodes, Metadata, kind_of
-from media.still_read import codes_of, describe, metadata_of, opened
+from media.still.kinds import COPY_AGAIN, KINDS, AnyCodes, Metadata, kind_of
+from media.still.read import codes_of, describe, metadata_of, opened
 
 __all__ = ["KINDS", "Loaded", "Metadata", "inspect", "load", "read_codes"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from media.dpx import header_of
 from media.errors import InputError
 from media.scan import load
-from media.still_exr import read_parts
-from media.still_kinds import kind_of
+from media.still.exr import read_parts
+from media.still.kinds import kind_of
 
 SCHEMA = "wetgate.frame/1"
 _MOST_HEADER_BYTES = 16 << 20

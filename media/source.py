@@ -38,7 +38,7 @@ class SourceSpec:
     before it, or rebuild the frames from both sides. Hold and rebuild also take unreadable
     frames for missing."""
     accept: frozenset[str] = frozenset()
-    """Faults of a movie that the project takes as they are, see ``media.movie_info``."""
+    """Faults of a movie that the project takes as they are, see ``media.movie.info``."""
     sound: bool = True
     """False leaves sound and other streams of a movie out of what is delivered."""
     untouched_s: float = 0.0

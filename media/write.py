@@ -25,9 +25,9 @@ from media.errors import (
     WorkerError,
 )
 from media.reel import PictureFormat, SampleType
-from media.still_kinds import KINDS
-from media.still_kinds import AnyCodes as AnyCodes
-from media.still_write import Extra, dpx_bytes, encode_still, is_untouched
+from media.still.kinds import KINDS
+from media.still.kinds import AnyCodes as AnyCodes
+from media.still.write import Extra, dpx_bytes, encode_still, is_untouched
 
 Values = NDArray[np.float32]
 

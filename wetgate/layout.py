@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from media.errors import ConfigError, InputError
 from media.listing import named_runs
-from media.movie_codecs import codec_named
-from media.movie_copy import streams_that_do_not_fit
+from media.movie.codecs import codec_named
+from media.movie.copied import streams_that_do_not_fit
 from media.reel import PictureFormat, Reel, SampleType
 from wetgate.config import Deliverable
 

@@ -16,7 +16,7 @@ from media.encoding import ENCODING_NAMES
 from media.errors import ConfigError, EncodingUndeclared, InputError
 from media.frames import parse_rate
 from media.material import reel_id_from
-from media.timeline import safe_id
+from media.shots.timeline import safe_id
 from wetgate.config import COLOR_WORK, REPAIRS, Project
 from wetgate.layers import check_layers
 

@@ -22,7 +22,7 @@ from media.reel import (
     Shot,
     SourceFrame,
 )
-from media.spans import Span, SpanKind
+from media.shots.spans import Span, SpanKind
 from media.write import atomic_write_bytes
 from wetgate.files import file_sha256, read_json, write_json
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from media.errors import UsageError
-from media.timeline import write_csv, write_edl, write_otio
+from media.shots.timeline import write_csv, write_edl, write_otio
 from wetgate.job import Job
 from wetgate.records import IngestedReel, shot_to_json, span_to_json
 from wetgate.stages.ingest import read_reel

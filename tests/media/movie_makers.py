@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from media.movie import MovieWriter
-from media.movie_walk import picture_stream
+from media.movie.walk import picture_stream
 from media.reel import PictureFormat
 from media.write import AnyCodes
 

@@ -11,11 +11,11 @@ import torch
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
-from media.cuts import CutFinder
 from media.encoding import light_to_log, rec709_decode
 from media.errors import InputError
 from media.movie import MovieReader
 from media.reel import SegmentKind
+from media.shots.cuts import CutFinder
 
 CLIPS = Path(__file__).parents[2] / "../shared/data/clean_video"
 BIKES_CUTS = [30, 76, 137, 187, 242]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from media.cut_truth import CLEAN, HEAVY, Take, Truth, Wear, build_reel
-from media.cuts import Boundary, CutFinder
 from media.encoding import light_to_log, rec709_decode
+from media.shots.cuts import Boundary, CutFinder
+from media.shots.truth import CLEAN, HEAVY, Take, Truth, Wear, build_reel
 
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
 

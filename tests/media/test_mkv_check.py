@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from media.errors import FrameUnreadable, InputError
-from media.ffv1_check import slices_are_sound
-from media.mkv_check import check_mkv
 from media.movie import MovieReader, inspect_movie
-from media.picture_digest import picture_sha256
+from media.movie.digest import picture_sha256
+from media.movie.ffv1 import slices_are_sound
+from media.movie.mkv import check_mkv
 from tests.media.movie_makers import changed, fmt_of, foreign, noise, put_movie
 
 FMT = fmt_of(10, 3, 16, 12)

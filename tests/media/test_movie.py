@@ -11,8 +11,8 @@ import pytest
 
 from media.errors import FrameUnreadable, InputError
 from media.movie import MovieReader, inspect_movie
-from media.movie_color import rgb_to_yuv, yuv_to_rgb16
-from media.picture_digest import picture_sha256
+from media.movie.color import rgb_to_yuv, yuv_to_rgb16
+from media.movie.digest import picture_sha256
 from tests.media.movie_makers import fmt_of, noise, put_movie
 
 RATE = Fraction(24)

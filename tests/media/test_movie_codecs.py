@@ -12,9 +12,9 @@ import torch
 
 from media.encoding import Domain, convert, encoding
 from media.errors import InputError, StorageFull
-from media.ffv1_check import slices_are_sound
 from media.movie import MovieReader, MovieWriter, inspect_movie
-from media.movie_codecs import CODECS, timecode_at
+from media.movie.codecs import CODECS, timecode_at
+from media.movie.ffv1 import slices_are_sound
 from media.reel import PictureFormat, SampleType
 from tests.media.movie_makers import RATE, fmt_of, noise, put_movie
 
@@ -248,7 +248,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("no /dev/full on this system")
     part = tmp_path / "part"
     part.symlink_to("/dev/full")
-    monkeypatch.setattr("media.movie_write.part_path", lambda _: part)
+    monkeypatch.setattr("media.movie.write.part_path", lambda _: part)
     fmt = fmt_of(16, 3, 320, 256)
 
     def fill() -> None:

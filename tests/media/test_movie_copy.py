@@ -10,7 +10,7 @@ import pytest
 
 from media.errors import InputError
 from media.movie import inspect_movie
-from media.movie_copy import first_sound_s, shared_clock, streams_that_do_not_fit
+from media.movie.copied import first_sound_s, shared_clock, streams_that_do_not_fit
 from tests.media.movie_makers import (
     SOUND_HZ,
     add_subtitles,

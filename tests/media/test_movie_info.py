@@ -12,8 +12,8 @@ import pytest
 
 from media.errors import FrameUnreadable, InputError
 from media.movie import MovieReader, inspect_movie
-from media.movie_walk import constant_rate
-from media.movie_whole import bytes_missing
+from media.movie.walk import constant_rate
+from media.movie.whole import bytes_missing
 from tests.media.movie_makers import add_subtitles, atom, changed, fmt_of, foreign, noise, put_movie
 
 _QUICK = {"preset": "veryfast", "g": "12"}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from media.cuts import CutFinder
 from media.encoding import light_to_log, rec709_decode
 from media.frames import FrameRange
 from media.reel import SegmentKind
-from media.spans import Span, SpanKind
+from media.shots.cuts import CutFinder
+from media.shots.spans import Span, SpanKind
 
 Frames = np.ndarray
 H, W = 81, 144

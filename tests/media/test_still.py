@@ -14,7 +14,7 @@ import pytest
 from media.errors import FrameUnreadable, InputError
 from media.reel import PictureFormat, SampleType
 from media.scan import inspect, load, read_codes
-from media.still_exr import read_parts
+from media.still.exr import read_parts
 from media.write import AnyCodes, write_frame
 
 H, W = 40, 48

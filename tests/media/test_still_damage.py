@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from media.errors import FrameUnreadable, InputError, SourceChanged
 from media.scan import Loaded, inspect, load, read_codes
-from media.still_exr import read_parts
-from media.still_tiff import read_directory
+from media.still.exr import read_parts
+from media.still.tiff import read_directory
 from media.write import AnyCodes
 from tests.dpx_files import Layout, build
 from tests.media.test_still import Value, put

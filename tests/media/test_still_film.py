@@ -14,7 +14,7 @@ from media.errors import InputError
 from media.reel import PictureFormat, SampleType
 from media.scan import inspect, read_codes
 from media.sidecar import packed_bytes, restored_header, sidecar_of, unpacked_bytes
-from media.still_kinds import AnyCodes
+from media.still.kinds import AnyCodes
 from media.write import write_frame
 from tests.dpx_files import Layout, build
 from tests.media.test_still import reader

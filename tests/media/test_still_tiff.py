@@ -12,7 +12,7 @@ import pytest
 
 from media.errors import FrameUnreadable, InputError
 from media.scan import inspect, read_codes
-from media.still_tiff_graft import _entries
+from media.still.tiff_graft import _entries
 from media.write import AnyCodes, write_frame
 
 SHORT, LONG, LONG8, ASCII, RATIONAL, BYTES = 3, 4, 16, 2, 5, 7

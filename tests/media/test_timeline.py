@@ -12,8 +12,8 @@ import pytest
 from media.errors import InputError
 from media.frames import FrameRange
 from media.reel import PictureFormat, Reel, SegmentKind, Shot, SourceFrame
-from media.spans import Span, SpanKind
-from media.timeline import read_shot_list, shot_id, write_csv, write_edl, write_otio
+from media.shots.spans import Span, SpanKind
+from media.shots.timeline import read_shot_list, shot_id, write_csv, write_edl, write_otio
 
 
 def reel_of(rate: Fraction = Fraction(18), timecode: str | None = None, kind: str = "dpx") -> Reel:

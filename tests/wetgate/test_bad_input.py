@@ -31,7 +31,7 @@ from media.errors import (
     UsageError,
     WetgateError,
 )
-from media.movie_write import MovieWriter
+from media.movie.write import MovieWriter
 from media.reel import PictureFormat
 from media.write import AnyCodes
 from tests.reels import (

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from media.errors import UsageError
 from media.movie import MovieReader
 from media.scan import inspect, read_codes
-from media.timeline import read_shot_list
+from media.shots.timeline import read_shot_list
 from restore.models.basicsr_bridge import srvgg
 from tests.reels import events, hashes, project_of, run_here, run_program
 from wetgate.audit import audit

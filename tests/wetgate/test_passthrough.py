@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from media.movie import MovieReader
-from media.movie_write import MovieWriter
+from media.movie.write import MovieWriter
 from media.reel import PictureFormat, SampleType
 from media.scan import read_codes
 from media.write import AnyCodes

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.cadence import Cadence, CadenceProbe
-from media.cuts import CutFinder
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.frames import parse_rate
@@ -22,8 +21,9 @@ from media.listing import list_sequence
 from media.material import SourceSpec, is_movie, open_reel, reel_id_from
 from media.reader import FrameReader, file_sha256
 from media.reel import PictureFormat, Reel, Shot
-from media.timeline import read_shot_list, shot_id, write_otio
-from media.transnet import TransNetFinder
+from media.shots.cuts import CutFinder
+from media.shots.timeline import read_shot_list, shot_id, write_otio
+from media.shots.transnet import TransNetFinder
 from media.write import AnyCodes, atomic_write_bytes, to_values
 from restore.motion import luma
 from wetgate.config import ReelConfig

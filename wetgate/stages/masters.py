@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from media.ahead import in_order
 from media.dpx import history_line
 from media.errors import StoreError
-from media.movie_check import check_movie
-from media.movie_write import MovieWriter
+from media.movie.check import check_movie
+from media.movie.write import MovieWriter
 from media.passthrough import copy_frame
 from media.reader import FrameReader
 from media.reel import PictureFormat, Reel

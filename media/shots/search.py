@@ -1,0 +1,173 @@
+"""Hard cuts, and the flashes and ruined frames that look like two of them.
+
+Across a cut every pair out of the two frames on each side differs, and it differs once: while a
+camera swings or a thing rushes past, pictures differ again and again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.shots.features import distance
+from media.shots.track import Track
+
+_LEVEL = 0.42
+_UNREST_WEIGHT = 0.7
+_BESIDE_WEIGHT = 0.7
+_UNREST_QUANTILE = 0.4
+_NEAR_FRAMES, _FAR_FRAMES = 3, 12
+_REPEATED, _MOVING = 0.04, 0.2
+_RUINED_FRAMES = 2
+_FLASH_FRAMES = 6
+_SAME_SCENE = 0.35
+_FLASH_BRIGHTER = 0.06
+_ODD = 0.5
+_NO_PICTURE = 0.2
+_PULSE_FRAMES = 3
+_PULSE_BRIGHTER = 0.085
+_PULSE_AROUND = 12
+_PULSE_UNREST = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A new shot begins at ``position``."""
+
+    position: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Frames that stand out from the scene around them; half-open."""
+
+    start: int
+    stop: int
+    brighter: float
+    """Film log against the frames beside."""
+    confidence: float
+
+
+def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
+    """Cuts in order. empty: frames without a picture, (T,)."""
+    count = len(track)
+    across = np.zeros(count + 2)
+    for t in range(1, count):
+        pairs = ((t - 1, t), (t - 2, t), (t - 1, t + 1), (t - 2, t + 1))
+        across[t] = min(_apart(track, empty, a, b) for a, b in pairs)
+    cuts = []
+    for t in range(1, count):
+        before = across[max(1, t - _FAR_FRAMES) : max(1, t - _NEAR_FRAMES + 1)]
+        after = across[t + _NEAR_FRAMES : min(count, t + _FAR_FRAMES + 1)]
+        around = np.concatenate([before, after])
+        unrest = float(np.quantile(around, _UNREST_QUANTILE)) if len(around) else 0.0
+        beside = max(_beside(track, across, t, -1), _beside(track, across, t, 1))
+        needed = _LEVEL + max(_UNREST_WEIGHT * unrest, _BESIDE_WEIGHT * beside)
+        if across[t] > needed:
+            sure = 0.5 + 0.5 * min(1.0, (float(across[t]) - needed) / 0.4)
+            cuts.append(Cut(t, sure))
+    return cuts
+
+
+def _apart(track: Track, empty: NDArray[np.bool_], one: int, other: int) -> float:
+    """What lies on an empty frame is dirt, and dirt is different in each."""
+    if one >= 0 and other < len(track):
+        both = (bool(empty[one]), bool(empty[other]))
+        if both == (True, True):
+            same = (track.levels[one] > 0.35) == (track.levels[other] > 0.35)
+            return 0.0 if same else 1.0
+        if True in both:
+            return max(1.0, track.apart(one, other))
+    return track.apart(one, other)
+
+
+def _beside(track: Track, across: NDArray[np.float64], t: int, way: int) -> float:
+    """The difference next to ``t``; one further where a frame was printed twice."""
+    near = t + way
+    if not 1 <= near < len(track):
+        return 0.0
+    further = near + way
+    if track.apart(near - 1, near) < _REPEATED and 1 <= further < len(track) and _moves(track, t):
+        return max(float(across[near]), float(across[further]))
+    return float(across[near])
+
+
+def _moves(track: Track, t: int) -> bool:
+    """Whether the pictures around ``t`` mostly differ from one to the next."""
+    around = range(max(1, t - _PULSE_AROUND // 2), min(len(track), t + _PULSE_AROUND // 2))
+    return float(np.median([track.apart(k - 1, k) for k in around])) > _MOVING
+
+
+def without_pulses(track: Track, cuts: list[Cut]) -> tuple[list[Cut], list[Pulse]]:
+    """The cuts, less pairs around a few frames after which the same scene goes on."""
+    kept: list[Cut] = []
+    pulses: list[Pulse] = []
+    for cut in cuts:
+        pulse = _pulse_between(track, kept[-1], cut) if kept else None
+        if pulse is None:
+            kept.append(cut)
+        else:
+            kept.pop()
+            pulses.append(pulse)
+    return kept, pulses
+
+
+def _pulse_between(track: Track, first: Cut, second: Cut) -> Pulse | None:
+    start, stop = first.position, second.position
+    if stop - start > _FLASH_FRAMES:
+        return None
+    sides = [track.features(k) for k in (start - 1, stop)]
+    apart = distance(sides[0], sides[1])
+    if sides[0].black or apart > _SAME_SCENE:
+        return None
+    brighter = float(np.mean(track.levels[start:stop])) - max(s.level for s in sides)
+    if stop - start > _RUINED_FRAMES and brighter <= _FLASH_BRIGHTER:
+        return None
+    return Pulse(start, stop, brighter, min(first.confidence, second.confidence))
+
+
+def bright_pulses(track: Track, cuts: list[Cut]) -> list[Pulse]:
+    """One to three frames far brighter than the frames beside and than flicker makes them."""
+    levels = np.asarray(track.levels)
+    edges = np.array([0, *(c.position for c in cuts), len(levels)])
+    found: list[Pulse] = []
+    t = 1
+    while t < len(levels) - 1:
+        at = int(np.searchsorted(edges, t, side="right"))
+        low, high = int(edges[at - 1]), int(edges[at])
+        pulse = _pulse_at(levels, t, low, high)
+        if pulse is not None:
+            found.append(pulse)
+        t = pulse.stop if pulse is not None else t + 1
+    return found
+
+
+def _pulse_at(levels: NDArray[np.float64], t: int, low: int, high: int) -> Pulse | None:
+    around = levels[max(low, t - _PULSE_AROUND) : min(high, t + _PULSE_AROUND + 1)]
+    usual = float(np.median(around))
+    needed = max(_PULSE_BRIGHTER, _PULSE_UNREST * float(np.median(np.abs(around - usual))))
+    stop = t
+    while stop < high and levels[stop] - usual > needed:
+        stop += 1
+    inside = low < t < stop < high and stop - t <= _PULSE_FRAMES
+    if not inside or levels[t - 1] - usual > needed:
+        return None
+    brighter = float(levels[t:stop].mean()) - usual
+    return Pulse(t, stop, brighter, min(1.0, 0.5 + 0.5 * (brighter - needed) / needed))
+
+
+def odd_frames(track: Track) -> list[Pulse]:
+    """Single frames unlike both neighbors, which are alike."""
+    found = []
+    for t in range(1, len(track) - 1):
+        sides = min(track.apart(t - 1, t), track.apart(t, t + 1))
+        if sides > _ODD and track.apart(t - 1, t + 1) < _SAME_SCENE / 2:
+            beside = max(track.levels[t - 1], track.levels[t + 1])
+            brighter = track.levels[t] - beside
+            dark = min(track.levels[t - 1], track.levels[t + 1]) < _NO_PICTURE
+            if not dark:
+                found.append(Pulse(t, t + 1, brighter, min(1.0, sides)))
+    return found
