@@ -172,6 +172,7 @@ class Deliverable(Section):
         "h264",
     ] = "source"
     depth: Literal[0, 8, 10, 12, 16, 32] = 0
+    encoding: str = ""
     color: Literal["baked", "recorded"] = "baked"
     names: Literal["reel", "source"] = "reel"
     touch: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from media.encoding import ColorEncoding, encoding, reel_encoding
 from media.errors import ConfigError, InputError
 from media.listing import named_runs
 from media.movie.codecs import codec_named
@@ -50,6 +51,8 @@ class Variant:
 
     baked: bool
     format: PictureFormat
+    encoding: str = ""
+    """Color encoding of the delivered codes; empty: as the scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,9 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
             hint="set reels.gaps = 'hold' or 'rebuild', or deliver an image sequence",
         )
     depths = _DEPTHS[kind]
+    _check_encoding(reel, deliverable, kind)
     floating = source.sample is not SampleType.UINT
-    if floating != (kind == "exr"):
-        raise ConfigError(
-            f"deliver {deliverable.name}: {kind} cannot hold {source} without a change of encoding",
-            reel=reel.id,
-            hint="use format = 'source'",
-        )
-    bits = deliverable.depth or source.bits
+    bits = deliverable.depth or (16 if floating != (kind == "exr") else source.bits)
     if bits not in depths:
         bits = next((d for d in depths if d >= bits), depths[-1]) if not deliverable.depth else bits
     if bits not in depths:
@@ -101,13 +99,13 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
             reel=reel.id,
             hint="possible: " + ", ".join(map(str, depths)),
         )
-    if reel.levels == "limited" and bits != source.bits:
+    if reel.levels == "limited" and bits != source.bits and not deliverable.encoding:
         raise ConfigError(
             f"deliver {deliverable.name}: a scan at video levels keeps its {source.bits} bits",
             reel=reel.id,
             hint="leave deliver.depth at 0",
         )
-    sample = source.sample
+    sample = SampleType.UINT
     if kind == "exr":
         sample = SampleType.HALF if bits == 16 else SampleType.FLOAT
     out = replace(
@@ -115,7 +113,37 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
     )
     if kind in MOVIES:
         _check_movie(reel, deliverable, kind, out)
-    return Layout(kind, Variant(deliverable.color == "baked", out))
+    return Layout(kind, Variant(deliverable.color == "baked", out, deliverable.encoding))
+
+
+def variant_encoding(reel: Reel, variant: Variant) -> ColorEncoding:
+    """What the delivered codes mean."""
+    if variant.encoding:
+        return encoding(variant.encoding, reel=reel.id)
+    return reel_encoding(reel)
+
+
+def _check_encoding(reel: Reel, deliverable: Deliverable, kind: str) -> None:
+    """raises: ConfigError for integers as EXR and the like without a change of encoding, and for
+    a change of encoding that the headers of the scan would go on denying."""
+    floating = reel.format.sample is not SampleType.UINT
+    if not deliverable.encoding:
+        if floating != (kind == "exr"):
+            raise ConfigError(
+                f"deliver {deliverable.name}: {kind} cannot hold {reel.format} "
+                "without a change of encoding",
+                reel=reel.id,
+                hint="use format = 'source', or say which: deliver.encoding = 'linear'",
+            )
+        return
+    encoding(deliverable.encoding, reel=reel.id)
+    if kind in ("dpx", reel.kind):
+        raise ConfigError(
+            f"deliver {deliverable.name}: headers of {kind} frames would still name the encoding "
+            "of the scan",
+            reel=reel.id,
+            hint="deliver exr, tiff, png or a movie in another encoding",
+        )
 
 
 def _check_movie(reel: Reel, deliverable: Deliverable, kind: str, out: PictureFormat) -> None:

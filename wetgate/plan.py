@@ -14,7 +14,7 @@ from wetgate.chain import build_chain, scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest
 from wetgate.job import Job
-from wetgate.layout import Variant, lay_out
+from wetgate.layout import Variant, lay_out, variant_encoding
 from wetgate.numerics import profile
 from wetgate.records import IngestedReel
 
@@ -78,7 +78,8 @@ def plan_shot(
         )
         reel = ingested.reel
         made = any(reel.frame(n).made_by for n in shot.frames)
-        untouched = not chain and not made and variant.format == reel.format
+        same = variant.format == reel.format and not variant.encoding
+        untouched = not chain and not made and same
         chunks = [
             PlannedChunk(frames, chunk_key(job, reel, pictures, frames, chain, variant))
             for frames in shot.frames.chunks(job.project.render.chunk_frames)
@@ -120,7 +121,7 @@ def chunk_key(
             "order": [n - frames.start for n in numbers],
             "encoding": f"{reel.encoding} {reel_encoding(reel).key}".strip(),
             "from": str(reel.format),
-            "to": str(variant.format),
+            "to": _target(reel, variant),
             "chain": [
                 {"name": op.name, "version": op.version, "does": dict(op.key(numbers))}
                 for op in chain
@@ -129,6 +130,13 @@ def chunk_key(
             **({"repeats": repeats} if repeats else {}),
         }
     )
+
+
+def _target(reel: Reel, variant: Variant) -> str:
+    if not variant.encoding:
+        return str(variant.format)
+    key = variant_encoding(reel, variant).key
+    return f"{variant.format} {variant.encoding} {key}".strip()
 
 
 def _input(reel: Reel, number: int) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from media.dpx import header_metadata, parse_header
+from media.encoding import log_to_light
+from media.errors import WetgateError
 from media.scan import inspect, read_codes
 from media.sidecar import restored_header
 from media.timecode import frames_to_timecode
@@ -121,3 +124,50 @@ def test_video_levels_are_measured_and_kept(tmp_path: Path) -> None:
     assert run_here(project_of([scan], *sets, only="flicker", encoding="rec709"), out).failed == ()
     told = json.loads((out / "reels/R1/ingest.json").read_text("utf-8"))
     assert told["levels"] == "limited"
+
+
+@pytest.mark.parametrize(("depth", "sample"), [(16, "half"), (32, "float")])
+def test_a_scan_goes_out_as_linear_exr_with_its_metadata(
+    coded: Path, tmp_path: Path, depth: int, sample: str
+) -> None:
+    out = tmp_path / "out"
+    sets = ("deliver.format=exr", "deliver.encoding=linear", f"deliver.depth={depth}")
+    assert run_here(project_of([coded], ONE_SHOT, *sets, only="none"), out).exit_code == 0
+    for scan in sorted(coded.iterdir()):
+        file = out / f"deliver/restored/R1/{scan.stem}.exr"
+        fmt, metadata = inspect(file)
+        assert (fmt.bits, fmt.sample.value) == (depth, sample)
+        light = log_to_light(torch.from_numpy(read_codes(scan).astype(np.float32) / 1023)).numpy()
+        np.testing.assert_allclose(read_codes(file), light, rtol=1e-3, atol=1e-5)
+        assert metadata["timecode"] == header_metadata(parse_header(scan.read_bytes()))["timecode"]
+    told = (out / "deliver/restored/R1.source.jsonl").read_text("utf-8").splitlines()
+    assert len(told) == 8
+
+
+def test_an_encoding_that_headers_would_deny_is_refused(coded: Path, tmp_path: Path) -> None:
+    for sets, words in (
+        (("deliver.encoding=linear",), "still name the encoding"),
+        (("deliver.format=exr",), "change of encoding"),
+        (("deliver.format=exr", "deliver.encoding=lineer"), "'lineer' is not known"),
+    ):
+        with pytest.raises(WetgateError, match=words) as caught:
+            run_here(project_of([coded], *sets, only="none"), tmp_path / "out")
+        assert caught.value.exit_code == 2
+        assert caught.value.hint
+
+
+def test_a_repaired_shot_in_another_encoding_reads_back_as_measured(
+    coded: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    sets = ("deliver.format=tiff", "deliver.depth=16", "deliver.encoding=acescct", ONE_SHOT)
+    assert run_here(project_of([coded], *sets, only="weave"), out).failed == ()
+    plain = tmp_path / "plain"
+    run_here(project_of([coded], ONE_SHOT, only="weave"), plain)
+    numbers = [
+        json.loads((folder / "reels/R1/verify/R1_0010.json").read_text("utf-8"))["after"][
+            "weave_px"
+        ]
+        for folder in (out, plain)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.02)

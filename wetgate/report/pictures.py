@@ -17,6 +17,7 @@ from media.passes import Effect
 from media.reel import PictureFormat, Shot
 from media.write import AnyCodes, to_values
 from wetgate.files import read_json
+from wetgate.layout import variant_encoding
 from wetgate.plan import PlannedShot
 from wetgate.report.given import ReportInput
 from wetgate.store import Store
@@ -137,6 +138,7 @@ def _result(
     except WetgateError as error:
         missing.append(f"result: {error.what}")
         return nothing
+    space = variant_encoding(given.reels[shot.reel].reel, planned.variant)
     log = _small_log(codes, planned.variant.format, space, width_px)
     return _Result(number, chosen, log, touch)
 

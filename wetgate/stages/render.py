@@ -17,11 +17,12 @@ from torch import Tensor
 from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
 from media.reader import FrameReader
-from media.reel import PictureFormat, Reel
+from media.reel import Reel
 from media.write import AnyCodes, to_codes, to_values
 from wetgate.config import ReelConfig
 from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
+from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
@@ -135,7 +136,7 @@ def _render_chunk(
     for number in chunk.frames:
         job.check_stop()
         frame = renderer.frame(number)
-        codes.append(source.delivered(number, frame, planned.variant.format))
+        codes.append(source.delivered(number, frame, planned.variant))
         touch.append(frame.touch.cpu().numpy())
         if frame.caveats:
             caveats[str(number)] = list(frame.caveats)
@@ -189,11 +190,14 @@ class _Source:
         planar = torch.from_numpy(values).permute(2, 0, 1).contiguous()
         return self._space.to_log(planar.to(self._device))
 
-    def delivered(self, number: int, frame: Rendered, fmt: PictureFormat) -> NDArray[np.generic]:
-        """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes."""
-        values = self._space.from_log(frame.pixels).permute(1, 2, 0).contiguous().cpu().numpy()
+    def delivered(self, number: int, frame: Rendered, variant: Variant) -> NDArray[np.generic]:
+        """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes, unless
+        another encoding was asked for."""
+        fmt, space = variant.format, variant_encoding(self._reel, variant)
+        values = space.from_log(frame.pixels).permute(1, 2, 0).contiguous().cpu().numpy()
         codes = to_codes(values, fmt)
-        if (fmt.height, fmt.width) != (self._reel.format.height, self._reel.format.width):
+        size = (self._reel.format.height, self._reel.format.width)
+        if (fmt.height, fmt.width) != size or variant.encoding:
             return codes
         own = self.codes(number)
         if fmt != self._reel.format:

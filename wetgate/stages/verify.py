@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from color.stats import ColorProbe
-from media.encoding import reel_encoding
 from media.frames import FrameRange
 from media.passes import Effect
 from media.reel import SegmentKind
@@ -21,6 +20,7 @@ from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
+from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
@@ -62,7 +62,7 @@ def verify_shot(
     if planned.untouched:
         return _write(job, planned, key, _as_scanned(before, planned), decisions)
     frames = _Frames(job, ingested, planned)
-    space = reel_encoding(ingested.reel)
+    space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
         frames.read_log,
         planned.pictures,
@@ -123,7 +123,7 @@ class _Frames:
     def __init__(self, job: Job, ingested: IngestedReel, planned: PlannedShot) -> None:
         self._job = job
         self._planned = planned
-        self._space = reel_encoding(ingested.reel)
+        self._space = variant_encoding(ingested.reel, planned.variant)
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
