@@ -164,10 +164,9 @@ def test_a_repaired_shot_in_another_encoding_reads_back_as_measured(
     assert run_here(project_of([coded], *sets, only="weave"), out).failed == ()
     plain = tmp_path / "plain"
     run_here(project_of([coded], ONE_SHOT, only="weave"), plain)
-    numbers = [
-        json.loads((folder / "reels/R1/verify/R1_0010.json").read_text("utf-8"))["after"][
-            "weave_px"
-        ]
+    told = [
+        json.loads((folder / "reels/R1/verify/R1_0010.json").read_text("utf-8"))
         for folder in (out, plain)
     ]
+    numbers = [verdict["after"]["weave_px"] for verdict in told]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.02)
