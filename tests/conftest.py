@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.reels import hashes, project_of, put_title, run_here
 from wetgate.numerics import pin_numerics
@@ -22,6 +23,12 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 class NetworkUsedError(AssertionError):
     """A test reached for something outside this machine."""
+
+
+def pytest_configure() -> None:
+    """Property tests take what time they need on a loaded machine, and the same examples."""
+    settings.register_profile("wetgate", deadline=None, derandomize=True)
+    settings.load_profile("wetgate")
 
 
 def _guarded(call: Callable[..., object]) -> Callable[..., object]:
