@@ -43,15 +43,14 @@ def copy_frame(reel: Reel, number: int, target: Path, *, durable: bool = True) -
             parts = (patched_header(data[:at], file_name=target.name), memoryview(data)[at:])
     whole = parts[0] if len(parts) == 1 else b"".join(parts)
     atomic_write_bytes(target, whole, durable=durable)
-    digest = source.sha256 if whole is data else hashlib.sha256(whole).hexdigest()
-    _read_back(target, digest)
-    return digest
+    _read_back(target, whole)
+    return source.sha256 if whole is data else hashlib.sha256(whole).hexdigest()
 
 
-def _read_back(path: Path, digest: str) -> None:
+def _read_back(path: Path, written: bytes | memoryview) -> None:
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = path.read_bytes()
     except OSError as error:
         raise storage_error(error, path) from error
-    if found != digest:
+    if found != written:
         raise storage_error(OSError(5, "a delivered frame does not read back as written"), path)
