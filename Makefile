@@ -60,6 +60,9 @@ unit: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.render
+	$(BIN)/python -m benchmarks.io
+	$(BIN)/python -m benchmarks.cuts
+	$(BIN)/python -m benchmarks.steady --quick
 
 clean:
 	rm -rf $(VENV) demo-out

@@ -1,0 +1,391 @@
+"""Deflicker and gate weave against known truth, and against peers in the same run.
+
+    python -m benchmarks.steady [--quick] [--out benchmarks/results/steady.json]
+
+Real footage gets seeded damage (``media.synthetic``), our chain and the peers of the installed
+FFmpeg repair it, and what is left is measured against the truth. docs/steady.md says what the
+figures mean. Processor time is that of this process, one thread inside each call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from benchmarks import steady_clips as clips
+from benchmarks.steady_measures import border_db, exposure, path_error, psnr_db
+from benchmarks.steady_ours import restored
+from benchmarks.steady_peers import (
+    DEFLICKER,
+    DEFLICKER_QUICK,
+    DESHAKE,
+    NOT_BUILT,
+    built,
+    deflickered,
+    shown,
+    steadied,
+)
+from media.synthetic import Damage, Frames, damage_shot
+from wetgate.numerics import pin_numerics, profile
+
+RESULTS = Path(__file__).parent / "results" / "steady.json"
+_MARGIN = clips.MARGIN
+
+NONE = Damage(
+    flicker_stops=0.0, flicker_channel_stops=0.0, flicker_local_stops=0.0, weave_px=(0.0, 0.0),
+    grain_sigma=0.0, grain_size_px=0.8, dirt_per_frame=0.0,
+)  # fmt: skip
+WHOLE = replace(NONE, flicker_stops=0.14)
+LOCAL = replace(WHOLE, flicker_local_stops=0.14)
+GRAIN = 0.020
+"""Film log; 8/255 of Rec.709 code in the middle of the scale."""
+DIRTY = replace(LOCAL, grain_sigma=GRAIN, dirt_per_frame=8.0, scratches=2)
+BREATHING = replace(NONE, flicker_channel_stops=0.10)
+WEAVE = replace(NONE, weave_px=(1.2, 0.9))
+WEAVE_DIRTY = replace(WEAVE, grain_sigma=GRAIN, dirt_per_frame=8.0)
+ALL = replace(DIRTY, weave_px=(1.2, 0.9))
+
+FLICKER: Mapping[str, Damage] = {
+    "whole": WHOLE,
+    "local": LOCAL,
+    "local, grain, dirt": DIRTY,
+    "breathing": BREATHING,
+    "contrast": WHOLE,
+}
+_CONTRAST = 0.05
+"""Standard deviation of the logarithm of contrast, in the condition of that name."""
+_CONTRAST_PIVOT = 0.42
+
+GOALS: Mapping[str, tuple[str, float, str]] = {
+    # name: what it bounds, goal, best peer measured elsewhere
+    "whole": ("whole, share of input", 0.06, "0.12"),
+    "local": ("local, share of input", 0.10, "0.56"),
+    "local, grain, dirt": ("local, share of input", 0.13, "-"),
+    "clean": ("PSNR dB", 54.0, "51"),
+    "fade": ("PSNR dB", 54.0, "51.6"),
+    "fade, held": ("PSNR dB", 54.0, "46.5"),
+    "foreground": ("px rms (and 0.01 deg)", 0.03, "0.20 (0.07 deg)"),
+    "pan": ("px rms", 0.08, "0.33"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damaged shot with its truth."""
+
+    table: str
+    """flicker, harm or weave."""
+    condition: str
+    clip: str
+    scan: Frames
+    truth: Frames
+    weave: bool
+    flicker: bool
+
+
+SCENES = ("fade", "foreground", "pan", "hand-held")
+"""Groups of cases beside those of each clip."""
+_SELDOM = ("breathing", "contrast")
+_FEW = ("bunny", "dog", "coffee")
+"""Clips that go through the seldom conditions and through plain weave."""
+
+
+def groups(quick: bool) -> list[str]:
+    """Cases that share a loaded clip, longest first."""
+    names = clips.available()
+    wanted = ("bikes", "bunny", "dog") if quick else tuple(names)
+    return [*(n for n in wanted if n in names), *reversed(SCENES)]
+
+
+def cases(group: str, frames: int, quick: bool) -> Iterator[Case]:
+    """Every case of a group, one after the other."""
+    if group in SCENES:
+        yield from scene_cases(group, frames, quick)
+        return
+    seed = list(clips.CLIPS).index(group)
+    clean = clips.load(group, frames)
+    for condition, damage in FLICKER.items():
+        if condition in _SELDOM and (group not in _FEW or (quick and group != "bunny")):
+            continue
+        if quick and group == "bunny" and condition not in ("local", "contrast"):
+            continue
+        yield flickering(condition, group, clean, damage, 100 + seed)
+    if not quick or group == "bunny":
+        yield _case("harm", "clean", group, clean, NONE, seed, flicker=True)
+    if quick:
+        return
+    yield _case("weave", "no weave", group, clean, NONE, seed, weave=True)
+    if group in _FEW:
+        yield _case("weave", "still", group, clean, WEAVE, 200 + seed, weave=True)
+    if group == "bikes":
+        yield _case("weave", "moving camera", group, clean, WEAVE, 200 + seed, weave=True)
+    if group in ("bunny", "dog"):
+        yield _case("weave", "grain, dirt", group, clean, WEAVE_DIRTY, 250 + seed, weave=True)
+        yield both(group, clean, 260 + seed)
+
+
+def scene_cases(group: str, frames: int, quick: bool) -> Iterator[Case]:
+    """Cases that are made of a still shot: faded, panned over, or with somebody in front."""
+    still = "dog" if "dog" in clips.available() else "bunny"
+    if group == "fade":
+        held = clips.load(still, 80)
+        yield _case("harm", "fade", still, clips.faded(held[:60], 0), NONE, 1, flicker=True)
+        if not quick:
+            yield _case("harm", "fade, held", still, clips.faded(held, 10), NONE, 2, flicker=True)
+        return
+    if group == "foreground":
+        actor = clips.load("bunny", frames)
+        shot = clips.with_foreground(clips.load(still, frames), actor)
+        yield _case("weave", "foreground", still, shot, WEAVE, 301, weave=True)
+        if not quick:
+            yield _case(
+                "weave", "foreground, grain, dirt", still, shot, WEAVE_DIRTY, 302, weave=True
+            )
+            turn = np.random.default_rng(5).normal(0.0, 0.1, len(shot))
+            yield turning(still, shot, turn)
+        return
+    view = clips.load_pan if group == "pan" else clips.load_sway
+    shot = view(still, frames)
+    yield _case("weave", group, still, shot, WEAVE, 303, weave=True)
+    if not quick:
+        yield _case("weave", f"{group}, no weave", still, shot, NONE, 304, weave=True)
+
+
+def _case(
+    table: str,
+    condition: str,
+    clip: str,
+    clean: Frames,
+    damage: Damage,
+    seed: int,
+    *,
+    weave: bool = False,
+    flicker: bool = False,
+) -> Case:
+    """The truth is the same shot with the same grain and dirt, but nothing to steady."""
+    scan = scanned(damage_shot(clean, damage, seed, _MARGIN)[0])
+    calm = replace(
+        damage, flicker_stops=0.0, flicker_channel_stops=0.0, flicker_local_stops=0.0,
+        weave_px=(0.0, 0.0), dirt_per_frame=0.0, scratches=0,
+    )  # fmt: skip
+    if calm.grain_sigma:
+        truth = scanned(damage_shot(clean, calm, seed, _MARGIN)[0])
+    else:
+        truth = scanned(clean[:, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
+    return Case(table, condition, clip, scan, truth, weave, flicker)
+
+
+def flickering(condition: str, clip: str, clean: Frames, damage: Damage, seed: int) -> Case:
+    """A case of the flicker table; in one of them contrast flickers too."""
+    case = _case("flicker", condition, clip, clean, damage, seed, flicker=True)
+    if condition != "contrast":
+        return case
+    slope = np.exp(np.random.default_rng(seed).normal(0.0, _CONTRAST, len(case.scan)))
+    pivot = np.float32(_CONTRAST_PIVOT)
+    scan = (case.scan - pivot) * slope.astype(np.float32)[:, None, None, None] + pivot
+    return replace(case, scan=scanned(scan))
+
+
+def both(clip: str, clean: Frames, seed: int) -> Case:
+    """Weave and flicker at once, with grain, dirt and scratches."""
+    return replace(
+        _case("flicker", "all at once", clip, clean, ALL, seed, flicker=True), weave=True
+    )
+
+
+def turning(clip: str, shot: Frames, degrees: np.ndarray[Any, np.dtype[np.float64]]) -> Case:
+    """Weave that also turns the picture."""
+    case = _case("weave", "foreground, turning", clip, shot, NONE, 307, weave=True)
+    turned, _ = damage_shot(clips.rotated(shot, degrees), WEAVE, 307, _MARGIN)
+    return replace(case, scan=scanned(turned))
+
+
+def scanned(frames: Frames) -> Frames:
+    """As a 10-bit scan holds it."""
+    codes: Frames = np.rint(np.clip(frames, 0.0, 1.0) * np.float32(1023.0)) / np.float32(1023.0)
+    return codes
+
+
+def figures(case: Case, found: Frames) -> dict[str, float]:
+    """What is left, in the measures of the case's table."""
+    if case.table == "harm":
+        level = exposure(found, case.truth)
+        return {"psnr_db": psnr_db(found, case.truth), "local": level.local, "whole": level.whole}
+    if case.table == "flicker":
+        level = exposure(found, case.truth)
+        return {
+            "local": level.local,
+            "whole": level.whole,
+            "breathing": level.breathing,
+            "psnr_db": psnr_db(found, case.truth),
+        }
+    truth = case.truth
+    path = path_error(found, truth)
+    row = {"jitter_px": path.jitter_px, "total_px": path.total_px, "turn_deg": path.turn_deg}
+    row["border_db"], row["inside_db"] = border_db(found, truth)
+    return row
+
+
+def measured(case: Case, quick: bool) -> list[dict[str, Any]]:
+    """Input, ours, and the best setting of each peer."""
+    head = {"table": case.table, "condition": case.condition, "clip": case.clip}
+    head_frames: dict[str, Any] = {**head, "frames": len(case.scan)}
+    before = figures(case, case.scan)
+    rows = [{**head_frames, "method": "input", **_rounded(before)}]
+    ours = restored(case.scan, weave=case.weave, flicker=case.flicker)
+    row = {**head_frames, "method": "Wetgate", **_rounded(figures(case, ours.frames))}
+    row["s_per_frame"] = round(ours.seconds / len(case.scan), 3)
+    if case.weave:
+        row["largest_shift_px"] = round(float(np.abs(ours.shifts_px).max()), 3)
+    rows.append({**row, "note": ours.note})
+    weave_only = case.weave and not case.flicker
+    settings = (
+        DESHAKE[: 1 if quick or case.condition != "foreground" else 3]
+        if weave_only
+        else DEFLICKER_QUICK
+        if quick
+        else DEFLICKER
+    )
+    best: dict[str, dict[str, Any]] = {}
+    given = None if weave_only else shown(case.scan)
+    for setting in filter(built, settings):
+        out = steadied(case.scan, setting) if given is None else deflickered(given, setting)
+        name = setting.partition("=")[0]
+        found = {**head_frames, "method": name, **_rounded(figures(case, out.frames))}
+        found |= {"s_per_frame": round(out.seconds / len(case.scan), 4), "note": setting}
+        if name not in best or _badness(found) < _badness(best[name]):
+            best[name] = found
+    rows += best.values()
+    for found in rows[1:]:
+        for key in ("local", "whole", "breathing", "jitter_px", "total_px", "turn_deg"):
+            if key in found and case.table != "harm" and before[key] > 1e-3:
+                found[f"{key}_share"] = round(found[key] / before[key], 4)
+    return rows
+
+
+def worked(task: tuple[str, int, bool]) -> list[dict[str, Any]]:
+    """All rows of a group, in a process of its own."""
+    pin_numerics()
+    group, frames, quick = task
+    return [row for case in cases(group, frames, quick) for row in measured(case, quick)]
+
+
+def _badness(row: Mapping[str, Any]) -> float:
+    """What decides which setting of a peer is its best."""
+    if row["table"] == "harm":
+        return -float(row["psnr_db"])
+    if row["condition"] == "breathing":
+        return float(row["breathing"])
+    return float(row["jitter_px"] if row["table"] == "weave" else row["local"])
+
+
+def _rounded(row: Mapping[str, float]) -> dict[str, float]:
+    return {k: round(v, 2 if k.endswith("db") else 5) for k, v in row.items()}
+
+
+_COLUMNS = {
+    "flicker": ("local_share", "whole_share", "breathing_share", "psnr_db", "s_per_frame"),
+    "harm": ("psnr_db", "local", "whole", "s_per_frame"),
+    "weave": ("jitter_px", "total_px", "turn_deg", "border_db", "inside_db", "s_per_frame"),
+}
+
+
+def show(row: Mapping[str, Any]) -> None:
+    """One line of a table."""
+    cells = [f"{row[c]:10.4f}" if c in row else " " * 10 for c in _COLUMNS[str(row["table"])]]
+    name = f"{row['condition']:24} {row['clip']:7} {row['method']:14}"
+    print(name, *cells, row.get("note", ""), flush=True)
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each goal: the mean and the worst of ours over the clips, and the best peer of this run."""
+    key = {"whole": "whole_share", "local": "local_share", "local, grain, dirt": "local_share",
+           "foreground": "jitter_px", "pan": "jitter_px"}  # fmt: skip
+    out = []
+    for condition, (what, goal, elsewhere) in GOALS.items():
+        column = key.get(condition, "psnr_db")
+        higher = column == "psnr_db"
+        by_method: dict[str, list[float]] = defaultdict(list)
+        for row in rows:
+            if row["condition"] == condition and column in row:
+                by_method[str(row["method"])].append(float(row[column]))
+        ours = by_method.pop("Wetgate", [])
+        by_method.pop("input", None)
+        if not ours:
+            continue
+        means = {m: float(np.mean(v)) for m, v in by_method.items()}
+        peer = (max if higher else min)(means.items(), key=lambda item: item[1], default=("-", 0.0))
+        worst = min(ours) if higher else max(ours)
+        out.append(
+            {
+                "condition": condition, "measure": what, "goal": goal,
+                "mean": round(float(np.mean(ours)), 4), "worst": round(worst, 4),
+                "reached": worst >= goal if higher else worst <= goal,
+                "best_peer": peer[0], "best_peer_mean": round(peer[1], 4),
+                "best_peer_elsewhere": elsewhere,
+            }
+        )  # fmt: skip
+    return out
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="fewer clips, frames and settings")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    started = time.perf_counter()
+    rows: list[dict[str, Any]] = []
+    work = [(group, 32 if given.quick else 60, given.quick) for group in groups(given.quick)]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for found in pool.map(worked, work):
+            rows += found
+            print(".", end="", flush=True)
+    for table, columns in _COLUMNS.items():
+        print(f"\n\n{table:47}", *(f"{c:>10}" for c in columns))
+        for row in sorted(rows, key=lambda r: str(r["condition"])):
+            if row["table"] == table:
+                show(row)
+    goals = summary(rows)
+    print(
+        f"\n{'goal':22} {'measure':24} {'goal':>7} {'mean':>8} {'worst':>8}  best peer (elsewhere)"
+    )
+    for g in goals:
+        print(
+            f"{g['condition']:22} {g['measure']:24} {g['goal']:7.2f} {g['mean']:8.3f}"
+            f" {g['worst']:8.3f}  {g['best_peer']} {g['best_peer_mean']}"
+            f" ({g['best_peer_elsewhere']})"
+            f"{'' if g['reached'] else '  not reached'}"
+        )
+    if NOT_BUILT:
+        print("not built in the installed FFmpeg:", ", ".join(NOT_BUILT))
+    result = {
+        "schema": 1,
+        "quick": given.quick,
+        "minutes": round((time.perf_counter() - started) / 60.0, 1),
+        "size": [clips.WIDTH, clips.HEIGHT],
+        "clips": {n: clips.CLIPS[n].what for n in clips.available()},
+        "numerics": profile(torch.device("cpu")),
+        "ffmpeg": {k: ".".join(map(str, v)) for k, v in av.library_versions.items()},
+        "not_built": list(NOT_BUILT),
+        "goals": goals,
+        "rows": rows,
+    }
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
