@@ -41,18 +41,6 @@ class FrameRange:
             FrameRange(a, min(a + length, self.stop)) for a in range(self.start, self.stop, length)
         ]
 
-    def mirrored(self, frame: int) -> int:
-        """The frame that stands in for ``frame`` outside the range (reflect, no repeat of the end).
-
-        With one frame in the range that frame is always the answer.
-        """
-        n = len(self)
-        if n == 1:
-            return self.start
-        period = 2 * (n - 1)
-        k = (frame - self.start) % period
-        return self.start + (k if k < n else period - k)
-
 
 def parse_rate(text: str) -> Fraction:
     """Frames per second as an exact rational: ``24``, ``18``, ``24000/1001``, ``200/11``.

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from media.arrival import refuse_fresh
 from media.errors import InputError
+from media.fixity import picture_sha256
 from media.frames import rate_text
 from media.movie import MovieInfo, MovieReader, inspect_movie
 from media.movie.copied import COPIED
-from media.movie.digest import picture_sha256
 from media.movie.info import FRAME_COUNT, VARIABLE_RATE
 from media.reader import declared_levels
 from media.reel import Reel, SourceFrame

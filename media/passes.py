@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from media.encoding import Domain
-from media.frames import FrameRange
 
 type_json = dict[str, object]
 
@@ -142,8 +141,3 @@ class Probe(Protocol):
 
     def finish(self) -> Mapping[str, object]:
         """JSON-able evidence: statistics and curves, never pictures."""
-
-
-def mirrored_window(frames: FrameRange, center: int, radius: int) -> tuple[int, ...]:
-    """The 2*radius + 1 real frame numbers around ``center``, mirrored at the ends of the shot."""
-    return tuple(frames.mirrored(center + k) for k in range(-radius, radius + 1))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Set
-from pathlib import Path
 
 from media.errors import InputError, SourceChanged
+from media.fixity import file_sha256, picture_sha256
 from media.movie import MovieInfo, MovieReader, inspect_movie
-from media.movie.digest import picture_sha256
 from media.reel import Reel
 from media.scan import read_codes
 from media.write import AnyCodes
-
-_BLOCK_BYTES = 1 << 20
 
 
 class FrameReader:
@@ -128,12 +124,3 @@ def declared_levels(
         matrix = matrix or info.matrix or "bt709"
         levels = levels or info.range or "limited"
     return matrix, None if levels is None else levels == "full"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal. raises: OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media.errors import StoreError, UsageError, WetgateError
+from media.fixity import file_sha256
 from wetgate import ledger
-from wetgate.files import file_sha256, read_json
+from wetgate.files import read_json
 from wetgate.guard import delivered_files
 from wetgate.job import Job
 from wetgate.manifest import read_delivered, self_digest

@@ -363,7 +363,7 @@ def models_import(
 @models_app.command("verify")
 def models_verify(file: Path, sha256: str) -> None:
     """Is a file the one with this SHA-256?"""
-    from wetgate.files import file_sha256
+    from media.fixity import file_sha256
 
     if not file.is_file():
         raise UsageError(f"{file} is not there", hint="check the path")

@@ -21,12 +21,6 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def write_json(path: Path, value: object) -> None:
     """Readable JSON, atomically; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 from media.encoding import ColorEncoding, encoding, reel_encoding
 from media.errors import ConfigError, InputError
@@ -155,13 +157,21 @@ def _check_movie(reel: Reel, deliverable: Deliverable, kind: str, out: PictureFo
             f"deliver {deliverable.name}: {error.what}", reel=reel.id, hint=error.hint
         ) from error
     if reel.kind == "movie" and reel.facts.get("sound"):
-        unfit = streams_that_do_not_fit(reel.frames[0].path, codec.container)
+        first = reel.frames[0]
+        unfit = _unfit(first.path, first.mtime_ns, codec.container)
         if unfit:
             raise ConfigError(
                 f"deliver {deliverable.name}: {unfit[0]}",
                 reel=reel.id,
                 hint="set reels.sound = false to deliver without, or deliver another format",
             )
+
+
+@lru_cache(maxsize=64)
+def _unfit(path: Path, mtime_ns: int, container: str) -> tuple[str, ...]:
+    """Layouts are made for every shot; the movie is looked into once."""
+    del mtime_ns
+    return tuple(streams_that_do_not_fit(path, container))
 
 
 def frame_name(reel: Reel, deliverable: Deliverable, number: int, suffix: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from media.errors import StoreError
+from media.fixity import file_sha256
 from media.frames import FrameRange, rate_text
 from media.reel import (
     MadeBy,
@@ -24,7 +25,7 @@ from media.reel import (
 )
 from media.shots.spans import Span, SpanKind
 from media.write import atomic_write_bytes
-from wetgate.files import file_sha256, read_json, write_json
+from wetgate.files import read_json, write_json
 
 SCHEMA = 2
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from media.errors import UsageError
+from media.fixity import file_sha256
 from restore.models.card import ModelCard
 from restore.models.load import load_network
-from wetgate.files import file_sha256
 
 
 def project_lines(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from media.errors import StoreError, WetgateError
+from media.fixity import picture_sha256
 from media.movie import MovieReader, inspect_movie
 from media.movie.codecs import timecode_at
 from media.movie.copied import COPIED
-from media.movie.digest import picture_sha256
 from media.reel import Reel
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from media.errors import InputError
 from media.movie.color import rgb_to_yuv
 from media.reel import PictureFormat, SampleType
 from media.timecode import timecode_to_frames
+from media.write import to_codes, to_values
 
 UNSTATED, BT709, LINEAR, SRGB = 2, 1, 8, 13
 MATRIX_RGB, LIMITED, FULL = 0, 1, 2
@@ -199,10 +200,9 @@ def samples(
 
 def _viewed(rgb: NDArray[np.uint16], fmt: PictureFormat, encoding_name: str) -> NDArray[np.uint16]:
     """What a screen should show of film or linear codes, 16-bit Rec.709."""
-    if not encoding_name:
-        return (rgb.astype(np.float32) * (65535 / fmt.full_scale)).astype(np.uint16)
-    values = torch.from_numpy(rgb.astype(np.float32) / fmt.full_scale).permute(2, 0, 1)
-    log = encoding(encoding_name).to_log(values)
-    shown = convert(log, Domain.LOG_DENSITY, Domain.DISPLAY).permute(1, 2, 0).numpy()
-    out: NDArray[np.uint16] = np.clip(np.rint(shown * 65535), 0, 65535).astype(np.uint16)
-    return out
+    values = torch.from_numpy(to_values(rgb, fmt)).permute(2, 0, 1)
+    if encoding_name:
+        log = encoding(encoding_name).to_log(values)
+        values = convert(log, Domain.LOG_DENSITY, Domain.DISPLAY)
+    shown = to_codes(values.permute(1, 2, 0).numpy(), replace(fmt, channels=3, bits=16))
+    return shown.astype(np.uint16)

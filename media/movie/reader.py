@@ -19,8 +19,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from media.errors import FrameUnreadable, InputError
+from media.fixity import picture_sha256
 from media.movie.color import check_matrix, yuv_to_rgb16
-from media.movie.digest import picture_sha256
 from media.movie.info import MovieInfo, inspect_movie
 from media.movie.tags import CHROMA_STEP, GRAY_BITS, RGB_BITS, SAME_SAMPLES, YUV
 from media.movie.walk import open_movie
@@ -66,7 +66,7 @@ class MovieReader:
     ) -> None:
         """matrix, full_range: override or supply what the file's tags say about Y'CbCr.
         info: from ``inspect_movie``, to save walking over the file again. digests: of every
-        picture (``media.movie.digest``), to find a seek that led to another picture.
+        picture (``media.fixity``), to find a seek that led to another picture.
 
         raises: InputError when the matrix or range of Y'CbCr is neither tagged nor given.
         """

@@ -15,9 +15,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from media.errors import InputError, WetgateError, WorkerError
+from media.fixity import picture_sha256
 from media.movie.codecs import codec_named, color_tags, padded_size, samples, timecode_at
 from media.movie.copied import CopiedStreams, first_sound_s, shared_clock
-from media.movie.digest import picture_sha256
 from media.reel import PictureFormat
 from media.write import commit, part_path, storage_error
 

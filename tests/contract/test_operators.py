@@ -13,7 +13,8 @@ from torch import Tensor
 from color.apply import BalanceOperator
 from color.cdl import CDL
 from media.frames import FrameRange
-from media.passes import Effect, Operator, Window, mirrored_window
+from media.passes import Effect, Operator, Window
+from media.pictures import all_own
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator
@@ -50,7 +51,7 @@ def whole_window(pixels: Tensor) -> Window:
 
 def window_around(pixels: Tensor, frame: int, radius: int) -> Window:
     """What the executor gives for one frame: mirrored at the ends of the shot."""
-    numbers = mirrored_window(SHOT, frame, radius)
+    numbers = all_own(SHOT).around(frame, radius)
     return Window.whole(torch.stack([pixels[n - FIRST] for n in numbers]), numbers)
 
 
@@ -164,14 +165,14 @@ def test_frames_beyond_the_radius_have_no_say(name: str) -> None:
     a = repair(window_around(pixels, middle, r))
     b = repair(window_around(changed, middle, r))
     assert torch.equal(a.pixels, b.pixels)
-    key = repair.key(mirrored_window(SHOT, middle, r))
-    assert key == repair.key(mirrored_window(SHOT, middle, r))
+    key = repair.key(all_own(SHOT).around(middle, r))
+    assert key == repair.key(all_own(SHOT).around(middle, r))
 
 
 @every
 def test_key_is_json_and_repeats(name: str) -> None:
     repair, again = operator(name), operator(name)
-    frames = mirrored_window(SHOT, FIRST + 1, repair.radius)
+    frames = all_own(SHOT).around(FIRST + 1, repair.radius)
     key = json.dumps(repair.key(frames), sort_keys=True, allow_nan=False)
     assert key == json.dumps(again.key(frames), sort_keys=True, allow_nan=False)
     assert "confidence" not in key
@@ -213,7 +214,7 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
     ],
 )
 def test_key_changes_with_what_decides_pixels(one: Operator, other: Operator) -> None:
-    frames = mirrored_window(FrameRange(FIRST - 5, FIRST + 6), FIRST, one.radius)
+    frames = all_own(FrameRange(FIRST - 5, FIRST + 6)).around(FIRST, one.radius)
     assert one.key(frames) != other.key(frames)
 
 
@@ -239,7 +240,7 @@ def test_key_changes_with_what_decides_pixels(one: Operator, other: Operator) ->
     ],
 )
 def test_key_leaves_out_other_frames(one: Operator, other: Operator) -> None:
-    frames = mirrored_window(FrameRange(FIRST - 5, FIRST + 6), FIRST, one.radius)
+    frames = all_own(FrameRange(FIRST - 5, FIRST + 6)).around(FIRST, one.radius)
     assert one.key(frames) == other.key(frames)
 
 
@@ -247,7 +248,7 @@ def test_key_leaves_out_other_frames(one: Operator, other: Operator) -> None:
 def test_a_shot_of_one_frame(name: str) -> None:
     repair = operator(name)
     pixels = damaged()[:1]
-    numbers = mirrored_window(FrameRange(FIRST, FIRST + 1), FIRST, repair.radius)
+    numbers = all_own(FrameRange(FIRST, FIRST + 1)).around(FIRST, repair.radius)
     window = Window.whole(pixels.expand(len(numbers), -1, -1, -1).contiguous(), numbers)
     done = repair(window)
     assert done.frames == (FIRST,)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from media.errors import FrameUnreadable, InputError
+from media.fixity import picture_sha256
 from media.movie import MovieReader, inspect_movie
-from media.movie.digest import picture_sha256
 from media.movie.ffv1 import slices_are_sound
 from media.movie.mkv import check_mkv
 from tests.media.movie_makers import changed, fmt_of, foreign, noise, put_movie

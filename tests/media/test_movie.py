@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from media.errors import FrameUnreadable, InputError
+from media.fixity import picture_sha256
 from media.movie import MovieReader, inspect_movie
 from media.movie.color import rgb_to_yuv, yuv_to_rgb16
-from media.movie.digest import picture_sha256
 from tests.media.movie_makers import fmt_of, noise, put_movie
 
 RATE = Fraction(24)

@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from media.errors import UsageError
+from media.fixity import file_sha256
 from media.movie import MovieReader
 from media.scan import inspect, read_codes
 from media.shots.timeline import read_shot_list
@@ -22,7 +23,6 @@ from wetgate.audit import audit
 from wetgate.chain import as_cdl
 from wetgate.cli import app
 from wetgate.dryrun import dry_run
-from wetgate.files import file_sha256
 from wetgate.job import open_job
 from wetgate.launch import launch_prebalance
 from wetgate.stages.ingest import read_reel

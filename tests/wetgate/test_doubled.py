@@ -176,6 +176,19 @@ def test_a_rebuilt_frame_lies_between_its_neighbours(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pictures[FIRST + 4], codes[4])
 
 
+def test_a_frame_missing_at_a_cut_is_held_and_said_so(tmp_path: Path) -> None:
+    codes = np.concatenate([panned(8, seed=4), panned(8, seed=11)])
+    scan = gapped(tmp_path / "R1", codes, 8)
+    out = tmp_path / "out"
+    listed = tmp_path / "cuts.csv"
+    listed.write_text(f"first,last\n{FIRST},{FIRST + 8}\n{FIRST + 9},{FIRST + 15}\n", "utf-8")
+    sets = ("reels.gaps=rebuild", "policy.allow_invented=true", f"reels.shots={listed}")
+    run_here(project_of([scan], *sets, only="none"), out)
+    np.testing.assert_array_equal(delivered(out)[FIRST + 8], codes[7])
+    assert (touched(out)[FIRST + 8] == 2).all()
+    assert f"frame {FIRST + 8} is missing at a cut" in (out / "reels/R1/ingest.txt").read_text()
+
+
 def test_an_unreadable_frame_can_be_held(tmp_path: Path) -> None:
     scan = put_reel(tmp_path / "R1", panned(8), FIRST)
     (scan / f"R1.{FIRST + 3:07d}.dpx").write_bytes(b"")

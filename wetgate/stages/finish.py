@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from media.errors import StoreError, WetgateError
+from media.fixity import file_sha256
 from media.write import atomic_write_bytes
 from wetgate.chain import scale_of
 from wetgate.config import ReelConfig
 from wetgate.decisions import ShotDecisions
-from wetgate.files import file_sha256, read_json, write_json
+from wetgate.files import read_json, write_json
 from wetgate.guard import finished, giving_up
 from wetgate.job import Job
 from wetgate.layout import lay_out

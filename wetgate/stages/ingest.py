@@ -15,12 +15,14 @@ from torch import Tensor
 from media.cadence import Cadence, CadenceProbe
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
+from media.fixity import file_sha256
 from media.frames import parse_rate
 from media.levels import LevelsProbe
 from media.listing import list_sequence
 from media.material import SourceSpec, is_movie, open_reel, reel_id_from
-from media.reader import FrameReader, file_sha256
-from media.reel import PictureFormat, Reel, Shot
+from media.pictures import pictures_of
+from media.reader import FrameReader
+from media.reel import MadeBy, PictureFormat, Reel, Shot
 from media.shots.cuts import CutFinder
 from media.shots.timeline import read_shot_list, shot_id, write_otio
 from media.shots.transnet import TransNetFinder
@@ -138,12 +140,24 @@ def _settled(
         made = {f.number for f in reel.frames if f.made_by}
         doubled = tuple(n for n in sights.cadence.doubled(stretches) if n not in made)
     cadence = sights.cadence.report(doubled, reel.rate)
-    notes = (*reel.notes, *cadence.notes)
+    notes = (*reel.notes, *cadence.notes, *_held_at_cuts(reel, shots))
     if reel.kind != "movie":
         notes += sights.levels.notes(reel.levels)
     facts = {**reel.facts, "levels": sights.levels.facts()}
     reel = replace(reel, doubled=doubled, notes=notes, facts=facts)
     return IngestedReel(reel, tuple(shots), spans), cadence
+
+
+def _held_at_cuts(reel: Reel, shots: list[Shot]) -> tuple[str, ...]:
+    """Frames that were to be rebuilt, but have no picture on both sides in their own shot."""
+    held = [
+        n
+        for shot in shots
+        for n in shot.frames
+        if reel.frame(n).made_by is MadeBy.REBUILD
+        and n not in pictures_of(reel, shot.frames).between
+    ]
+    return tuple(f"frame {n} is missing at a cut: held, not rebuilt" for n in held)
 
 
 def _found(job: Job, reel: Reel, finders: list[CutFinder | TransNetFinder]) -> list[Shot]:

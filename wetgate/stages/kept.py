@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from media.fixity import file_sha256
 from media.write import atomic_write_bytes
-from wetgate.files import digest, file_sha256
+from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.manifest import DeliveredFile
 
