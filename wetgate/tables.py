@@ -19,6 +19,8 @@ def truth_table(truth: dict[str, Any]) -> Table:
     for row in truth["rows"]:
         before = "" if row["before"] is None else f"{row['before']:.4g}"
         mark = "reached" if row["reached"] else "missed"
+        if row["goal"] == "-":
+            mark = ""
         table.add_row(row["measure"], row["unit"], before, f"{row['after']:.4g}", row["goal"], mark)
     return table
 
