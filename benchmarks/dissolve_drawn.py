@@ -1,0 +1,106 @@
+"""Drawn takes for training ``media.shots.dissolve_net``: what is on film and is no dissolve."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]
+
+_H, _W = 356, 633
+_WORDS = (
+    "AND",
+    "HOUSE",
+    "NEXT",
+    "MORNING",
+    "THE",
+    "RIVER",
+    "Mary",
+    "returned",
+    "winter",
+    "to",
+    "x",
+)
+
+
+def drawn_takes(footage: list[Grey], seed: int) -> list[Grey]:
+    """(T, 356, 633) display values: blobs, cards, countdowns, bars, and stills of footage."""
+    random = np.random.default_rng((seed, 992))
+    makers = (_blobs, _blobs, _blobs, _card, _card, _sweep, _numbers, _bars)
+    takes = [maker(random) for maker in makers for _ in range(2)]
+    for _ in range(4):
+        take = footage[int(random.integers(len(footage)))]
+        still = take[int(random.integers(len(take)))]
+        takes.append(np.repeat(still[None], 40, axis=0))
+    return takes
+
+
+def _blobs(random: np.random.Generator) -> Grey:
+    """Shapes that drift, soft or sharp, slow or fast."""
+    count = int(random.integers(60, 200))
+    wide = random.random((_H + 200, _W + 500)).astype(np.float32)
+    wide = cv2.GaussianBlur(wide, (0, 0), float(np.exp(random.uniform(np.log(8), np.log(50)))))
+    wide = (wide - wide.mean()) / wide.std() * random.uniform(0.06, 0.2) + random.uniform(
+        0.25, 0.55
+    )
+    dx, dy = random.uniform(0, 7) * random.random(), random.uniform(0, 2) * random.random()
+    out = []
+    for n in range(count):
+        matrix = np.array([[1, 0, -20 - dx * n], [0, 1, -20 - dy * n]], np.float32)
+        out.append(cv2.warpAffine(wide, matrix, (_W, _H), borderMode=cv2.BORDER_REFLECT))
+    return np.asarray(np.rint(np.clip(np.stack(out), 0, 1) * 255), np.uint8)
+
+
+def _card(random: np.random.Generator) -> Grey:
+    """Lines of text, light on dark or dark on light."""
+    ink, ground = random.uniform(0.6, 0.95), random.uniform(0.0, 0.2)
+    if random.random() < 0.4:
+        ink, ground = ground, ink
+    big = np.full((_H, _W), round(255 * ground), np.uint8)
+    for k in range(int(random.integers(1, 5))):
+        words = " ".join(str(w) for w in random.choice(_WORDS, int(random.integers(1, 4))))
+        place = (int(random.integers(20, 140)), 80 + 68 * k)
+        size = float(random.uniform(0.9, 2.0))
+        cv2.putText(big, words, place, cv2.FONT_HERSHEY_COMPLEX, size, round(255 * ink), 3)
+    return np.repeat(big[None], 40, axis=0)
+
+
+def _sweep(random: np.random.Generator) -> Grey:
+    """A countdown whose hand goes round once a count."""
+    each = int(random.choice([16, 24, 25, 30]))
+    ground, hand, ink = (int(v) for v in random.integers(20, 230, 3))
+    out = []
+    for n in range(each * 6):
+        big = np.full((_H, _W), ground, np.uint8)
+        middle = (_W // 2, _H // 2)
+        cv2.ellipse(big, middle, (420, 420), -90, 0, 360 * (n % each) / each, hand, -1)
+        cv2.circle(big, middle, 140, ink, 6)
+        number = str(8 - n // each)
+        cv2.putText(big, number, (_W // 2 - 50, _H // 2 + 50), cv2.FONT_HERSHEY_SIMPLEX, 5, ink, 16)
+        out.append(big)
+    return np.stack(out)
+
+
+def _numbers(random: np.random.Generator) -> Grey:
+    """A countdown whose number changes and nothing else."""
+    each = int(random.choice([16, 24, 25, 30]))
+    ground, ink = (int(v) for v in random.integers(10, 240, 2))
+    out = []
+    for n in range(each * 6):
+        big = np.full((_H, _W), ground, np.uint8)
+        cv2.line(big, (0, 40), (_W, 40), ink, 8)
+        number = "3456789"[(n // each * 3) % 7]
+        place = (_W // 2 - 90, _H // 2 + 80)
+        cv2.putText(big, number, place, cv2.FONT_HERSHEY_SIMPLEX, 8, ink, 40)
+        out.append(big)
+    return np.stack(out)
+
+
+def _bars(random: np.random.Generator) -> Grey:
+    count = int(random.integers(3, 10))
+    levels = random.integers(10, 245, count).astype(np.uint8)
+    if random.random() < 0.5:
+        levels = np.sort(levels)
+    row = levels[np.minimum(np.arange(_W) * count // _W, count - 1)]
+    return np.broadcast_to(row, (40, _H, _W)).copy()
