@@ -23,7 +23,7 @@ from media.passes import Operator, Window
 from media.synthetic import Damage, Frames, damage_shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
-from restore.flicker.apply import FlickerOperator
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.noise.apply import NoiseOperator
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
@@ -39,7 +39,13 @@ def operators() -> list[Operator]:
     frames = range(-8, 9)
     return [
         WeaveOperator(dict.fromkeys(frames, (0.37, -1.21))),
-        FlickerOperator(dict.fromkeys(frames, (0.1, 0.08, 0.12)), dict.fromkeys(frames, grid)),
+        FlickerOperator(
+            dict.fromkeys(
+                frames,
+                FrameFlicker((0.1, 0.08, 0.12), (0.02, 0.03, 0.02), (0.01, 0.01, 0.0), grid),
+            ),
+            0.42,
+        ),
         DirtOperator(0.008, DirtOptions()),
         NoiseOperator((0.012, 0.012, 0.012), 1.0, 0.35),
         ResampleUpscale(2),

@@ -13,9 +13,9 @@ from media.frames import FrameRange
 from media.passes import Operator
 from media.pictures import all_own
 from media.synthetic import Frames
-from restore.flicker.apply import FlickerOperator
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.flicker.measure import FlickerProbe
-from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
 from restore.motion import PairTracker
 from restore.weave.apply import WeaveOperator
 from restore.weave.measure import WeaveProbe
@@ -46,7 +46,7 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     numbers = FrameRange(0, len(scan))
     tracker = PairTracker()
     probes = [WeaveProbe(tracker, 1.0)] if weave else []
-    exposure = FlickerProbe(tracker) if flicker else None
+    exposure = FlickerProbe() if flicker else None
     for number in numbers:
         pixels = torch.from_numpy(scan[number])
         for probe in probes:
@@ -68,15 +68,7 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     if exposure is not None:
         found = solve_flicker(exposure.finish(), numbers, FlickerOptions())
         if found.applied:
-            chain.append(
-                FlickerOperator(
-                    {n: tuple(row.tolist()) for n, row in enumerate(found.exposure_stops)},
-                    {
-                        n: tuple(tuple(row.tolist()) for row in grid)
-                        for n, grid in enumerate(found.grid_stops)
-                    },
-                )
-            )
+            chain.append(FlickerOperator(by_frame(found), found.pivot))
         else:
             notes.append(f"flicker: {found.reason}")
         if found.kept_flashes:
@@ -84,3 +76,17 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     renderer = ShotRenderer("steady", all_own(numbers), lambda n: torch.from_numpy(scan[n]), chain)
     frames = np.stack([renderer.frame(n).pixels.numpy() for n in numbers])
     return Restored(frames, shifts, time.process_time() - started, "; ".join(notes))
+
+
+def by_frame(found: FlickerSolution) -> dict[int, FrameFlicker]:
+    """Frame number from 0 to its correction."""
+    return {
+        n: FrameFlicker(
+            tuple(found.exposure_stops[n].tolist()),
+            tuple(found.contrast[n].tolist()),
+            tuple(found.bend[n].tolist()),
+            found.grid_stops[n].tolist(),
+            found.channel_grid_stops[n].tolist(),
+        )
+        for n in range(len(found.exposure_stops))
+    }

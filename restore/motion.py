@@ -28,12 +28,15 @@ def luma(pixels: Tensor) -> Tensor:
     return LUMA[0] * r + LUMA[1] * g + LUMA[2] * b
 
 
-def steering_image(plane: Tensor) -> NDArray[np.uint8]:
+def steering_image(plane: Tensor, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """What the flow looks at: (H, W) film log luma, despeckled and equalised, as 8 bit.
 
+    size: width and height to reduce to first; None keeps (H, W).
     Equalising in tiles makes it blind to flicker, the median makes it blind to dust.
     """
     values = plane.detach().to("cpu", torch.float32).numpy()
+    if size is not None and size != values.shape[::-1]:
+        values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
     low, high = np.quantile(values[::4, ::4], (0.005, 0.995))
     scaled = (values - low) * (255.0 / max(float(high - low), 0.02))
     image = cv2.medianBlur(np.clip(scaled, 0, 255).astype(np.uint8), 3)

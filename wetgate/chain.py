@@ -6,7 +6,7 @@ one before it has settled. Lines go first because they lie still on the film, no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from media.passes import Operator
 from media.reel import Shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
-from restore.flicker.apply import FlickerOperator
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
@@ -29,7 +29,7 @@ from restore.upscale.network import NetworkUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from wetgate.config import Project
-from wetgate.decisions import ColorDecision, ShotDecisions
+from wetgate.decisions import ColorDecision, FlickerDecision, ShotDecisions
 
 
 def build_chain(
@@ -59,12 +59,7 @@ def build_chain(
         chain.append(WeaveOperator(dict(shifts)))
     flicker = decisions.flicker
     if flicker.applied:
-        chain.append(
-            FlickerOperator(
-                dict(zip(numbers, flicker.exposure_stops, strict=True)),
-                dict(zip(numbers, flicker.grid_stops, strict=True)),
-            )
-        )
+        chain.append(_flicker(numbers, flicker))
     if decisions.dirt.applied:
         dirt = decisions.dirt
         chain.append(
@@ -131,6 +126,20 @@ def _scratch(decisions: ShotDecisions) -> ScratchOperator:
             for number, lines in decisions.scratch.places.items()
         }
     )
+
+
+def _flicker(numbers: Sequence[int], decision: FlickerDecision) -> FlickerOperator:
+    """Curves that a decision lacks are no correction."""
+    empty: tuple[tuple[()], ...] = ((),) * len(numbers)
+    curves = (
+        decision.exposure_stops,
+        decision.contrast or empty,
+        decision.bend or empty,
+        decision.grid_stops or empty,
+        decision.channel_grid_stops or empty,
+    )
+    frames = (FrameFlicker(*frame) for frame in zip(*curves, strict=True))
+    return FlickerOperator(dict(zip(numbers, frames, strict=True)), decision.pivot)
 
 
 def _upscale(project: Project) -> Operator:

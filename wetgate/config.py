@@ -70,6 +70,7 @@ class Flicker(Section):
     enabled: bool = True
     local: bool = True
     per_channel: bool = True
+    tones: bool = True
     limit_stops: Annotated[float, Field(gt=0.0, le=4.0)] = 1.0
     flash_stops: Annotated[float, Field(gt=0.0, le=8.0)] = 0.6
     floor_stops: NonNegative = 0.004

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationError
 
@@ -34,8 +34,20 @@ class WeaveDecision(Decided):
 class FlickerDecision(Decided):
     applied: bool = False
     exposure_stops: tuple[tuple[float, ...], ...] = ()
+    """Per frame and channel, added."""
+    contrast: tuple[tuple[float, ...], ...] = ()
+    """Per frame and channel: stops for each stop that a tone lies above the pivot."""
+    bend: tuple[tuple[float, ...], ...] = ()
+    """Per frame and channel: stops times (square of the stops above the pivot, less one)."""
+    pivot: float = 0.0
+    """Film log."""
     grid_stops: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    """Per frame: further correction at rows x columns of nodes, from border to border."""
+    channel_grid_stops: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...] = ()
+    """Per frame and channel, beyond that; empty: all channels alike."""
     kept_flashes: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+    """Frames left alone because too little of them is usable (black, clipped)."""
 
 
 class ScratchDecision(Decided):
@@ -110,6 +122,13 @@ class Switch(Section):
     enabled: bool | None = None
 
 
+class FlickerOverride(Switch):
+    strength: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    """Times the solved correction."""
+    exposure_stops: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Scan number to the exposure correction of that frame, one value or one per channel."""
+
+
 class NoiseOverride(Switch):
     strength: Annotated[float, Field(ge=0.0, le=4.0)] | None = None
 
@@ -135,7 +154,7 @@ class ShotOverride(Section):
     note: str = ""
     protect: bool = False
     weave: Switch = Switch()
-    flicker: Switch = Switch()
+    flicker: FlickerOverride = FlickerOverride()
     scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
     noise: NoiseOverride = NoiseOverride()
@@ -206,8 +225,51 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         changes["grain"] = solved.grain.model_copy(
             update={"kept": person.grain.kept, "origin": "human"}
         )
+    if "flicker" not in changes or solved.flicker.applied:
+        edited = _edited_flicker(solved, person.flicker)
+        if edited is not None and not protected and person.flicker.enabled is not False:
+            changes["flicker"] = edited
     changes |= _settle_color(solved, person)
     return solved.model_copy(update=changes)
+
+
+def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDecision | None:
+    """The solved curve, scaled and with a person's frames in it; None when they said nothing.
+
+    raises: ConfigError for frames that the shot does not have, or a wrong number of channels.
+    """
+    flicker, strength = solved.flicker, person.strength
+    if not flicker.applied or (strength is None and not person.exposure_stops):
+        return None
+    times = 1.0 if strength is None else strength
+
+    def scaled(value: object) -> object:
+        if isinstance(value, tuple):
+            return tuple(scaled(v) for v in value)
+        return round(float(cast("float", value)) * times, 6) + 0.0
+
+    curves = ("exposure_stops", "contrast", "bend", "grid_stops", "channel_grid_stops")
+    update: dict[str, Any] = {name: scaled(getattr(flicker, name)) for name in curves}
+    exposure = list(update["exposure_stops"])
+    for frame, given in person.exposure_stops.items():
+        where = f"overrides.toml: {solved.shot}.flicker.exposure_stops"
+        first, last = solved.frames
+        if not frame.isdecimal() or not first <= int(frame) <= last:
+            raise ConfigError(
+                f"{where}: {frame!r} is no frame of this shot",
+                shot=solved.shot,
+                hint=f"its frames are {first} to {last}",
+            )
+        channels = len(exposure[0])
+        if len(given) not in (1, channels):
+            raise ConfigError(
+                f"{where}: frame {frame} has {len(given)} values",
+                shot=solved.shot,
+                hint=f"give one, or {channels}, one per channel",
+            )
+        exposure[int(frame) - first] = given if len(given) == channels else given * channels
+    update["exposure_stops"] = tuple(exposure)
+    return flicker.model_copy(update={**update, "origin": "human"})
 
 
 def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, object]:

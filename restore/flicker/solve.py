@@ -1,25 +1,31 @@
-"""Separate flicker from light that was meant to change.
+"""What to add to each frame of a shot so that its light no longer flickers.
 
-Exposure paths are solved from the measured differences: one per channel for the whole frame,
-then one per cell for what the whole frame does not explain. The smooth part of each path (a
-fade, a cloud, an iris) is kept; the rest is flicker. The correction has zero mean over the
-shot, because the level of a shot belongs to the color balance.
+The joint solve (``joint``) says what each frame did, ``intent`` what of it was meant. All
+channels together are solved first, then how each channel differs from that. The correction has
+zero mean over the shot, because the level of a shot belongs to the color balance.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.encoding import STOP
 from media.frames import FrameRange
+from restore.flicker.field import CLASSES, NODES, TONES, Curve, place_shapes, tone_shapes
+from restore.flicker.intent import Flicker, Trust, flicker_of, trust_in
+from restore.flicker.joint import Effects, Measured, solve_effects
 from restore.flicker.measure import GRID
-from restore.smoothing import Curve, smooth_part, solve_path
 
-_CONTRADICTION_STOPS = 0.03
-"""A pair that contradicts its cell's path by this much is half believed."""
+_CHANNEL_SHAPES = CLASSES[1]
+"""Channels differ from each other by the smoothest surfaces only."""
+_MOST_CONTRAST, _MOST_BEND = 0.4, 0.08
+"""Limits that keep the corrected tone rising with the tone it comes from."""
+_LEAST_PICTURE = 0.1
+"""Share of the picture that must be usable in the middle frame by that measure."""
+_LEAST_FRAMES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +36,10 @@ class FlickerOptions:
     """Also correct exposure that changes unevenly over the frame."""
     per_channel: bool = True
     """Correct each channel by its own curve (color breathing)."""
+    tones: bool = True
+    """Also correct contrast that changes (gamma-like flicker)."""
     limit_stops: float = 1.0
-    """No correction is ever larger."""
+    """No correction of exposure is ever larger, by frame or by place."""
     flash_stops: float = 0.6
     """A deviation at least this large on up to three frames is a flash: kept."""
     floor_stops: float = 0.004
@@ -40,15 +48,25 @@ class FlickerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlickerSolution:
-    """Exposure correction of a shot, log2 units (stops), to be added."""
+    """Correction of a shot in log2 units (stops), to be added."""
 
-    exposure_stops: NDArray[np.float64]
+    exposure_stops: Curve
     """(n, C) correction of the whole frame."""
-    grid_stops: NDArray[np.float64]
-    """(n, rows, cols) further correction by place, the same for all channels."""
+    contrast: Curve
+    """(n, C) stops for each stop that a tone lies above the pivot."""
+    bend: Curve
+    """(n, C) stops times (square of the stops above the pivot, less one)."""
+    pivot: float
+    """Film log."""
+    grid_stops: Curve
+    """(n, *NODES) further correction at nodes from border to border, alike for all channels."""
+    channel_grid_stops: Curve
+    """(n, C, *NODES) what channels need beyond that; (n, 0, *NODES) when they need nothing."""
     confidence: float
     kept_flashes: tuple[int, ...]
     """Frame numbers taken for an intended flash and left alone."""
+    unseen: tuple[int, ...]
+    """Frame numbers left alone because too little of them is usable (black, clipped)."""
     reason: str
     """Empty when applied; otherwise why the shot was left alone."""
 
@@ -57,6 +75,14 @@ class FlickerSolution:
         """False when the shot was left alone."""
         return not self.reason
 
+    def rms_stops(self) -> float:
+        """Size of the correction over frames, channels and places."""
+        parts = (self.exposure_stops, self.contrast, self.bend, self.grid_stops)
+        power = sum(float(np.square(p).mean()) for p in parts if p.size)
+        if self.channel_grid_stops.size:
+            power += float(np.square(self.channel_grid_stops).mean())
+        return float(np.sqrt(power))
+
 
 def solve_flicker(
     evidence: dict[str, object], frames: FrameRange, options: FlickerOptions
@@ -64,143 +90,115 @@ def solve_flicker(
     """Flicker of a shot from the evidence of ``FlickerProbe``."""
     n = len(frames)
     difference = np.asarray(evidence["difference"], np.float64) / STOP
-    channels = difference.shape[2] if difference.ndim == 3 else 3
-    if n < 6:
+    channels = difference.shape[2]
+    if n < _LEAST_FRAMES:
         return _alone(n, channels, f"only {n} frames: flicker cannot be told from intention")
     pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
+    level = np.asarray(evidence["level"], np.float64)
     weight = np.asarray(evidence["weight"], np.float64)
-    clipped = np.asarray(evidence["clipped"], np.float64).mean()
-    if weight.mean() < 0.15:
-        return _alone(
-            n, channels, f"too little usable picture (clipped or black: {100 * clipped:.0f} %)"
-        )
-    whole, noise = _whole_frame(pairs, difference, weight, n, options)
-    trust, flashes = _flash_trust(whole, frames, options)
-    flicker = whole - smooth_part(whole, trust)
-    flicker[trust == 0.0] = 0.0
-    grid = np.zeros((n, *GRID))
-    if options.local:
-        grid = _by_place(pairs, difference, weight, whole, trust, n)
-    rms = float(np.sqrt((flicker**2).mean() + (grid**2).mean()))
-    confidence = float(np.clip(weight.mean() * 1.5, 0.0, 1.0) * rms / (rms + noise + 1e-9))
+    seen = _usable(pairs, weight, n)
+    if float(np.median(seen)) < _LEAST_PICTURE:
+        ends = 100 * float(np.asarray(evidence["clipped"], np.float64).mean())
+        return _alone(n, channels, f"too little usable picture (clipped or black: {ends:.0f} %)")
+    pivot = float(np.average(level.mean(axis=2), weights=weight))
+    shared = Measured(
+        pairs=pairs,
+        difference=difference.mean(axis=2),
+        level=level.mean(axis=2),
+        weight=weight,
+        spread=np.asarray(evidence["spread"], np.float64) / STOP,
+        grid=GRID,
+    )
+    whole = solve_effects(shared, n, pivot, shapes=None if options.local else 0)
+    trust = trust_in(whole.tones[:, 0], seen, frames, options.flash_stops)
+    if trust.weights.sum() < _LEAST_FRAMES:
+        return _alone(n, channels, "too few frames with usable picture")
+    common = flicker_of(whole, trust)
+    own = [Flicker(np.zeros((n, TONES)), np.zeros((n, 0)))] * channels
+    if options.per_channel and channels > 1:
+        shapes = _CHANNEL_SHAPES if options.local else 0
+        own = [
+            flicker_of(_beyond(whole, shared, d, v, pivot, shapes), trust)
+            for d, v in zip(difference.transpose(2, 0, 1), level.transpose(2, 0, 1), strict=True)
+        ]
+    rms = float(np.sqrt(common.rms() ** 2 + np.mean([o.rms() ** 2 for o in own])))
+    noise = float(whole.error[0])
     if rms < max(options.floor_stops, noise):
         return _alone(n, channels, f"flicker of {rms:.4f} stops rms is below what can be measured")
-    exposure = np.clip(-flicker, -options.limit_stops, options.limit_stops)
-    return FlickerSolution(
-        exposure_stops=exposure - exposure.mean(axis=0),
-        grid_stops=-(grid - grid.mean(axis=0)),
-        confidence=confidence,
-        kept_flashes=flashes,
-        reason="",
-    )
+    return _solution(common, own, pivot, seen, rms / (rms + noise), trust, options)
 
 
 def _alone(n: int, channels: int, reason: str) -> FlickerSolution:
     return FlickerSolution(
         exposure_stops=np.zeros((n, channels)),
-        grid_stops=np.zeros((n, *GRID)),
+        contrast=np.zeros((n, channels)),
+        bend=np.zeros((n, channels)),
+        pivot=0.0,
+        grid_stops=np.zeros((n, *NODES)),
+        channel_grid_stops=np.zeros((n, 0, *NODES)),
         confidence=0.0,
         kept_flashes=(),
+        unseen=(),
         reason=reason,
     )
 
 
-def _whole_frame(
-    pairs: NDArray[np.int64],
-    difference: Curve,
-    weight: Curve,
-    n: int,
-    options: FlickerOptions,
-) -> tuple[Curve, float]:
-    """(n, C) exposure path in stops, and the standard error of its steps."""
-    channels = difference.shape[2]
-    steps = np.zeros((len(pairs), channels))
-    for m in range(len(pairs)):
-        usable = weight[m] > 0.1
-        if usable.any():
-            steps[m] = np.median(difference[m, usable], axis=0)
-    if not options.per_channel:
-        steps = np.repeat(steps.mean(axis=1, keepdims=True), channels, axis=1)
-    say = np.repeat(weight.mean(axis=1, keepdims=True) + 1e-4, channels, axis=1)
-    path = solve_path(pairs, steps, say, n, robust_scale=0.05)
-    residual = path[pairs[:, 1]] - path[pairs[:, 0]] - steps
-    return path, float(np.median(np.abs(residual))) * 1.4826
-
-
-def _flash_trust(
-    whole: Curve, frames: FrameRange, options: FlickerOptions
-) -> tuple[Curve, tuple[int, ...]]:
-    """(n,) 1 for frames that may be corrected, 0 for flashes; and the flashes' frame numbers."""
-    level = whole.mean(axis=1)
-    n = len(level)
-    around = np.array([np.median(level[max(0, t - 5) : min(n, t + 6)]) for t in range(n)])
-    flash = np.abs(level - around) > options.flash_stops
-    # Longer than three frames is a change of light, and the smooth part follows that itself.
-    trust = np.ones(n)
-    run: list[int] = []
-    for t in range(n + 1):
-        if t < n and flash[t]:
-            run.append(t)
-            continue
-        if 0 < len(run) <= 3:
-            trust[run] = 0.0
-        run = []
-    return trust, tuple(int(t) + frames.start for t in np.flatnonzero(trust == 0.0))
-
-
-def _by_place(
-    pairs: NDArray[np.int64],
-    difference: Curve,
-    weight: Curve,
-    whole: Curve,
-    trust: Curve,
-    n: int,
-) -> Curve:
-    """(n, rows, cols) what each cell does beyond the whole frame, in stops, smooth part gone."""
-    explained = (whole[pairs[:, 1]] - whole[pairs[:, 0]])[:, None, :]
-    steps = (difference - explained).mean(axis=2)
-    paths = solve_path(pairs, steps, weight + 1e-4, n, robust_scale=0.04)
-    local = paths - smooth_part(paths, trust)
-    seen = _reliability(pairs, paths[pairs[:, 1]] - paths[pairs[:, 0]] - steps, weight, n)
-    grid = _spread_over_neighbours(local.reshape(n, *GRID), seen.reshape(n, *GRID))
-    grid[trust == 0.0] = 0.0
-    return grid
-
-
-def _reliability(pairs: NDArray[np.int64], residual: Curve, weight: Curve, n: int) -> Curve:
-    """(n, cells) how far each cell can be believed on each frame, 0..1.
-
-    residual: (m, cells) stops, by how much a pair contradicts the path. Pairs over one, two and
-    three frames that contradict each other have followed the wrong thing, an actor for instance.
-    """
-    belief = weight / (1.0 + np.square(residual / _CONTRADICTION_STOPS))
-    total, count = np.zeros((n, weight.shape[1])), np.zeros((n, 1))
+def _usable(pairs: NDArray[np.int64], weight: Curve, n: int) -> Curve:
+    """(n,) largest share of each frame that any pair could use."""
+    share = weight.sum(axis=1) / (GRID[0] * GRID[1])
+    seen = np.zeros(n)
     for end in (0, 1):
-        np.add.at(total, pairs[:, end], belief)
-        np.add.at(count, pairs[:, end], 1.0)
-    return total / np.maximum(count, 1.0)
+        np.maximum.at(seen, pairs[:, end], share)
+    return seen
 
 
-def _spread_over_neighbours(grid: Curve, seen: Curve) -> Curve:
-    """Cells of (n, rows, cols) that can be believed little lean on their neighbours.
+def _beyond(
+    whole: Effects, shared: Measured, difference: Curve, level: Curve, pivot: float, shapes: int
+) -> Effects:
+    """How one channel differs from what all of them do. difference, level: (m, slots)."""
+    step = (
+        whole.tones[shared.pairs[:, 1]] - whole.tones[shared.pairs[:, 0]],
+        whole.surface[shared.pairs[:, 1]] - whole.surface[shared.pairs[:, 0]],
+    )
+    places, _, _ = place_shapes(*GRID)
+    explained = np.einsum("msa,ma->ms", tone_shapes(level, pivot), step[0])
+    bands = difference.shape[1] // (GRID[0] * GRID[1])
+    if step[1].shape[1]:
+        explained += np.repeat(step[1] @ places.T, bands, axis=1)
+    rest = replace(shared, difference=difference - explained, level=level)
+    return solve_effects(rest, len(whole.tones), pivot, shapes=shapes)
 
-    Cells that were seen well keep their own value: smoothing them would leave a share of the
-    flicker behind at every place where it bends.
-    """
-    kernel = np.array([0.25, 0.5, 0.25])
-    w = np.square(seen) + 1e-4
-    top, bottom = grid * w, w
-    for axis in (1, 2, 1, 2, 1, 2):
-        top, bottom = _filter(top, kernel, axis), _filter(bottom, kernel, axis)
-    own = np.square(seen) / (np.square(seen) + 0.1)
-    settled: Curve = own * grid + (1.0 - own) * top / bottom
-    return settled
+
+def _solution(
+    common: Flicker,
+    own: list[Flicker],
+    pivot: float,
+    seen: Curve,
+    certainty: float,
+    trust: Trust,
+    options: FlickerOptions,
+) -> FlickerSolution:
+    limit = options.limit_stops
+    tones = np.stack([common.tones + o.tones for o in own], axis=1)
+    if not options.tones:
+        tones[:, :, 1:] = 0.0
+    surfaces = np.stack([_at_nodes(o.surface) for o in own], axis=1)
+    return FlickerSolution(
+        exposure_stops=-np.clip(tones[:, :, 0], -limit, limit),
+        contrast=-np.clip(tones[:, :, 1], -_MOST_CONTRAST, _MOST_CONTRAST),
+        bend=-np.clip(tones[:, :, 2], -_MOST_BEND, _MOST_BEND),
+        pivot=pivot,
+        grid_stops=-np.clip(_at_nodes(common.surface), -limit, limit),
+        channel_grid_stops=-surfaces if surfaces.any() else surfaces[:, :0],
+        confidence=float(min(1.0, 4.0 * np.median(seen)) * certainty),
+        kept_flashes=trust.flashes,
+        unseen=trust.unseen,
+        reason="",
+    )
 
 
-def _filter(values: Curve, kernel: Curve, axis: int) -> Curve:
-    padding = [(1, 1) if a == axis else (0, 0) for a in range(values.ndim)]
-    padded = np.pad(values, padding, mode="edge")
-    size = values.shape[axis]
-    parts = [np.take(padded, range(k, k + size), axis=axis) * kernel[k] for k in range(3)]
-    total: Curve = parts[0] + parts[1] + parts[2]
-    return total
+def _at_nodes(surface: Curve) -> Curve:
+    """(n, *NODES) stops at the nodes, from (n, shapes)."""
+    _, nodes, _ = place_shapes(*GRID)
+    values: Curve = surface @ nodes[:, : surface.shape[1]].T
+    return values.reshape(len(surface), *NODES)

@@ -17,7 +17,7 @@ from media.passes import Operator
 from media.synthetic import Damage, damage_shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
-from restore.flicker.apply import FlickerOperator
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
@@ -81,11 +81,17 @@ def operator(name: str, channels: int = 3) -> Operator:
     built: dict[str, Operator] = {
         "weave": WeaveOperator({f: (float(rng.normal()), float(rng.normal())) for f in frames[1:]}),
         "flicker": FlickerOperator(
-            {f: tuple(float(v) for v in rng.normal(0, 0.1, channels)) for f in frames[1:]},
             {
-                f: tuple(tuple(float(v) for v in r) for r in rng.normal(0, 0.05, (6, 8)))
-                for f in frames[2:]
+                f: FrameFlicker(
+                    tuple(rng.normal(0, 0.1, channels).tolist()),
+                    tuple(rng.normal(0, 0.1, channels).tolist()) if f > frames[1] else (),
+                    tuple(rng.normal(0, 0.02, channels).tolist()) if f > frames[2] else (),
+                    rng.normal(0, 0.05, (6, 8)).tolist() if f > frames[1] else (),
+                    rng.normal(0, 0.02, (channels, 6, 8)).tolist() if f > frames[3] else (),
+                )
+                for f in frames[1:]
             },
+            0.42,
         ),
         "scratch": ScratchOperator(
             {

@@ -17,7 +17,7 @@ from media.passes import Effect, Operator, Window
 from media.pictures import all_own
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
-from restore.flicker.apply import FlickerOperator
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.noise.apply import NoiseOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
@@ -179,6 +179,7 @@ def test_key_is_json_and_repeats(name: str) -> None:
     assert "tiny.safetensors" not in key
 
 
+_LIGHT = FrameFlicker((0.1,) * 3)
 _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
 
 
@@ -186,11 +187,17 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
     ("one", "other"),
     [
         (WeaveOperator({FIRST: (0.1, 0.0)}), WeaveOperator({FIRST: (0.1, 0.01)})),
-        (FlickerOperator({FIRST: (0.1,) * 3}, {}), FlickerOperator({FIRST: (0.1, 0.1, 0.2)}, {})),
-        (
-            FlickerOperator({FIRST: (0.1,) * 3}, {}),
-            FlickerOperator({FIRST: (0.1,) * 3}, {FIRST: ((0.1, 0.0),)}),
+        *(
+            (FlickerOperator({FIRST: _LIGHT}, 0.4), FlickerOperator({FIRST: other}, 0.4))
+            for other in (
+                FrameFlicker((0.1, 0.1, 0.2)),
+                FrameFlicker((0.1,) * 3, (0.1, 0.0, 0.0)),
+                FrameFlicker((0.1,) * 3, (), (0.1, 0.0, 0.0)),
+                FrameFlicker((0.1,) * 3, (), (), ((0.1, 0.0), (0.0, 0.0))),
+                FrameFlicker((0.1,) * 3, (), (), (), (((0.1, 0.0), (0.0, 0.0)),) * 3),
+            )
         ),
+        (FlickerOperator({FIRST: _LIGHT}, 0.4), FlickerOperator({FIRST: _LIGHT}, 0.5)),
         (ScratchOperator({FIRST: (_PLACE,)}), ScratchOperator({FIRST: (_PLACE, _PLACE)})),
         (
             ScratchOperator({FIRST: (_PLACE,)}),
@@ -226,8 +233,8 @@ def test_key_changes_with_what_decides_pixels(one: Operator, other: Operator) ->
             WeaveOperator({FIRST: (0.1, 0.0), FIRST + 9: (3.0, 0.0)}),
         ),
         (
-            FlickerOperator({FIRST: (0.1,) * 3}, {}),
-            FlickerOperator({FIRST: (0.1,) * 3, FIRST + 9: (1.0,) * 3}, {}),
+            FlickerOperator({FIRST: _LIGHT}),
+            FlickerOperator({FIRST: _LIGHT, FIRST + 9: FrameFlicker((1.0,) * 3)}),
         ),
         (
             DirtOperator(0.01, DirtOptions()),

@@ -6,17 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from media.encoding import STOP
 from media.frames import FrameRange
-from media.passes import Window
 from media.synthetic import Damage
-from restore.flicker.apply import FlickerOperator, spread
+from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.flicker.measure import FlickerProbe
 from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
-from restore.motion import PairTracker
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
 
 FLICKER = replace(CLEAN, flicker_stops=0.12, flicker_channel_stops=0.02, flicker_local_stops=0.06)
@@ -24,15 +21,29 @@ EVERYTHING = replace(FLICKER, weave_px=(1.2, 0.9), grain_sigma=0.012, dirt_per_f
 
 
 def solved(frames: F32, options: FlickerOptions | None = None) -> FlickerSolution:
-    evidence = observed(FlickerProbe(PairTracker()), frames)
+    evidence = observed(FlickerProbe(), frames)
     return solve_flicker(evidence, SHOT, options or FlickerOptions())
+
+
+def operator(solution: FlickerSolution) -> FlickerOperator:
+    """What the product makes of a solution."""
+    frames = {
+        f: FrameFlicker(
+            tuple(solution.exposure_stops[k].tolist()),
+            tuple(solution.contrast[k].tolist()),
+            tuple(solution.bend[k].tolist()),
+            solution.grid_stops[k].tolist(),
+            solution.channel_grid_stops[k].tolist(),
+        )
+        for k, f in enumerate(SHOT)
+    }
+    return FlickerOperator(frames, solution.pivot)
 
 
 def correction(solution: FlickerSolution, like: F32) -> NDArray[np.float64]:
     """(T, C, H, W) stops that are added."""
-    window = Window.whole(torch.from_numpy(like), tuple(SHOT))
-    grids = [spread(grid.tolist(), window).numpy() for grid in solution.grid_stops]
-    return np.stack(grids)[:, None] + solution.exposure_stops[:, :, None, None]
+    fixed, _ = rendered([operator(solution)], like)
+    return np.asarray((fixed - like) / STOP, np.float64)
 
 
 def rms_of_change(stops: NDArray[np.floating]) -> float:
@@ -69,11 +80,7 @@ def test_pixels_follow_the_solution() -> None:
     clean, _ = damage(scene("still"), CLEAN)
     frames, _ = damage(scene("still"), FLICKER)
     solution = solved(frames)
-    repair = FlickerOperator(
-        {f: tuple(solution.exposure_stops[k]) for k, f in enumerate(SHOT)},
-        {f: tuple(map(tuple, solution.grid_stops[k])) for k, f in enumerate(SHOT)},
-    )
-    fixed, _ = rendered([repair], frames)
+    fixed, _ = rendered([operator(solution)], frames)
     assert rms_of_change(fixed - clean) < 0.25 * rms_of_change(frames - clean)
 
 
@@ -119,7 +126,7 @@ def test_clean_picture_is_left_alone() -> None:
 
 def test_short_and_blank_shots_are_left_alone() -> None:
     frames, _ = damage(scene("still"), FLICKER)
-    evidence = observed(FlickerProbe(PairTracker()), frames[:4])
+    evidence = observed(FlickerProbe(), frames[:4])
     short = solve_flicker(evidence, FrameRange(SHOT.start, SHOT.start + 4), FlickerOptions())
     assert "only 4 frames" in short.reason
     black = solved(np.zeros_like(frames))

@@ -136,11 +136,15 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
     weave, flicker = whole["weave"], whole["flicker"]
     dx, dy = weave.pop("dx_px"), weave.pop("dy_px")
     exposure, grid = flicker.pop("exposure_stops"), flicker.pop("grid_stops")
+    contrast = [*flicker.pop("contrast"), *flicker.pop("bend")]
+    channels = flicker.pop("channel_grid_stops")
     weave |= {"peak_px": _peak([*dx, *dy]), "rms_px": _rms([*dx, *dy])}
     flicker |= {
         "peak_stops": _peak([v for row in exposure for v in row]),
         "rms_stops": _rms([v for row in exposure for v in row]),
+        "contrast_peak": _peak([v for row in contrast for v in row]),
         "local_peak_stops": _peak([v for g in grid for row in g for v in row]),
+        "channel_local_peak_stops": _peak([v for f in channels for g in f for r in g for v in r]),
     }
     color = {**whole["balance"], "changes_color": not as_cdl(decisions.balance).is_identity()}
     return {

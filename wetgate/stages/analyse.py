@@ -27,7 +27,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 4
+PROBES = 5
 """Rises when any probe measures differently."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -95,7 +95,7 @@ def measure(
     first = read(pictures.own[0])
     step = max(1, -(-first.shape[-1] // width_px))
     tracker = PairTracker()
-    followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe(tracker)]
+    followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe()]
     grain, scratch = GrainProbe(), ScratchProbe()
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
     for at, number in zip(pictures.strip, pictures.own, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from color.records import ShotColor
 from media.pictures import Pictures
@@ -120,6 +121,7 @@ def _flicker(
         FlickerOptions(
             local=options.local,
             per_channel=options.per_channel,
+            tones=options.tones,
             limit_stops=options.limit_stops,
             flash_stops=options.flash_stops,
             floor_stops=options.floor_stops,
@@ -127,16 +129,25 @@ def _flicker(
     )
     if not found.applied:
         return FlickerDecision(confidence=_round(found.confidence), reason=found.reason)
-    exposure = pictures.spread(np.asarray(found.exposure_stops))
-    grid = pictures.spread(np.asarray(found.grid_stops))
-    if not options.local:
-        grid = np.zeros((len(shot.frames), 0, 0))
-    return FlickerDecision(
-        applied=True,
-        exposure_stops=tuple(tuple(_round(v, 5) for v in row) for row in exposure),
-        grid_stops=tuple(tuple(tuple(_round(v, 4) for v in row) for row in g) for g in grid),
-        kept_flashes=tuple(pictures.number(n) for n in found.kept_flashes),
-        confidence=_round(found.confidence),
+
+    def curve(values: NDArray[np.float64], digits: int) -> object:
+        rounded = np.round(pictures.spread(values), digits) + 0.0
+        return rounded.tolist() if rounded.any() else ()
+
+    exposure = np.round(pictures.spread(found.exposure_stops), 5) + 0.0
+    return FlickerDecision.model_validate(
+        {
+            "applied": True,
+            "exposure_stops": exposure.tolist(),
+            "contrast": curve(found.contrast, 5),
+            "bend": curve(found.bend, 5),
+            "pivot": _round(found.pivot),
+            "grid_stops": curve(found.grid_stops, 4),
+            "channel_grid_stops": curve(found.channel_grid_stops, 4),
+            "kept_flashes": [pictures.number(n) for n in found.kept_flashes],
+            "unseen": [pictures.number(n) for n in found.unseen],
+            "confidence": _round(found.confidence),
+        }
     )
 
 

@@ -187,8 +187,7 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
     weave = solve_weave(evidence["weave"], frames, WeaveOptions(floor_px=0.0, limit_px=1e9))
     rms = None
     if flicker.applied:
-        power = np.square(flicker.exposure_stops).mean() + np.square(flicker.grid_stops).mean()
-        rms = round(float(np.sqrt(power)), 5)
+        rms = round(flicker.rms_stops(), 5)
     shift = None
     if len(frames) >= 6:
         shift = round(
