@@ -1,120 +1,119 @@
-"""Move each frame by its own sub-pixel shift, with one resample."""
+"""Move each frame by its own sub-pixel shift and turn, with one resample."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from media.encoding import Domain
 from media.errors import RepairError
 from media.passes import Effect, Needs, Window
+from restore.geometry import Placement, placed, without_source
 
-TAPS = 12
-_HALF = TAPS // 2
-
-
-def sinc_kernel(fraction_px: float) -> list[float]:
-    """12 taps of a Kaiser-windowed sinc that fetches ``fraction_px`` (0..1) right of tap 6.
-
-    The taps sum to one, so flat areas keep their value.
-    """
-    beta = 7.0
-    taps = []
-    for k in range(TAPS):
-        x = k - (_HALF - 1) - fraction_px
-        edge = 1.0 - (x / _HALF) ** 2
-        window = _bessel_i0(beta * math.sqrt(max(edge, 0.0))) / _bessel_i0(beta)
-        taps.append(window * (math.sin(math.pi * x) / (math.pi * x) if abs(x) > 1e-12 else 1.0))
-    total = math.fsum(taps)
-    return [t / total for t in taps]
-
-
-def _bessel_i0(x: float) -> float:
-    """Modified Bessel function, power series; plenty for |x| < 20."""
-    term, total, k = 1.0, 1.0, 1
-    while term > 1e-17 * total:
-        term *= (x / (2 * k)) ** 2
-        total += term
-        k += 1
-    return total
-
-
-def shift_axis(pixels: Tensor, shift_px: float, dim: int) -> Tensor:
-    """Shift (..., H, W) along ``dim`` (-1 or -2); positive moves content to higher indices.
-
-    Edges are held for the support of the kernel. Written as a sum of slices, not a convolution,
-    so that every pixel is computed by the same operations whatever the size of the tile.
-    """
-    source_px = -shift_px
-    whole = math.floor(source_px)
-    taps = sinc_kernel(source_px - whole)
-    size = pixels.shape[dim]
-    before = max(0, _HALF - 1 - whole)
-    after = max(0, whole + _HALF)
-    pad = (before, after, 0, 0) if dim == -1 else (0, 0, before, after)
-    padded = F.pad(pixels, pad, mode="replicate")
-    start = before + whole - (_HALF - 1)
-    out = torch.zeros_like(pixels)
-    for k, tap in enumerate(taps):
-        out = out + padded.narrow(dim, start + k, size) * tap
-    return out
+Border = Literal["keep", "matte", "mirror"]
+BLACK = 95.0 / 1023.0
+"""Film log of no light: what a matte shows."""
+_LARGEST_PX = 8192
+"""Frames are taken to be no larger than this when a turn's reach is stated."""
 
 
 @dataclass(frozen=True)
 class WeaveOperator:
-    """Shifts frames by the solved, per-frame amounts.
-
-    Pixels whose place in the scan lies outside the scanned frame keep what the scan had there:
-    nothing is mirrored, stretched or made up.
-    """
+    """Moves frames by the solved, per-frame amounts, and settles what their borders show."""
 
     shifts_px: Mapping[int, tuple[float, float]]
-    """Frame number to (dx, dy) in px; frames not named stay."""
+    """Frame number to (dx, dy) in px, right and down; frames not named stay."""
+    turns_deg: Mapping[int, float] = field(default_factory=dict)
+    """Frame number to the turn about the middle of the frame, clockwise; others do not turn."""
+    border: Border = "keep"
+    """What pixels show whose place in the scan lies outside the scanned frame. ``keep``: what the
+    scan had there. ``matte``: black, as all outside the rectangle of ``matte_px``. ``mirror``:
+    the picture mirrored at the edge, which no frame shows."""
+    matte_px: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Rows from the top and the bottom, columns from the left and the right that are black."""
 
     name = "weave"
-    version = 1
+    version = 2
     radius = 0
     domain = Domain.LOG_DENSITY
     scale = 1
-    effect = Effect.ADJUSTED
+
+    @property
+    def effect(self) -> Effect:
+        """Mirrored borders are made up."""
+        return Effect.INVENTED if self.border == "mirror" else Effect.ADJUSTED
 
     @property
     def needs(self) -> Needs:
-        """Kernel support plus the largest shift."""
-        largest = max((abs(v) for s in self.shifts_px.values() for v in s), default=0.0)
-        return Needs(reach_px=_HALF + 1 + math.ceil(largest))
+        """Kernel support plus the largest move."""
+        size = (_LARGEST_PX, _LARGEST_PX) if any(self.turns_deg.values()) else (0, 0)
+        numbers = {*self.shifts_px, *self.turns_deg}
+        reach = [self.placement(n).reach_px(size) for n in numbers]
+        return Needs(reach_px=max(reach, default=Placement().reach_px((0, 0))))
+
+    def placement(self, frame: int) -> Placement:
+        """How this frame is moved."""
+        dx, dy = self.shifts_px.get(frame, (0.0, 0.0))
+        return Placement(dx, dy, self.turns_deg.get(frame, 0.0))
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
-        """Shifts of these frames."""
-        return {"shifts_px": [list(self.shifts_px.get(f, (0.0, 0.0))) for f in frames]}
+        """Places of these frames, and the border."""
+        places = [self.placement(f) for f in frames]
+        return {
+            "shifts_px": [[p.dx_px, p.dy_px] for p in places],
+            "turns_deg": [p.turn_deg for p in places],
+            "border": self.border,
+            "matte_px": list(self.matte_px) if self.border == "matte" else [],
+        }
 
     def __call__(self, window: Window) -> Window:
-        """(T, C, H, W) to the same shape."""
-        moved = []
-        for frame, pixels in zip(window.frames, window.pixels, strict=True):
-            dx, dy = self.shifts_px.get(frame, (0.0, 0.0))
-            if abs(dx) >= window.size_px[1] or abs(dy) >= window.size_px[0]:
-                raise RepairError("weave shift is larger than the frame", frame=frame)
-            shifted = pixels
-            if dx:
-                shifted = shift_axis(shifted, dx, -1)
-            if dy:
-                shifted = shift_axis(shifted, dy, -2)
-            moved.append(torch.where(_has_source(window, dx, dy), shifted, pixels))
-        return window.changed(torch.stack(moved), self.effect)
+        """(T, C, H, W) to the same shape. raises: RepairError for a shift beyond the frame."""
+        done = [self._one(window, k) for k in range(len(window.frames))]
+        moved = window.changed(torch.stack([pixels for pixels, _ in done]), Effect.ADJUSTED)
+        for touch, (_, invented) in zip(moved.touch, done, strict=True):
+            for rows, cols, outside in invented:
+                part = touch[0, rows, cols]
+                part[outside] = int(Effect.INVENTED)
+        return moved
+
+    def _one(self, window: Window, at: int) -> tuple[Tensor, list[tuple[slice, slice, Tensor]]]:
+        """One frame's pixels, and where they are made up."""
+        pixels, placement = window.pixels[at], self.placement(window.frames[at])
+        height, width = window.size_px
+        if abs(placement.dx_px) >= width or abs(placement.dy_px) >= height:
+            raise RepairError("weave shift is larger than the frame", frame=window.frames[at])
+        invented = []
+        moved = pixels
+        if placement.moves:
+            mirror = self.border == "mirror"
+            moved = placed(pixels, placement, window.origin_px, window.size_px, mirror=mirror)
+            shape = (pixels.shape[-2], pixels.shape[-1])
+            rims = without_source(placement, window.origin_px, window.size_px, shape, pixels.device)
+            if mirror:
+                invented = rims
+            else:
+                for rows, cols, outside in rims:
+                    scan = pixels[:, rows, cols]
+                    moved[:, rows, cols] = torch.where(outside, scan, moved[:, rows, cols])
+        if self.border == "matte":
+            moved = _matted(moved, self.matte_px, window.origin_px, window.size_px)
+        return moved, invented
 
 
-def _has_source(window: Window, dx: float, dy: float) -> Tensor:
-    """(H, W) bool: the pixel's place before the shift lies inside the scanned frame."""
-    h, w = window.pixels.shape[-2:]
-    device = window.pixels.device
-    y = torch.arange(h, device=device) + window.origin_px[0] - dy
-    x = torch.arange(w, device=device) + window.origin_px[1] - dx
-    inside_y = (y >= 0) & (y <= window.size_px[0] - 1)
-    inside_x = (x >= 0) & (x <= window.size_px[1] - 1)
-    return inside_y[:, None] & inside_x[None, :]
+def _matted(
+    pixels: Tensor,
+    matte_px: tuple[int, int, int, int],
+    origin_px: tuple[int, int],
+    size_px: tuple[int, int],
+) -> Tensor:
+    """(C, H, W) of a tile, black outside of one rectangle of the frame."""
+    top, bottom, left, right = matte_px
+    y = torch.arange(pixels.shape[-2], device=pixels.device) + origin_px[0]
+    x = torch.arange(pixels.shape[-1], device=pixels.device) + origin_px[1]
+    shown_y = (y >= top) & (y < size_px[0] - bottom)
+    shown_x = (x >= left) & (x < size_px[1] - right)
+    return pixels.where(shown_y[:, None] & shown_x[None, :], torch.full_like(pixels[:1], BLACK))

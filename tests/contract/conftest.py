@@ -79,7 +79,10 @@ def operator(name: str, channels: int = 3) -> Operator:
     rng = np.random.default_rng(11)
     frames = list(SHOT)
     built: dict[str, Operator] = {
-        "weave": WeaveOperator({f: (float(rng.normal()), float(rng.normal())) for f in frames[1:]}),
+        "weave": WeaveOperator(
+            {f: (float(rng.normal()), float(rng.normal())) for f in frames[1:]},
+            {f: 0.4 * (-1.0) ** f for f in frames[2:]},
+        ),
         "flicker": FlickerOperator(
             {
                 f: FrameFlicker(

@@ -187,6 +187,12 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
     ("one", "other"),
     [
         (WeaveOperator({FIRST: (0.1, 0.0)}), WeaveOperator({FIRST: (0.1, 0.01)})),
+        (WeaveOperator({}, {FIRST: 0.1}), WeaveOperator({}, {FIRST: 0.2})),
+        (WeaveOperator({}), WeaveOperator({}, border="mirror")),
+        (
+            WeaveOperator({}, border="matte", matte_px=(1, 1, 1, 1)),
+            WeaveOperator({}, border="matte", matte_px=(1, 1, 2, 1)),
+        ),
         *(
             (FlickerOperator({FIRST: _LIGHT}, 0.4), FlickerOperator({FIRST: other}, 0.4))
             for other in (

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from media.errors import RepairError
 from media.frames import FrameRange
 from media.passes import Effect, Window
+from restore.geometry import Placement, placed, sinc_kernel
 from restore.motion import PairTracker
-from restore.weave.apply import WeaveOperator, shift_axis, sinc_kernel
+from restore.weave.apply import BLACK, WeaveOperator
 from restore.weave.measure import WeaveProbe
 from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave
 from tests.restore.conftest import (
@@ -140,10 +141,33 @@ def test_proxy_motion_is_reported_in_full_size_px() -> None:
 
 def test_whole_pixel_shift_is_a_copy() -> None:
     ramp = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
-    moved = shift_axis(ramp, 3.0, -1)
-    assert torch.allclose(moved[..., 3:], ramp[..., :-3], atol=1e-7)
+    moved = placed(ramp, Placement(dx_px=3.0), (0, 0), (20, 30))
+    assert torch.allclose(moved[..., 3:], ramp[..., :-3], atol=1e-6)
     assert sinc_kernel(0.37) == pytest.approx(sinc_kernel(0.63)[::-1])
     assert sum(sinc_kernel(0.37)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("turn_deg", [0.06, -0.15, 0.5])
+def test_turned_and_shifted_picture_is_that_of_the_turned_scene(turn_deg: float) -> None:
+    """A scene known as a formula: what a camera turned and shifted would have seen."""
+    h, w, dx, dy = 180, 320, 1.37, -2.21
+    y, x = np.mgrid[0:h, 0:w].astype(np.float64)
+
+    def seen(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(0.5 + 0.2 * np.sin(0.9 * x + 0.3 * np.cos(0.21 * y)) * np.cos(0.7 * y))
+
+    turn = np.radians(turn_deg)
+    right, below = x - (w - 1) / 2 - dx, y - (h - 1) / 2 - dy
+    truth = seen(
+        np.cos(turn) * right + np.sin(turn) * below + (w - 1) / 2,
+        np.cos(turn) * below - np.sin(turn) * right + (h - 1) / 2,
+    )
+    scan = torch.from_numpy(seen(x, y).astype(np.float32)).unsqueeze(0)
+    found = placed(scan, Placement(dx, dy, turn_deg), (0, 0), (h, w))[0].numpy()
+    inner = np.s_[12:-12, 12:-12]
+    # The bound that the module states, times the steepest slope of this scene (0.2 a px).
+    bound = 0.2 * turn**2 / 2 * np.hypot(h, w) / 2 + 1.5e-4
+    assert float(np.abs(found - truth)[inner].max()) < bound
 
 
 def test_pixels_without_a_source_keep_the_scan() -> None:
@@ -154,13 +178,35 @@ def test_pixels_without_a_source_keep_the_scan() -> None:
     assert int(done.touch[..., 4:].max()) == int(Effect.ADJUSTED)
 
 
+def test_matte_is_one_rectangle_on_every_frame() -> None:
+    frames = torch.rand(2, 3, 20, 30, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.2
+    operator = WeaveOperator({7: (2.5, -1.5)}, border="matte", matte_px=(1, 2, 3, 4))
+    done = operator(Window.whole(frames, (7, 8)))
+    shown = torch.zeros(20, 30, dtype=torch.bool)
+    shown[1:-2, 3:-4] = True
+    assert bool(((done.pixels == BLACK).all(dim=(0, 1)) == ~shown).all())
+    assert torch.equal(done.pixels[1][:, shown], frames[1][:, shown])
+
+
+def test_mirrored_border_is_marked_as_made_up() -> None:
+    frames = torch.rand(1, 3, 20, 30, generator=torch.Generator().manual_seed(1))
+    operator = WeaveOperator({7: (4.0, 0.0)}, border="mirror")
+    done = operator(Window.whole(frames, (7,)))
+    assert operator.effect is Effect.INVENTED
+    assert torch.allclose(done.pixels[..., 3], frames[..., 1], atol=1e-6)
+    assert bool((done.touch[..., :4] == int(Effect.INVENTED)).all())
+    assert not bool((done.touch[..., 4:] == int(Effect.INVENTED)).any())
+
+
 def test_shift_larger_than_the_frame_is_an_error() -> None:
     with pytest.raises(RepairError, match="larger than the frame"):
         WeaveOperator({7: (40.0, 0.0)})(Window.whole(torch.zeros(1, 3, 20, 30), (7,)))
 
 
 def test_reach_covers_the_largest_shift() -> None:
-    assert WeaveOperator({}).needs.reach_px < WeaveOperator({1: (0.0, 5.5)}).needs.reach_px
+    still, moved = WeaveOperator({}), WeaveOperator({1: (0.0, 5.5)})
+    turned = WeaveOperator({1: (0.0, 5.5)}, {1: 0.1})
+    assert still.needs.reach_px < moved.needs.reach_px < turned.needs.reach_px
 
 
 def test_number_of_frames_matches_the_shot() -> None:
