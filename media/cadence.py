@@ -32,7 +32,8 @@ _SAME = 1e-9
 
 _COMBED = 1.15
 """Neighbouring lines that differ by more than this, measured against lines two apart."""
-_COMBED_SHARE = 0.15
+COMBED_SHARE = 0.15
+"""Of frames, from which on a reel is taken for interlaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def _notes(
         )
     elif share > 0.0:
         notes.append(f"{100 * share:.1f} % of the frames repeat the one before them")
-    if combed > _COMBED_SHARE:
+    if combed > COMBED_SHARE:
         marks = np.array(flags, np.float64)
         fives = [marks[k::5].mean() for k in range(5)] if len(marks) >= 20 else []
         if sum(m > 0.6 for m in fives) == 2 and sum(m < 0.2 for m in fives) >= 2:

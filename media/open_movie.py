@@ -95,6 +95,7 @@ def _movie_facts(info: MovieInfo, spec: SourceSpec) -> dict[str, object]:
         "primaries": info.primaries,
         "transfer": info.transfer,
         "tags": [info.primaries_code, info.transfer_code],
+        "interlaced": info.interlaced,
         "pixel_aspect": str(info.pixel_aspect),
         "rotation_deg": info.rotation_deg,
         "start_s": str(info.start_s),

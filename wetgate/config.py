@@ -28,7 +28,7 @@ class ReelConfig(Section):
     range: Literal["", "limited", "full"] = ""
     shots: str = ""
     gaps: Literal["", "keep", "hold", "rebuild"] = ""
-    accept: tuple[Literal["variable_rate", "frame_count"], ...] = ()
+    accept: tuple[Literal["variable_rate", "frame_count", "interlaced"], ...] = ()
     sound: bool = True
     reference: bool = False
     restore: dict[str, Any] = Field(default_factory=dict)

@@ -216,7 +216,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
             update |= {"applied": False, "reason": "switched off by a person"}
         for key in ("strength", "sigma"):
             value = getattr(switch, key, None)
-            if value is not None:
+            if value is not None and hasattr(decision, key):
                 sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
                 update[key] = sigma if key == "sigma" else value
         if update or (switch.enabled and getattr(decision, "applied", False)):

@@ -76,6 +76,60 @@ def test_each_kind_by_itself(what: Damage, share: float) -> None:
     assert left < share * rms_of_change(truth.flicker_stops)
 
 
+def test_contrast_that_flickers_is_taken_out_by_tone() -> None:
+    clean, _ = damage(scene("drift", 3), CLEAN)
+    # Without a slow part, which nobody could tell from intention in so few frames.
+    size = np.random.default_rng(8).uniform(0.02, 0.1, FRAMES) * (-1.0) ** np.arange(FRAMES)
+    slope = np.exp(size - size.mean()).astype(np.float32)
+    frames = (clean - np.float32(0.42)) * slope[:, None, None, None] + np.float32(0.42)
+    solution = solved(frames)
+    assert float(solution.contrast.std()) == pytest.approx(0.06, rel=0.3)
+    fixed, _ = rendered([operator(solution)], frames)
+    assert rms_of_change(fixed - clean) < 0.25 * rms_of_change(frames - clean)
+    plain = solved(frames, FlickerOptions(tones=False))
+    assert not plain.contrast.any()
+    assert not plain.bend.any()
+
+
+def test_contrast_is_left_alone_where_only_exposure_flickers() -> None:
+    frames, _ = damage(scene("still"), replace(CLEAN, flicker_stops=0.15, grain_sigma=0.008))
+    assert float(solved(frames).contrast.std()) < 0.005
+
+
+def test_uneven_breathing_of_one_channel_is_taken_out() -> None:
+    clean, _ = damage(scene("still"), CLEAN)
+    tilt = np.random.default_rng(9).normal(0.0, 0.12, FRAMES)
+    field = np.linspace(-1.0, 1.0, clean.shape[-1])
+    frames = clean.copy()
+    frames[:, 2] += (tilt[:, None] * field * STOP).astype(np.float32)[:, None, :]
+    fixed, _ = rendered([operator(solved(frames))], frames)
+    before, after = frames[:, 2] - clean[:, 2], fixed[:, 2] - clean[:, 2]
+    assert rms_of_change(after) < 0.3 * rms_of_change(before)
+
+
+def test_clipped_picture_is_not_lifted() -> None:
+    frames, _ = damage(scene("still"), replace(CLEAN, flicker_stops=0.2))
+    frames[:, :, :20, :30] = 1.0
+    frames[:, :, -20:, :30] = 0.0
+    fixed, _ = rendered([operator(solved(frames))], frames)
+    assert np.array_equal(fixed[:, :, :20, :30], frames[:, :, :20, :30])
+    assert np.array_equal(fixed[:, :, -20:, :30], frames[:, :, -20:, :30])
+    assert not np.array_equal(fixed, frames)
+
+
+def test_frames_without_picture_are_left_and_named() -> None:
+    frames, _ = damage(scene("still"), FLICKER)
+    frames[6:8] = 0.0
+    solution = solved(frames)
+    assert solution.unseen == (SHOT.start + 6, SHOT.start + 7)
+    assert not solution.exposure_stops[6:8].any()
+    assert solution.exposure_stops[:6].any()
+    # What lies on both sides of the gap is still one shot, at one level.
+    fixed, _ = rendered([operator(solution)], frames)
+    level = fixed.mean(axis=(1, 2, 3)) / STOP
+    assert abs(float(level[:6].mean() - level[8:].mean())) < 0.1
+
+
 def test_pixels_follow_the_solution() -> None:
     clean, _ = damage(scene("still"), CLEAN)
     frames, _ = damage(scene("still"), FLICKER)

@@ -263,6 +263,35 @@ def test_every_word_of_a_person_counts(finished: Path, text: str, path: str, val
         }
 
 
+def test_a_person_edits_the_flicker_curve(finished: Path) -> None:
+    plain, keys = decided(finished, "")
+    solved = plain["R1_0020"].flicker
+    assert solved.applied
+    text = "[R1_0020.flicker]\nstrength = 0.5\n"
+    text += "exposure_stops = { 86409 = [0.25], 86410 = [0, 0, 1] }\n"
+    found, changed = decided(finished, text)
+    edited = found["R1_0020"].flicker
+    assert edited.origin == "human"
+    half = tuple(round(v * 0.5, 6) for v in solved.exposure_stops[0])
+    assert edited.exposure_stops[:3] == (half, (0.25, 0.25, 0.25), (0.0, 0.0, 1.0))
+    assert changed["R1_0020"] != keys["R1_0020"]
+    assert changed["R1_0010"] == keys["R1_0010"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("{ 999 = [0.1] }", "'999' is no frame of this shot"),
+        ("{ 86409 = [0.1, 0.2] }", "frame 86409 has 2 values"),
+    ],
+)
+def test_a_curve_that_does_not_fit_is_refused(finished: Path, given: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=r"flicker\.exposure_stops") as caught:
+        decided(finished, f"[R1_0020.flicker]\nexposure_stops = {given}\n")
+    assert problem in str(caught.value)
+    assert caught.value.shot == "R1_0020"
+
+
 def value_of_path(decisions: ShotDecisions, path: str) -> Any:
     found: Any = decisions
     for part in path.split("."):

@@ -40,6 +40,7 @@ from wetgate.records import (
     span_from_json,
     span_to_json,
 )
+from wetgate.stages.interlaced import refuse_interlaced
 from wetgate.summary import ingest_summary
 
 _PROXY_PX = 144
@@ -60,6 +61,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     refuse_inside(job.folder.root, config)
     kept = _kept(job, config, name)
     if kept is not None:
+        refuse_interlaced(job.project, config, kept.reel)
         return kept
     job.events.emit("ingest_started", {"reel": name})
     sights = _Sights(job, config, name)
@@ -78,6 +80,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     summary = ingest_summary(ingested, cadence)
     atomic_write_bytes(job.folder.ingest(name).with_name("ingest.txt"), summary.encode())
     write_json(job.folder.ingest(name), record)
+    refuse_interlaced(job.project, config, ingested.reel)
     job.events.emit(
         "ingest_finished",
         {
@@ -143,7 +146,11 @@ def _settled(
     notes = (*reel.notes, *cadence.notes, *_held_at_cuts(reel, shots))
     if reel.kind != "movie":
         notes += sights.levels.notes(reel.levels)
-    facts = {**reel.facts, "levels": sights.levels.facts()}
+    facts = {
+        **reel.facts,
+        "levels": sights.levels.facts(),
+        "combed_share": round(cadence.combed_share, 4),
+    }
     reel = replace(reel, doubled=doubled, notes=notes, facts=facts)
     return IngestedReel(reel, tuple(shots), spans), cadence
 
