@@ -37,9 +37,7 @@ DESHAKE = (
     "deshake=rx=32:ry=32:edge=mirror:contrast=60:search=less",
 )
 NOT_BUILT = tuple(
-    n
-    for n in ("deflicker", "tmidequalizer", "deshake", "vidstabdetect", "vidstabtransform")
-    if n not in filters_available
+    n for n in ("deflicker", "tmidequalizer", "deshake") if n not in filters_available
 )
 _FILM_LOG: NDArray[np.float32] = light_to_log(
     rec709_decode(torch.arange(65536, dtype=torch.float32) / 65535.0)

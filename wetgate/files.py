@@ -113,5 +113,8 @@ class Folder:
     def decision(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "decisions" / f"{shot}.json"
 
+    def curves(self, reel: str, shot: str) -> Path:
+        return self.reel(reel) / "curves" / f"{shot}.csv"
+
     def verdict(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "verify" / f"{shot}.json"

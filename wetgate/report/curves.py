@@ -13,7 +13,7 @@ from wetgate.decisions import FlickerDecision, WeaveDecision
 
 WIDTH, HEIGHT = 600, 120
 _MOST_POINTS = 600
-_LEAST_STOPS, _LEAST_PX = 0.05, 0.5
+_LEAST_STOPS, _LEAST_PX, _LEAST_CONTRAST = 0.05, 0.5, 0.02
 """A curve smaller than this is drawn small: its axis does not shrink with it."""
 
 
@@ -58,6 +58,36 @@ def flicker_curve(decision: FlickerDecision, first: int, shown: int) -> Curve | 
         _LEAST_STOPS,
         first,
         [(shown, "frame shown"), *flashes],
+    )
+
+
+def contrast_curve(decision: FlickerDecision, first: int, shown: int) -> Curve | None:
+    """Contrast correction per channel over the frames of a shot."""
+    if not decision.contrast:
+        return None
+    values = np.array(decision.contrast, np.float64)
+    names = ("red", "green", "blue") if values.shape[1] == 3 else ("all",)
+    return _curve(
+        "Contrast correction",
+        "stops for each stop",
+        list(zip(names, names, values.T, strict=False)),
+        _LEAST_CONTRAST,
+        first,
+        [(shown, "frame shown")],
+    )
+
+
+def local_curve(decision: FlickerDecision, first: int, shown: int) -> Curve | None:
+    """The largest correction at any place, up and down, beyond that of the whole frame."""
+    if not decision.grid_stops:
+        return None
+    values = np.array(decision.grid_stops, np.float64)
+    lines = [
+        ("up", "across", values.max(axis=(1, 2))),
+        ("down", "down", values.min(axis=(1, 2))),
+    ]
+    return _curve(
+        "By place, most and least", "stops", lines, _LEAST_STOPS, first, [(shown, "frame shown")]
     )
 
 

@@ -14,7 +14,15 @@ from markupsafe import Markup
 
 from media.write import atomic_write_bytes
 from wetgate.project import dump_project
-from wetgate.report.curves import HEIGHT, WIDTH, Curve, flicker_curve, weave_curve
+from wetgate.report.curves import (
+    HEIGHT,
+    WIDTH,
+    Curve,
+    contrast_curve,
+    flicker_curve,
+    local_curve,
+    weave_curve,
+)
 from wetgate.report.given import ReportInput
 from wetgate.report.pictures import DIFFERENCE_GAIN, Pictures, picture_width, shot_pictures
 from wetgate.report.summary import summarise
@@ -99,6 +107,8 @@ def _card(given: ReportInput, numbers: dict[str, Any], width: int) -> Card:
         first = decisions.frames[0]
         curves = [
             flicker_curve(decisions.flicker, first, pictures.frame),
+            contrast_curve(decisions.flicker, first, pictures.frame),
+            local_curve(decisions.flicker, first, pictures.frame),
             weave_curve(decisions.weave, first, pictures.frame),
         ]
     changed = decisions is not None and numbers["decisions"]["balance"]["changes_color"]

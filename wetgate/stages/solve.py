@@ -13,8 +13,10 @@ from color.records import ShotColor, protection, shot_input
 from media.errors import ConfigError
 from media.pictures import pictures_of
 from media.reel import SegmentKind, Shot
+from media.write import atomic_write_bytes
 from wetgate import ledger
 from wetgate.config import Project
+from wetgate.curves import curves_csv
 from wetgate.decisions import (
     ColorDecision,
     DirtDecision,
@@ -234,6 +236,13 @@ def _keep(job: Job, decisions: ShotDecisions) -> None:
     if read_json(path) == value:
         return
     write_json(path, value)
+    curves = job.folder.curves(decisions.reel, decisions.shot)
+    table = curves_csv(decisions)
+    if table:
+        curves.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_bytes(curves, table)
+    else:
+        curves.unlink(missing_ok=True)
     ledger.append(
         job.folder.ledger,
         {"shot": decisions.shot, "decision_sha256": digest(value), "decision": value},
