@@ -16,7 +16,6 @@ from media.synthetic import Frames
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.flicker.measure import FlickerProbe
 from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
-from restore.motion import PairTracker
 from restore.weave.apply import WeaveOperator
 from restore.weave.measure import WeaveProbe
 from restore.weave.solve import WeaveOptions, solve_weave
@@ -44,8 +43,7 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     """
     started = time.process_time()
     numbers = FrameRange(0, len(scan))
-    tracker = PairTracker()
-    probes = [WeaveProbe(tracker, 1.0)] if weave else []
+    probes = [WeaveProbe(1.0)] if weave else []
     exposure = FlickerProbe() if flicker else None
     for number in numbers:
         pixels = torch.from_numpy(scan[number])
@@ -60,9 +58,8 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
         path = solve_weave(probe.finish(), numbers, WeaveOptions())
         if path.applied:
             shifts = np.stack([path.dx_px, path.dy_px], axis=1).round(4)
-            chain.append(
-                WeaveOperator({n: (float(x), float(y)) for n, (x, y) in enumerate(shifts)})
-            )
+            places = {n: (float(x), float(y)) for n, (x, y) in enumerate(shifts)}
+            chain.append(WeaveOperator(places, dict(enumerate(path.turn_deg.round(5).tolist()))))
         else:
             notes.append(f"weave: {path.reason}")
     if exposure is not None:

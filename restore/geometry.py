@@ -53,6 +53,12 @@ class Placement:
         return HALF + 1 + math.ceil(max(abs(self.dx_px), abs(self.dy_px)) + turn)
 
 
+def sinc_taps(fraction_px: float) -> NDArray[np.float32]:
+    """(12,) the nearest kernel kept for ``fraction_px``, 0 <= fraction_px < 1."""
+    taps: NDArray[np.float32] = _table()[:, min(round(fraction_px * _STEPS), _STEPS - 1)]
+    return taps
+
+
 def sinc_kernel(fraction_px: float) -> list[float]:
     """12 taps of a Kaiser-windowed sinc that fetches ``fraction_px`` (0..1) right of tap 6.
 

@@ -29,7 +29,7 @@ from restore.upscale.network import NetworkUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from wetgate.config import Project
-from wetgate.decisions import ColorDecision, FlickerDecision, ShotDecisions
+from wetgate.decisions import ColorDecision, FlickerDecision, ShotDecisions, WeaveDecision
 
 
 def build_chain(
@@ -54,9 +54,8 @@ def build_chain(
     if decisions.scratch.applied:
         chain.append(_scratch(decisions))
     weave = decisions.weave
-    if weave.applied:
-        shifts = zip(numbers, zip(weave.dx_px, weave.dy_px, strict=True), strict=True)
-        chain.append(WeaveOperator(dict(shifts)))
+    if weave.applied or any(weave.matte_px):
+        chain.append(_weave(numbers, weave))
     flicker = decisions.flicker
     if flicker.applied:
         chain.append(_flicker(numbers, flicker))
@@ -125,6 +124,18 @@ def _scratch(decisions: ShotDecisions) -> ScratchOperator:
             )
             for number, lines in decisions.scratch.places.items()
         }
+    )
+
+
+def _weave(numbers: Sequence[int], decision: WeaveDecision) -> WeaveOperator:
+    """A shot that stands still may yet wear the matte of its reel."""
+    shifts = zip(decision.dx_px, decision.dy_px, strict=True) if decision.applied else ()
+    turns = decision.turn_deg if decision.applied else ()
+    return WeaveOperator(
+        dict(zip(numbers, shifts, strict=False)),
+        dict(zip(numbers, turns, strict=False)),
+        decision.border,
+        decision.matte_px,
     )
 
 

@@ -62,6 +62,8 @@ class Analyse(Section):
 
 class Weave(Section):
     enabled: bool = True
+    turn: bool = True
+    border: Literal["keep", "matte", "mirror"] = "keep"
     limit_px: Positive = 16.0
     floor_px: NonNegative = 0.04
 

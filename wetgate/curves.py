@@ -10,7 +10,8 @@ from wetgate.decisions import ShotDecisions
 
 
 def curves_csv(decisions: ShotDecisions) -> bytes:
-    """One line a frame: exposure in stops, contrast and bend, shift in px, as they are applied.
+    """One line a frame, as applied: exposure in stops, contrast and bend, shift in px, turn in
+    degrees.
 
     Columns of repairs that are not applied are left out; no repair, no table (empty bytes).
     """
@@ -28,6 +29,8 @@ def curves_csv(decisions: ShotDecisions) -> bytes:
             columns.append(("local_peak_stops", peaks))
     if weave.applied:
         columns += [("dx_px", weave.dx_px), ("dy_px", weave.dy_px)]
+        if weave.turn_deg:
+            columns.append(("turn_deg", weave.turn_deg))
     if not columns:
         return b""
     text = io.StringIO()

@@ -28,7 +28,18 @@ class Decided(Section):
 class WeaveDecision(Decided):
     applied: bool = False
     dx_px: tuple[float, ...] = ()
+    """Per frame; positive moves the picture to the right."""
     dy_px: tuple[float, ...] = ()
+    """Per frame; positive moves it down."""
+    turn_deg: tuple[float, ...] = ()
+    """Per frame, clockwise about the middle; empty: none turns."""
+    border: Literal["keep", "matte", "mirror"] = "keep"
+    matte_px: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Black rows at the top and bottom, columns left and right: one rectangle for a reel."""
+    jumps: tuple[int, ...] = ()
+    """Frames from which on the picture stands elsewhere in the scan than before."""
+    unseen: tuple[int, ...] = ()
+    """Frames that could not be followed; they are not moved."""
 
 
 class FlickerDecision(Decided):
@@ -122,6 +133,15 @@ class Switch(Section):
     enabled: bool | None = None
 
 
+class WeaveOverride(Switch):
+    strength: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    """Times the solved correction."""
+    shift_px: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Scan number to how far that frame is moved to the right and down."""
+    turn_deg: dict[str, float] = Field(default_factory=dict)
+    """Scan number to how far that frame is turned clockwise."""
+
+
 class FlickerOverride(Switch):
     strength: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
     """Times the solved correction."""
@@ -153,7 +173,7 @@ class ShotOverride(Section):
 
     note: str = ""
     protect: bool = False
-    weave: Switch = Switch()
+    weave: WeaveOverride = WeaveOverride()
     flicker: FlickerOverride = FlickerOverride()
     scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
@@ -229,6 +249,9 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         edited = _edited_flicker(solved, person.flicker)
         if edited is not None and not protected and person.flicker.enabled is not False:
             changes["flicker"] = edited
+    edited_weave = _edited_weave(solved, person.weave)
+    if edited_weave is not None and not protected and person.weave.enabled is not False:
+        changes["weave"] = edited_weave
     changes |= _settle_color(solved, person)
     return solved.model_copy(update=changes)
 
@@ -253,13 +276,7 @@ def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDe
     exposure = list(update["exposure_stops"])
     for frame, given in person.exposure_stops.items():
         where = f"overrides.toml: {solved.shot}.flicker.exposure_stops"
-        first, last = solved.frames
-        if not frame.isdecimal() or not first <= int(frame) <= last:
-            raise ConfigError(
-                f"{where}: {frame!r} is no frame of this shot",
-                shot=solved.shot,
-                hint=f"its frames are {first} to {last}",
-            )
+        at = _place(solved, frame, where)
         channels = len(exposure[0])
         if len(given) not in (1, channels):
             raise ConfigError(
@@ -267,9 +284,55 @@ def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDe
                 shot=solved.shot,
                 hint=f"give one, or {channels}, one per channel",
             )
-        exposure[int(frame) - first] = given if len(given) == channels else given * channels
+        exposure[at] = given if len(given) == channels else given * channels
     update["exposure_stops"] = tuple(exposure)
     return flicker.model_copy(update={**update, "origin": "human"})
+
+
+def _edited_weave(solved: ShotDecisions, person: WeaveOverride) -> WeaveDecision | None:
+    """The solved path, scaled and with a person's frames in it; None when they said nothing.
+
+    raises: ConfigError for frames that the shot does not have.
+    """
+    weave = solved.weave
+    given = bool(person.shift_px or person.turn_deg)
+    if not given and (person.strength is None or not weave.applied):
+        return None
+    count = solved.frames[1] - solved.frames[0] + 1
+    times = 1.0 if person.strength is None else person.strength
+    still = (0.0,) * count
+    dx, dy, turn = (
+        [round(v * times, 5) + 0.0 for v in (path or still)]
+        for path in (weave.dx_px, weave.dy_px, weave.turn_deg)
+    )
+    where = f"overrides.toml: {solved.shot}.weave"
+    for frame, (right, down) in person.shift_px.items():
+        at = _place(solved, frame, f"{where}.shift_px")
+        dx[at], dy[at] = right, down
+    for frame, degrees in person.turn_deg.items():
+        turn[_place(solved, frame, f"{where}.turn_deg")] = degrees
+    return weave.model_copy(
+        update={
+            "applied": True,
+            "reason": "",
+            "dx_px": tuple(dx),
+            "dy_px": tuple(dy),
+            "turn_deg": tuple(turn) if any(turn) else (),
+            "origin": "human",
+        }
+    )
+
+
+def _place(solved: ShotDecisions, frame: str, where: str) -> int:
+    """Position of a frame in its shot. raises: ConfigError when it has none."""
+    first, last = solved.frames
+    if not frame.isdecimal() or not first <= int(frame) <= last:
+        raise ConfigError(
+            f"{where}: {frame!r} is no frame of this shot",
+            shot=solved.shot,
+            hint=f"its frames are {first} to {last}",
+        )
+    return int(frame) - first
 
 
 def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, object]:

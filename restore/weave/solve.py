@@ -1,10 +1,10 @@
-"""Separate weave from what the camera and the actors do.
+"""Weave of a shot: the path of the picture, without what the camera did.
 
-Where a good part of the cells moves as one (a background behind whatever the actors do), the
-common path is the motion most cells agree on. Otherwise (zoom, parallax) every cell is taken to
-move by its own smooth motion plus one jitter common to all; the common part is found by
-alternating a robust median over cells with a smooth fit over time in each cell. What is left of
-the common path after its own smooth part (pan, tilt, hand-held sway) is weave.
+The picture's motion between near frames is what most of its cells agree on (``agree``): a
+background behind whatever the actors do. All pairs together give its path. Where no two parts of
+the picture move alike (a street from a moving car), every cell first loses its own calm motion:
+what weave does to them, all of them do at once. The path is split into the camera, jumps of
+splices and weave (``camera``), each axis and the turn by itself.
 """
 
 from __future__ import annotations
@@ -13,17 +13,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter1d
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from media.frames import FrameRange
-from restore.smoothing import Curve, smooth_part, solve_path
+from restore.smoothing import Curve, solve_path
+from restore.weave.agree import Motions, agreed
+from restore.weave.camera import Camera, camera_path
 
-_AGREE_PX = 0.15
-"""Cells within this of each other move as one."""
-_RIGID_SHARE = 0.35
+_FEWEST = 6
+"""Frames; fewer, and a path cannot be told from weave."""
+_AS_ONE = 0.3
 """Share of the cells that must move as one for their motion to be that of the picture."""
-
-_TOGETHER_PX = 0.3
-"""Cells whose jolts typically differ by less than this belong to the same rigid thing."""
+_NO_SAY, _FULL_SAY = 0.12, 0.35
+"""Shares at which a pair of frames has no say in the path, and all of it."""
+_LEAST_ERROR = (0.005, 0.005, 1e-5)
+"""px, px, rad: what is taken to be known of a pair's motion at best."""
+_ODD = (0.1, 0.1, 3e-4)
+"""A pair that is off the path by this much loses half its say."""
+_CALM_FRAMES = 11
+_STEADY = "of the shot can be followed from frame to frame"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +41,34 @@ class WeaveOptions:
     """When weave is corrected."""
 
     limit_px: float = 16.0
-    """A larger excursion is a splice or a lost registration, not weave: left alone."""
+    """A larger excursion is a lost registration, not weave: left alone. Larger jumps are kept."""
     floor_px: float = 0.04
     """Weave below this rms is under the accuracy of the measurement: left alone."""
+    floor_deg: float = 0.004
+    """The same for turns: below it the picture is shifted but not turned."""
+    turns: bool = True
+    """False leaves turns alone."""
+    floor_errors: float = 2.0
+    """Weave below this many errors of a pair of frames is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeaveSolution:
-    """Shift to apply, per frame of the shot."""
+    """How to move each frame of the shot."""
 
     dx_px: NDArray[np.float64]
     """(n,) positive moves the picture to the right."""
     dy_px: NDArray[np.float64]
     """(n,) positive moves the picture down."""
+    turn_deg: NDArray[np.float64]
+    """(n,) positive turns the picture clockwise about the middle of the frame."""
     confidence: float
     reason: str
     """Empty when applied; otherwise why the shot was left alone."""
+    jumps: tuple[int, ...] = ()
+    """Frames from which on the picture stands elsewhere in the scan than before."""
+    unseen: tuple[int, ...] = ()
+    """Frames that could not be followed; they are not moved."""
 
     @property
     def applied(self) -> bool:
@@ -59,132 +81,143 @@ def solve_weave(
 ) -> WeaveSolution:
     """Weave of a shot from the evidence of ``WeaveProbe``."""
     n = len(frames)
-    pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
-    motion = np.asarray(evidence["motion_px"], np.float64)
-    spread = np.asarray(evidence["spread_px"], np.float64)
-    if n < 6:
+    if n < _FEWEST:
         return _alone(n, f"only {n} frames: a path cannot be told from weave", 0.0)
-    path, agreement_px, share = _rigid_path(pairs, motion, spread, n)
-    if share < _RIGID_SHARE:
-        path, agreement_px = _common_path(pairs, motion, spread, n)
-    # Each axis by itself: a pan is no reason to expect a tilt.
-    weave = path - np.hstack([smooth_part(path[:, :1]), smooth_part(path[:, 1:])])
-    rms_px = float(np.sqrt((weave**2).sum(axis=1).mean()))
-    peak_px = float(np.abs(weave).max())
-    confidence = float(np.clip(rms_px / (rms_px + 2.0 * agreement_px + 1e-6), 0.0, 1.0))
+    pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
+    motions, pairs = _motions(evidence, pairs)
+    share = float(np.median(motions.share)) if len(pairs) else 0.0
+    if share < _AS_ONE:
+        why = f"the picture does not move as one: {100 * share:.0f} % of it agrees"
+        return _alone(n, why, 0.0)
+    say = np.clip((motions.share - _NO_SAY) / (_FULL_SAY - _NO_SAY), 0.0, 1.0)
+    parts = _followed(pairs, say, n)
+    unseen = np.ones(n, np.bool_)
+    moved, jumps = np.zeros((n, 3)), set[int]()
+    for part in parts:
+        unseen[part] = False
+        found, at = _split(_path(pairs, motions, say, part, n), part, options)
+        moved[part] = found[part]
+        jumps |= {k for k in at if not unseen[k]}
+    return _judged(moved, jumps, unseen, frames, np.median(motions.errors, axis=0), options)
+
+
+def _judged(
+    moved: Curve,
+    jumps: set[int],
+    unseen: NDArray[np.bool_],
+    frames: FrameRange,
+    errors: Curve,
+    options: WeaveOptions,
+) -> WeaveSolution:
+    """Corrected, or left alone because. moved: (n, 3) px, px, rad. errors: of a pair, the same."""
+    n = len(frames)
+    if unseen.mean() > 0.5:
+        return _alone(n, f"only {100 * (1 - unseen.mean()):.0f} % {_STEADY}", 0.0)
+    weave_px, turn_deg, error_px = moved[:, :2], np.degrees(moved[:, 2]), float(errors[0])
+    rms_px = float(np.sqrt((weave_px**2).sum(axis=1).mean()))
+    peak_px = float(np.abs(weave_px).max())
+    confidence = float(np.clip(rms_px / (rms_px + 2.0 * error_px + 1e-6), 0.0, 1.0))
     if peak_px > options.limit_px:
         return _alone(n, f"excursion of {peak_px:.1f} px is over the limit", confidence)
-    if rms_px < max(options.floor_px, 0.5 * agreement_px):
+    turned_deg = float(np.sqrt(np.square(turn_deg).mean()))
+    turns = options.turns and turned_deg >= max(
+        options.floor_deg, options.floor_errors * float(np.degrees(errors[2]))
+    )
+    if rms_px < max(options.floor_px, options.floor_errors * error_px) and not turns:
         return _alone(n, f"weave of {rms_px:.3f} px rms is below what can be measured", confidence)
-    shift = -weave
-    return WeaveSolution(dx_px=shift[:, 0], dy_px=shift[:, 1], confidence=confidence, reason="")
+    return WeaveSolution(
+        dx_px=-weave_px[:, 0],
+        dy_px=-weave_px[:, 1],
+        turn_deg=-turn_deg if turns else np.zeros(n),
+        confidence=confidence,
+        reason="",
+        jumps=tuple(frames.start + k for k in sorted(jumps)),
+        unseen=tuple(frames.start + int(k) for k in np.flatnonzero(unseen)),
+    )
 
 
 def _alone(n: int, reason: str, confidence: float) -> WeaveSolution:
-    return WeaveSolution(dx_px=np.zeros(n), dy_px=np.zeros(n), confidence=confidence, reason=reason)
+    still = np.zeros(n)
+    return WeaveSolution(
+        dx_px=still, dy_px=still, turn_deg=still, confidence=confidence, reason=reason
+    )
 
 
-def _rigid_path(
-    pairs: NDArray[np.int64], motion: Curve, spread: Curve, n: int
-) -> tuple[Curve, float, float]:
-    """(n, 2) path in px of the cells that move as one, their disagreement (px), their share.
+def _motions(
+    evidence: dict[str, object], pairs: NDArray[np.int64]
+) -> tuple[Motions, NDArray[np.int64]]:
+    """The motion of the picture in each pair, and the pairs it was found in."""
+    motion = np.asarray(evidence["motion_px"], np.float64)
+    spread = np.asarray(evidence["spread_px"], np.float64)
+    cells = np.asarray(evidence["cells_px"], np.float64)
+    size = np.asarray(evidence["size_px"], np.float64)
+    whole = agreed(motion, spread, cells, size)
+    gap = pairs[:, 1] - pairs[:, 0]
+    if not len(pairs) or float(np.median(whole.share)) >= _AS_ONE or (gap == 1).sum() < 2:
+        return whole, pairs
+    short = gap <= 2
+    jolts = motion[short] - _calm(motion[gap == 1], pairs[short])
+    return agreed(jolts, spread[short], cells, size), pairs[short]
 
-    Per pair, the motion with most support among the cells (a mode: more than half of the cells
-    may follow a foreground in as many directions), refined by redescending means.
+
+def _calm(velocity: Curve, pairs: NDArray[np.int64]) -> Curve:
+    """(m, cells, 2) px by which each cell moves in each pair when it is not jolted.
+
+    velocity: (t, cells, 2) px between frame k and k + 1.
     """
-    weights = 1.0 / np.square(0.03 + spread)
-    gaps = np.linalg.norm(motion[:, :, None, :] - motion[:, None, :, :], axis=3)
-    support = np.einsum("mij,mj->mi", np.exp(-0.5 * (gaps / _AGREE_PX) ** 2), weights)
-    best = support.argmax(axis=1)
-    steps = motion[np.arange(len(motion)), best]
-    share = np.zeros(len(motion))
-    off = np.zeros_like(spread)
-    for _ in range(4):
-        off = np.linalg.norm(motion - steps[:, None, :], axis=2)
-        say = weights * np.square(np.clip(1.0 - np.square(off / (2.0 * _AGREE_PX)), 0.0, None))
-        steps = (say[:, :, None] * motion).sum(axis=1) / say.sum(axis=1)[:, None]
-        share = (off < _AGREE_PX + 2.0 * np.minimum(spread, 0.1)).mean(axis=1)
-    trust = np.repeat(np.maximum(share, 1e-3)[:, None], 2, axis=1)
-    path = solve_path(pairs, steps, trust, n, robust_scale=0.1)
-    agreeing = off[off < _AGREE_PX]
-    noise_px = float(np.median(agreeing)) * 1.4826 if len(agreeing) else _AGREE_PX
-    agreement_px = noise_px / float(np.sqrt(motion.shape[1] * share.mean() + 1e-9))
-    return path, agreement_px, float(np.median(share))
+    middle = median_filter(velocity, size=(_CALM_FRAMES, 1, 1), mode="nearest")
+    calm = uniform_filter1d(middle, 7, axis=0, mode="nearest")
+    way = np.concatenate([np.zeros((1, *calm.shape[1:])), np.cumsum(calm, axis=0)])
+    last = len(way) - 1
+    own: Curve = way[np.minimum(pairs[:, 1], last)] - way[np.minimum(pairs[:, 0], last)]
+    return own
 
 
-def _common_path(
-    pairs: NDArray[np.int64], motion: Curve, spread: Curve, n: int
-) -> tuple[Curve, float]:
-    """(n, 2) common path of the picture in px, and how well the cells agree on it (px).
-
-    A cell without texture, or one that an actor walks through, measures nonsense on some pairs;
-    taking the median over cells pair by pair keeps that from spreading along its path.
-    """
-    weights = 1.0 / np.square(0.03 + spread)
-    gap = (pairs[:, 1] - pairs[:, 0]).astype(np.float64)
-    middle = (0.5 * (pairs[:, 0] + pairs[:, 1]) - 0.5).astype(np.float64)
-    near = np.flatnonzero(gap == 1)
-    jitter = np.zeros((n, 2))
-    own = np.zeros_like(motion)
-    velocity = np.zeros((len(near), motion.shape[1], 2))
-    trust = weights
-    for _ in range(5):
-        shaken = jitter[pairs[near, 1]] - jitter[pairs[near, 0]]
-        velocity = _calm(motion[near] - shaken[:, None, :])
-        own = gap[:, None, None] * _at(velocity, middle)
-        trust = weights * _together(motion - own)
-        steps = _weighted_median(motion - own, trust)
-        jitter = solve_path(pairs, steps, np.ones_like(steps), n, robust_scale=0.3)
-    residual = motion - own - (jitter[pairs[:, 1]] - jitter[pairs[:, 0]])[:, None, :]
-    agreement_px = float(np.median(np.abs(residual))) * 1.4826 / np.sqrt(motion.shape[1] / 2)
-    drift = _weighted_median(velocity, trust[near])
-    camera = np.vstack([np.zeros((1, 2)), np.cumsum(drift, axis=0)])
-    return jitter + camera, agreement_px
+def _followed(pairs: NDArray[np.int64], say: Curve, n: int) -> list[NDArray[np.int64]]:
+    """Stretches of frames that trusted pairs connect, long enough to tell weave from a path."""
+    sure = say > 0.2
+    a, b = pairs[sure].T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    parts = [np.flatnonzero(label == k) for k in np.unique(label)]
+    return [part for part in parts if len(part) >= _FEWEST]
 
 
-def _together(jolts: Curve) -> Curve:
-    """(cells,) trust in each cell: 1 where it is jolted in time with most others, else next to 0.
-
-    jolts: (m, cells, 2) px, motion of each cell without its smooth part. Weave jolts all that is
-    fixed to the film by the same amount at the same time; what an actor or a wave does on a
-    frame is not shared. The largest group of cells that agree over time is the film.
-    """
-    apart = np.median(np.linalg.norm(jolts[:, :, None] - jolts[:, None, :], axis=3), axis=0)
-    near = apart < max(_TOGETHER_PX, float(np.quantile(apart, 0.1)))
-    group = near[int(near.sum(axis=1).argmax())]
-    return np.where(group, 1.0, 1e-3)
-
-
-def _calm(velocity: Curve) -> Curve:
-    """Each cell's own velocity over time without its jumps: running median, then a mean.
-
-    velocity: (m, cells, 2) px a frame; the same shape is returned.
-    """
-    m = len(velocity)
-    calm = np.empty_like(velocity)
-    for t in range(m):
-        calm[t] = np.median(velocity[max(0, t - 5) : t + 6], axis=0)
-    again = np.empty_like(velocity)
-    for t in range(m):
-        again[t] = calm[max(0, t - 3) : t + 4].mean(axis=0)
-    return again
+def _path(
+    pairs: NDArray[np.int64], motions: Motions, say: Curve, part: NDArray[np.int64], n: int
+) -> Curve:
+    """(n, 3) path of the picture over some frames: px, px, rad; 0 elsewhere."""
+    inside = np.zeros(n, np.bool_)
+    inside[part] = True
+    own = inside[pairs].all(axis=1) & (say > 0.2)
+    steps = motions.steps[own, :3]
+    known = say[own, None] / np.square(np.array(_LEAST_ERROR) + motions.errors[own, :3])
+    path = np.zeros((n, 3))
+    for k, odd in enumerate(_ODD):
+        column = slice(k, k + 1)
+        weights = known[:, column] / known[:, k].max()
+        path[:, column] = solve_path(pairs[own], steps[:, column], weights, n, robust_scale=odd)
+    path[part] -= path[part].mean(axis=0)
+    path[~inside] = 0.0
+    return path
 
 
-def _at(velocity: Curve, position: Curve) -> Curve:
-    """(m, cells, 2) velocities at fractional positions in time."""
-    at = np.clip(position, 0, len(velocity) - 1)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, len(velocity) - 1)
-    share = (at - low)[:, None, None]
-    between: Curve = velocity[low] * (1 - share) + velocity[high] * share
-    return between
+def _split(path: Curve, part: NDArray[np.int64], options: WeaveOptions) -> tuple[Curve, set[int]]:
+    """(n, 3) what is not the camera's, and where it jumps."""
+    first, last = int(part[0]), int(part[-1]) + 1
+    trust = np.zeros(last - first)
+    trust[part - first] = 1.0
+    moved, jumps = np.zeros_like(path), set[int]()
+    for k in range(3):
+        # A turn jumps where the picture does.
+        unit, at = (1e-3, sorted(jumps)) if k == 2 else (1.0, None)
+        camera = camera_path(path[first:last, k], trust, unit=unit, jumps_at=at)
+        jumps |= set(camera.jumps)
+        meant = camera.meant + (camera.steps if k < 2 and _large(camera, options) else 0.0)
+        moved[first:last, k] = path[first:last, k] - meant
+    return moved, {first + at for at in jumps}
 
 
-def _weighted_median(values: Curve, weights: Curve) -> Curve:
-    """Over cells: values (n, cells, 2), weights (n, cells); returns (n, 2)."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    say = np.repeat(weights[:, :, None], values.shape[2], axis=2)
-    cumulative = np.cumsum(np.take_along_axis(say, order, axis=1), axis=1)
-    middle = (cumulative >= 0.5 * cumulative[:, -1:, :]).argmax(axis=1)
-    return np.take_along_axis(ordered, middle[:, None, :], axis=1)[:, 0, :]
+def _large(camera: Camera, options: WeaveOptions) -> bool:
+    """True for jumps that are not taken out."""
+    return float(np.ptp(camera.steps)) > options.limit_px

@@ -13,7 +13,6 @@ from media.errors import RepairError
 from media.frames import FrameRange
 from media.passes import Effect, Window
 from restore.geometry import Placement, placed, sinc_kernel
-from restore.motion import PairTracker
 from restore.weave.apply import BLACK, WeaveOperator
 from restore.weave.measure import WeaveProbe
 from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave
@@ -44,7 +43,7 @@ EVERYTHING = replace(
 
 
 def solved(frames: F32) -> WeaveSolution:
-    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames)
+    evidence = observed(WeaveProbe(1.0), frames)
     return solve_weave(evidence, SHOT, WeaveOptions())
 
 
@@ -123,19 +122,72 @@ def test_pixels_come_back_to_their_places() -> None:
     assert psnr_db(fixed[inner], clean[inner]) > 42.0
 
 
+def test_turns_are_found_and_undone() -> None:
+    turn_deg = np.random.default_rng(4).normal(0.0, 0.06, FRAMES)
+    clean = scene("foreground").copy()
+    h, w = clean.shape[-2:]
+    for frame, turn in zip(clean, turn_deg, strict=True):
+        moved = placed(torch.from_numpy(frame), Placement(0.0, 0.0, float(turn)), (0, 0), (h, w))
+        frame[:] = moved.numpy()
+    frames, truth = damage(clean, WEAVE)
+    solution = solved(frames)
+    left = turn_deg + solution.turn_deg
+    assert rms(left - left.mean()) < 0.01
+    assert rms(left_px(solution, truth.weave_px)) < 0.03
+
+
+def test_a_splice_is_a_step_and_taken_out() -> None:
+    """From one frame on the picture stands 6 px lower; no frame near it is bent towards that."""
+    half = FRAMES // 2
+    clean = scene("still").copy()
+    clean[half:] = np.roll(clean[half:], 6, axis=-2)
+    frames, truth = damage(clean, WEAVE)
+    jump = np.zeros((FRAMES, 2))
+    jump[half:, 1] = 6.0
+    solution = solved(frames)
+    assert solution.jumps == (SHOT.start + half,)
+    assert rms(left_px(solution, truth.weave_px + jump)) < 0.05
+    # A jump over the limit is kept, as a step.
+    tight = solve_weave(observed(WeaveProbe(1.0), frames), SHOT, WeaveOptions(limit_px=5.0))
+    assert tight.jumps == solution.jumps
+    # Its size is known as well as the mean of either half of the weave is.
+    assert rms(left_px(tight, truth.weave_px)) < 0.3
+
+
+def test_frames_without_a_picture_are_named_and_not_moved() -> None:
+    frames, truth = damage(scene("still"), WEAVE)
+    blank = FRAMES // 2
+    frames[blank] = 0.3
+    solution = solved(frames)
+    assert solution.applied
+    assert solution.unseen == (SHOT.start + blank,)
+    assert solution.dx_px[blank] == solution.dy_px[blank] == 0.0
+    rest = np.arange(FRAMES) != blank
+    left = truth.weave_px + np.stack([solution.dx_px, solution.dy_px], axis=1)
+    assert rms(left[rest] - left[rest].mean(axis=0)) < 0.05
+
+
+def test_a_picture_that_moves_in_pieces_is_left_alone() -> None:
+    random = np.random.default_rng(3)
+    frames = random.uniform(0.2, 0.7, (FRAMES, 3, HEIGHT_PX, WIDTH_PX)).astype(np.float32)
+    solution = solved(frames)
+    assert "does not move as one" in solution.reason
+    assert not solution.dx_px.any()
+
+
 def test_short_shot_and_excursion_are_refused() -> None:
     frames, _ = damage(scene("still"), WEAVE)
-    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames[:4])
+    evidence = observed(WeaveProbe(1.0), frames[:4])
     short = solve_weave(evidence, FrameRange(SHOT.start, SHOT.start + 4), WeaveOptions())
     assert "only 4 frames" in short.reason
-    evidence = observed(WeaveProbe(PairTracker(), 1.0), frames)
+    evidence = observed(WeaveProbe(1.0), frames)
     tight = solve_weave(evidence, SHOT, WeaveOptions(limit_px=0.5))
     assert "over the limit" in tight.reason
 
 
 def test_proxy_motion_is_reported_in_full_size_px() -> None:
     frames, _ = damage(scene("pan"), CLEAN)
-    evidence = observed(WeaveProbe(PairTracker((1,)), 0.5), frames[:4])
+    evidence = observed(WeaveProbe(0.5), frames[:4])
     assert float(np.median(evidence["motion_px"][..., 0])) == pytest.approx(-4.0, abs=0.1)
 
 

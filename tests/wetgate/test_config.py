@@ -22,6 +22,7 @@ from wetgate.run import Title
 
 CONFIGS = PRESETS.parent
 SPECIAL = {
+    "restore.weave.border": "matte",
     "reels.rate": "18",
     "reels.encoding": "adx10",
     "title": "another",
@@ -233,6 +234,7 @@ def decided(
     ("text", "path", "value"),
     [
         ("weave.enabled = false", "weave.applied", False),
+        ("weave.strength = 0.0", "weave.dx_px", (0.0,) * 8),
         ("flicker.enabled = false", "flicker.applied", False),
         ("dirt.enabled = false", "dirt.applied", False),
         ("noise.enabled = false", "noise.applied", False),
@@ -297,6 +299,18 @@ def value_of_path(decisions: ShotDecisions, path: str) -> Any:
     for part in path.split("."):
         found = getattr(found, part)
     return found
+
+
+def test_a_person_moves_frames_by_hand(finished: Path) -> None:
+    solved = decided(finished, "")[0]["R1_0020"].weave
+    text = "[R1_0020.weave]\nstrength = 0.5\nshift_px = { 86409 = [0.5, -0.25] }\n"
+    edited = decided(finished, text + "turn_deg = { 86410 = 0.05 }\n")[0]["R1_0020"].weave
+    assert edited.applied
+    assert edited.origin == "human"
+    assert edited.dx_px[0] == round(solved.dx_px[0] * 0.5, 5)
+    assert (edited.dx_px[1], edited.dy_px[1], edited.turn_deg[2]) == (0.5, -0.25, 0.05)
+    with pytest.raises(ConfigError, match=r"weave\.shift_px: '7' is no frame"):
+        decided(finished, "[R1_0020.weave]\nshift_px = { 7 = [0, 0] }\n")
 
 
 def test_a_person_gives_a_color_and_the_printer_points_follow(finished: Path) -> None:

@@ -13,7 +13,8 @@ from wetgate.decisions import FlickerDecision, WeaveDecision
 
 WIDTH, HEIGHT = 600, 120
 _MOST_POINTS = 600
-_LEAST_STOPS, _LEAST_PX, _LEAST_CONTRAST = 0.05, 0.5, 0.02
+_MOST_MARKS = 40
+_LEAST_STOPS, _LEAST_PX, _LEAST_CONTRAST, _LEAST_DEG = 0.05, 0.5, 0.02, 0.02
 """A curve smaller than this is drawn small: its axis does not shrink with it."""
 
 
@@ -99,7 +100,19 @@ def weave_curve(decision: WeaveDecision, first: int, shown: int) -> Curve | None
         ("across", "across", np.array(decision.dx_px, np.float64)),
         ("down", "down", np.array(decision.dy_px, np.float64)),
     ]
-    return _curve("Picture moved", "px", lines, _LEAST_PX, first, [(shown, "frame shown")])
+    jumps = [(n, "the picture jumps here") for n in decision.jumps]
+    lost = [(n, "could not be followed, not moved") for n in decision.unseen[:_MOST_MARKS]]
+    marks = [(shown, "frame shown"), *jumps, *lost]
+    return _curve("Picture moved", "px", lines, _LEAST_PX, first, marks)
+
+
+def turn_curve(decision: WeaveDecision, first: int, shown: int) -> Curve | None:
+    """How far each frame was turned."""
+    if not decision.turn_deg:
+        return None
+    turn = np.array(decision.turn_deg, np.float64)
+    lines = [("clockwise", "all", turn)]
+    return _curve("Picture turned", "degree", lines, _LEAST_DEG, first, [(shown, "frame shown")])
 
 
 def _curve(

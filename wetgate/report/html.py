@@ -21,6 +21,7 @@ from wetgate.report.curves import (
     contrast_curve,
     flicker_curve,
     local_curve,
+    turn_curve,
     weave_curve,
 )
 from wetgate.report.given import ReportInput
@@ -110,6 +111,7 @@ def _card(given: ReportInput, numbers: dict[str, Any], width: int) -> Card:
             contrast_curve(decisions.flicker, first, pictures.frame),
             local_curve(decisions.flicker, first, pictures.frame),
             weave_curve(decisions.weave, first, pictures.frame),
+            turn_curve(decisions.weave, first, pictures.frame),
         ]
     changed = decisions is not None and numbers["decisions"]["balance"]["changes_color"]
     return Card(

@@ -134,11 +134,15 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
     """Decisions without their long curves, which lie in decisions/<shot>.json."""
     whole = decisions.model_dump(mode="json")
     weave, flicker = whole["weave"], whole["flicker"]
-    dx, dy = weave.pop("dx_px"), weave.pop("dy_px")
+    dx, dy, turn = weave.pop("dx_px"), weave.pop("dy_px"), weave.pop("turn_deg")
     exposure, grid = flicker.pop("exposure_stops"), flicker.pop("grid_stops")
     contrast = [*flicker.pop("contrast"), *flicker.pop("bend")]
     channels = flicker.pop("channel_grid_stops")
-    weave |= {"peak_px": _peak([*dx, *dy]), "rms_px": _rms([*dx, *dy])}
+    weave |= {
+        "peak_px": _peak([*dx, *dy]),
+        "rms_px": _rms([*dx, *dy]),
+        "turn_peak_deg": _peak(turn),
+    }
     flicker |= {
         "peak_stops": _peak([v for row in exposure for v in row]),
         "rms_stops": _rms([v for row in exposure for v in row]),

@@ -17,7 +17,6 @@ from media.reel import Reel, Shot
 from media.write import to_values
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
-from restore.motion import PairTracker
 from restore.scratch.measure import ScratchProbe
 from restore.weave.measure import WeaveProbe
 from wetgate.config import ReelConfig
@@ -27,7 +26,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 5
+PROBES = 6
 """Rises when any probe measures differently."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -94,8 +93,7 @@ def measure(
     """
     first = read(pictures.own[0])
     step = max(1, -(-first.shape[-1] // width_px))
-    tracker = PairTracker()
-    followers: list[Probe] = [WeaveProbe(tracker, 1.0 / step), FlickerProbe()]
+    followers: list[Probe] = [WeaveProbe(1.0 / step), FlickerProbe()]
     grain, scratch = GrainProbe(), ScratchProbe()
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
     for at, number in zip(pictures.strip, pictures.own, strict=True):

@@ -95,12 +95,23 @@ def _weave(
     found = solve_weave(
         evidence["weave"],
         pictures.strip,
-        WeaveOptions(limit_px=options.limit_px, floor_px=options.floor_px),
+        WeaveOptions(
+            limit_px=options.limit_px,
+            floor_px=options.floor_px,
+            turns=options.turn,
+        ),
     )
     if not found.applied:
-        return WeaveDecision(confidence=_round(found.confidence), reason=found.reason)
+        return WeaveDecision(
+            confidence=_round(found.confidence), reason=found.reason, border=options.border
+        )
+    turn = pictures.spread(np.asarray(found.turn_deg))
     return WeaveDecision(
         applied=True,
+        turn_deg=tuple(_round(v, 5) for v in turn) if turn.any() else (),
+        border=options.border,
+        jumps=tuple(pictures.number(n) for n in found.jumps),
+        unseen=tuple(pictures.number(n) for n in found.unseen),
         dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
         dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
         confidence=_round(found.confidence),

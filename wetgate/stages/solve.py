@@ -32,6 +32,7 @@ from wetgate.decisions import (
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.layers import check_scenes, effective
+from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import reel_name
 from wetgate.stages.propose import NO_LINES, OFF, TOO_SMALL, propose_shot
@@ -73,7 +74,11 @@ def solve_title(
             solved = _protect(solved)
         solved = solved.model_copy(update={"settings_from": said})
         settled[name] = _summed_up(settle(solved, people.get(name)))
-        _keep(job, settled[name])
+    formats = {name: ingested.reel.format for name, ingested in reels.items()}
+    sizes = {name: (f.height, f.width) for name, f in formats.items()}
+    settled = with_mattes(settled, sizes)
+    for decisions in settled.values():
+        _keep(job, decisions)
     return settled
 
 

@@ -28,7 +28,7 @@ from wetgate.stages.analyse import PROBES, measure
 
 Verdict = dict[str, Any]
 
-CHECKS = 1
+CHECKS = 2
 """Rises when a verdict would come out differently."""
 
 
@@ -184,7 +184,8 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
         return dict.fromkeys(("flicker_stops", "weave_px", "grain_sigma", "clipped_share"))
     frames = planned.pictures.strip
     flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
-    weave = solve_weave(evidence["weave"], frames, WeaveOptions(floor_px=0.0, limit_px=1e9))
+    still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
+    weave = solve_weave(evidence["weave"], frames, still)
     rms = None
     if flicker.applied:
         rms = round(flicker.rms_stops(), 5)
