@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import torch
+from threadpoolctl import threadpool_limits
 
 from media.errors import UsageError
 
@@ -24,8 +25,10 @@ def pin_numerics() -> None:
     """One thread inside each library call: work is spread over shots instead.
 
     DIS optical flow cuts its work by the number of threads and gives slightly different flow
-    for each; with one thread a result does not depend on the size of the machine.
+    for each; with one thread a result does not depend on the size of the machine. The small
+    linear systems of the solvers run ten times slower on threads that wait for each other.
     """
+    threadpool_limits(1, user_api="blas")
     cv2.setNumThreads(1)
     cv2.ocl.setUseOpenCL(False)
     torch.set_num_threads(1)

@@ -20,7 +20,7 @@ from wetgate.stages.analyse import analyse_shot, too_small
 from wetgate.stages.finish import Outcome, finish_title
 from wetgate.stages.ingest import ingest_reel, reel_name
 from wetgate.stages.render import render_shot
-from wetgate.stages.solve import needs_evidence, solve_title
+from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, verify_shot
 
 TRIES = 3
@@ -97,13 +97,14 @@ def check_shot_ids(title: Title) -> None:
 
 def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
     """Evidence of one shot; empty when nothing is asked for that it would decide."""
-    if not needs_evidence(job, set(title.shot_ids())):
+    wanted = wanted_probes(job, set(title.shot_ids()))
+    if not wanted:
         return {}
     reel = title.reel_of(shot_id)
     ingested = title.reels[reel]
     if too_small(ingested.reel):
         return {}
-    return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id))
+    return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id), wanted)
 
 
 def decide(job: Job, title: Title) -> None:

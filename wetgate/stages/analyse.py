@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import torch
@@ -28,6 +29,8 @@ from wetgate.stages.ingest import frame_reader
 
 PROBES = 6
 """Rises when any probe measures differently."""
+PROBED = frozenset({"weave", "flicker", "scratch", "color", "grain"})
+"""Names of all probes."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
 
@@ -57,16 +60,24 @@ def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
 
 
 def analyse_shot(
-    job: Job, config: ReelConfig, ingested: IngestedReel, shot: Shot
+    job: Job,
+    config: ReelConfig,
+    ingested: IngestedReel,
+    shot: Shot,
+    wanted: frozenset[str] = PROBED,
 ) -> dict[str, Any]:
-    """Evidence of a shot; from its file when it is there and still answers the same question."""
+    """Evidence of a shot by probe, those of ``wanted``.
+
+    What its file holds and still answers the same question is not measured again.
+    """
     pin_numerics()
     path = job.folder.evidence(shot.reel, shot.id)
     pictures = pictures_of(ingested.reel, shot.frames)
     key = evidence_key(job, ingested.reel, shot, pictures)
-    kept = read_evidence(path, key)
-    if kept is not None:
-        return kept
+    kept = read_evidence(path, key) or {}
+    missing = wanted - set(kept)
+    if not missing:
+        return {name: kept[name] for name in wanted}
     job.check_stop()
     reader = frame_reader(config, ingested.reel)
     space = reel_encoding(ingested.reel)
@@ -76,16 +87,21 @@ def analyse_shot(
         values = to_values(reader.read(number), ingested.reel.format)
         return space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
 
-    evidence = measure(read, pictures, job.project.analyse.width_px, ColorProbe(space))
+    width_px = job.project.analyse.width_px
+    evidence = {**kept, **measure(read, pictures, width_px, ColorProbe(space), missing)}
     write_evidence(path, key, evidence)
     job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
-    return evidence
+    return {name: evidence[name] for name in wanted}
 
 
 def measure(
-    read: Callable[[int], Tensor], pictures: Pictures, width_px: int, color: Probe
+    read: Callable[[int], Tensor],
+    pictures: Pictures,
+    width_px: int,
+    color: Probe,
+    wanted: frozenset[str] = PROBED,
 ) -> dict[str, Any]:
-    """Run all probes over a shot. read: frame number to (C, H, W) film log, full size.
+    """Run the wanted probes over a shot. read: frame number to (C, H, W) film log, full size.
 
     Only pictures of their own are looked at, counted without holes (``Pictures.strip``): a
     doubled frame would pass for stillness. Used on the scan before the repair, and on the
@@ -93,18 +109,39 @@ def measure(
     """
     first = read(pictures.own[0])
     step = max(1, -(-first.shape[-1] // width_px))
-    followers: list[Probe] = [WeaveProbe(1.0 / step), FlickerProbe()]
-    grain, scratch = GrainProbe(), ScratchProbe()
+    probes: dict[Probe, _View] = {
+        WeaveProbe(1.0 / step): _View.PROXY,
+        FlickerProbe(): _View.PROXY,
+        ScratchProbe(): _View.WHOLE,
+        color: _View.COLOR,
+        GrainProbe(): _View.MIDDLE,
+    }
+    probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
     for at, number in zip(pictures.strip, pictures.own, strict=True):
         pixels = first if number == pictures.own[0] else read(number)
         proxy = _reduced(pixels, step)
-        for probe in followers:
-            probe.observe(at, proxy)
-        grain.observe(at, _middle(pixels))
-        scratch.observe(at, pixels)
-        color.observe(number, _reduced(proxy, color_step))
-    return {p.name: dict(p.finish()) for p in (*followers, scratch, color, grain)}
+        for probe, view in probes.items():
+            if view is _View.PROXY:
+                probe.observe(at, proxy)
+            elif view is _View.WHOLE:
+                probe.observe(at, pixels)
+            elif view is _View.MIDDLE:
+                probe.observe(at, _middle(pixels))
+            else:
+                probe.observe(number, _reduced(proxy, color_step))
+    return {probe.name: dict(probe.finish()) for probe in probes}
+
+
+class _View(Enum):
+    """What a probe looks at."""
+
+    WHOLE = 1
+    PROXY = 2
+    COLOR = 3
+    """Smaller still; frames by their own numbers."""
+    MIDDLE = 4
+    """A crop at full size."""
 
 
 def _reduced(pixels: Tensor, step: int) -> Tensor:

@@ -12,6 +12,7 @@ from color.records import ShotColor
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
@@ -44,7 +45,7 @@ def propose_shot(
     """
     if not evidence:
         return _unmeasured(project, shot, color)
-    grain = evidence["grain"]
+    grain = evidence.get("grain") or GrainProbe().finish()
     flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
         shot=shot.id,

@@ -42,6 +42,14 @@ Evidence = Mapping[str, Mapping[str, Any]]
 
 MEASURED = ("weave", "flicker", "scratch", "dirt", "noise")
 """Repairs that start from a measurement, and that a person may switch on for one shot."""
+_PROBE_OF = {
+    "weave": "weave",
+    "flicker": "flicker",
+    "scratch": "scratch",
+    "dirt": "grain",
+    "noise": "grain",
+    "grain": "grain",
+}
 
 
 def solve_title(
@@ -82,21 +90,22 @@ def solve_title(
     return settled
 
 
-def needs_evidence(job: Job, shots: set[str]) -> bool:
-    """Whether anything is switched on that a measurement decides.
+def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
+    """Probes that decide anything that is switched on for any of the shots; may be none.
 
+    Color is looked at with any of them: its flags protect shots from every repair.
     raises: ConfigError for overrides that name nothing.
     """
     restore, color = job.project.restore, job.project.color
-    if any(getattr(restore, name).enabled for name in MEASURED):
-        return True
-    if color.match.enabled or color.balance.enabled:
-        return True
+    asked = {name for name in MEASURED if getattr(restore, name).enabled}
     layers = [r.restore for r in job.project.reels] + [s.restore for s in job.project.scenes]
-    if any(layers):
-        return True
-    people = read_overrides(job.folder.overrides, shots)
-    return any(p.restore or getattr(p, n).enabled for p in people.values() for n in MEASURED)
+    asked |= {name for layer in layers for name in layer}
+    for person in read_overrides(job.folder.overrides, shots).values():
+        asked |= set(person.restore) | {n for n in MEASURED if getattr(person, n).enabled}
+    found = {_PROBE_OF[name] for name in asked if name in _PROBE_OF}
+    if found or color.match.enabled or color.balance.enabled:
+        found.add("color")
+    return frozenset(found)
 
 
 def _settings(person: ShotOverride | None) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, measure
 
 Verdict = dict[str, Any]
+_MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "clipped_share")
 
 CHECKS = 2
 """Rises when a verdict would come out differently."""
@@ -45,10 +46,11 @@ def verify_shot(
     """
     pin_numerics()
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
+    probes = frozenset(before) or frozenset({"color"})
     key = digest(
         {
             "checks": CHECKS,
-            "probes": PROBES,
+            "probes": [PROBES, *sorted(probes)],
             "chunks": [c.key for c in planned.chunks],
             "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
             if planned.untouched
@@ -68,6 +70,7 @@ def verify_shot(
         planned.pictures,
         job.project.analyse.width_px,
         ColorProbe(space),
+        probes,
     )
     frames.count_rest()
     numbers = {
@@ -181,26 +184,23 @@ class _Frames:
 def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, float | None]:
     """Residuals in the units people know; None where a thing cannot be or was not measured."""
     if not evidence:
-        return dict.fromkeys(("flicker_stops", "weave_px", "grain_sigma", "clipped_share"))
+        return dict.fromkeys(_MEASURES)
     frames = planned.pictures.strip
-    flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
-    still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
-    weave = solve_weave(evidence["weave"], frames, still)
-    rms = None
-    if flicker.applied:
-        rms = round(flicker.rms_stops(), 5)
-    shift = None
-    if len(frames) >= 6:
-        shift = round(
-            float(np.sqrt(np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean())), 4
-        )
-    grain = evidence["grain"]
-    return {
-        "flicker_stops": rms,
-        "weave_px": shift,
-        "grain_sigma": round(float(grain["sigma_luma"]), 6) if grain["frames_used"] else None,
-        "clipped_share": round(float(np.max(evidence["color"]["clipped_share"])), 5),
-    }
+    found: dict[str, float | None] = dict.fromkeys(_MEASURES)
+    if "flicker" in evidence:
+        flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
+        if flicker.applied:
+            found["flicker_stops"] = round(flicker.rms_stops(), 5)
+    if "weave" in evidence and len(frames) >= 6:
+        still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
+        weave = solve_weave(evidence["weave"], frames, still)
+        square = np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean()
+        found["weave_px"] = round(float(np.sqrt(square)), 4)
+    grain = evidence.get("grain")
+    if grain and grain["frames_used"]:
+        found["grain_sigma"] = round(float(grain["sigma_luma"]), 6)
+    clipped = float(np.max(evidence["color"]["clipped_share"]))
+    return found | {"clipped_share": round(clipped, 5)}
 
 
 def _held(
