@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Grey = NDArray[np.uint8]
+Light = NDArray[np.float32]
 
 _H, _W = 356, 633
 _WORDS = (
@@ -104,3 +107,51 @@ def _bars(random: np.random.Generator) -> Grey:
         levels = np.sort(levels)
     row = levels[np.minimum(np.arange(_W) * count // _W, count - 1)]
     return np.broadcast_to(row, (40, _H, _W)).copy()
+
+
+@lru_cache(maxsize=1)
+def crowds(seed: int, count: int = 4) -> list[Grey]:
+    """(T, 178, 316) display values: grounds that drift under shapes that each go their own way."""
+    random = np.random.default_rng((seed, 993))
+    return [_crowd(random) for _ in range(count)]
+
+
+def _crowd(random: np.random.Generator) -> Grey:
+    h, w = _H // 2, _W // 2
+    layers = []
+    for n in range(int(random.integers(3, 8))):
+        size = (2 * h, 2 * w) if not n else (h, w)
+        reach = float(random.uniform(0.15, 0.7)) if n else 2.0
+        y, x = np.mgrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
+        soft = float(random.uniform(0.02, 0.3))
+        cover = np.clip((reach - np.hypot(x, y * random.uniform(0.4, 1.5))) / soft, 0, 1)
+        path = random.uniform((0, 0, -3, -1, 0, 0.03), (w, h, 3, 1, 12, 0.3))
+        if not n:
+            path[:4] *= (0.0, 0.0, 0.3, 0.3)
+        layers.append((_texture(random, size), cover.astype(np.float32), path))
+    frames = []
+    for t in range(int(random.integers(60, 160))):
+        picture = np.zeros((h, w), np.float32)
+        for texture, cover, (x0, y0, dx, dy, sway, pace) in layers:
+            left = x0 + dx * t - cover.shape[1] / 2 + sway * np.sin(pace * t)
+            top = y0 + dy * t - cover.shape[0] / 2 + 0.5 * sway * np.cos(0.7 * pace * t)
+            if cover.shape[0] > h:
+                left, top = np.clip(left, -w, 0), np.clip(top, -h, 0)
+            else:
+                left, top = (left + w) % (2 * w) - w, (top + h) % (2 * h) - h
+            matrix = np.array([[1, 0, left], [0, 1, top]], np.float32)
+            share = cv2.warpAffine(cover, matrix, (w, h))
+            picture += share * (cv2.warpAffine(texture, matrix, (w, h)) - picture)
+        frames.append(np.asarray(np.rint(np.clip(picture, 0, 1) * 255), np.uint8))
+    return np.stack(frames)
+
+
+def _texture(random: np.random.Generator, size: tuple[int, int]) -> Light:
+    """Structure of every size, coarse the strongest, as pictures have."""
+    whole = np.zeros(size, np.float32)
+    for px in (2.0, 6.0, 18.0, 50.0):
+        noise = random.random((max(3, round(size[0] / px)), max(3, round(size[1] / px))))
+        part = cv2.resize(noise.astype(np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
+        whole += (part - part.mean()) / part.std() * np.float32(px ** random.uniform(0.2, 0.6))
+    level, contrast = random.uniform(0.15, 0.65), random.uniform(0.05, 0.2)
+    return np.asarray(level + contrast * whole / whole.std(), np.float32)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -32,6 +33,12 @@ _LENGTHS = (6, 8, 12, 16, 24, 32, 48)
 _LOWEST, _HIGHEST, _STEPS = -0.2, 1.2, 8192
 
 
+Kind = Literal["usual", "long", "brief", "rough"]
+"""``long``: some segments are one take of up to 300 frames. ``brief``: most begin with a shot of 3
+to 9 frames. ``rough``: more damage, more short and more long dissolves, footage upside down and
+with another contrast."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """What lies between two cuts."""
@@ -50,35 +57,40 @@ def grey_takes(takes: Sequence[Take]) -> list[Grey]:
     ]
 
 
-def segments(takes: Sequence[Grey], seed: int, *, long: bool, count: int = 6) -> list[Segment]:
-    """Segments that the seed decides. long: some are one take of up to 300 frames."""
+def segments(
+    takes: Sequence[Grey], seed: int, *, kind: Kind = "usual", count: int = 6
+) -> list[Segment]:
+    """Segments that the seed decides."""
     random = np.random.default_rng((seed, 991))
     made = []
     for _ in range(count):
-        frames, dissolves = _Maker(random, takes, long).segment()
-        made.append(Segment(_damaged(random, frames), dissolves))
+        frames, dissolves = _Maker(random, takes, kind).segment()
+        made.append(Segment(_damaged(random, frames, worse=kind == "rough"), dissolves))
     return made
 
 
 class _Maker:
-    def __init__(self, random: np.random.Generator, takes: Sequence[Grey], long: bool) -> None:
-        self.random, self.takes, self.long = random, takes, long
+    def __init__(self, random: np.random.Generator, takes: Sequence[Grey], kind: Kind) -> None:
+        self.random, self.takes, self.kind = random, takes, kind
 
     def segment(self) -> tuple[list[Light], list[tuple[int, int]]]:
         r = self.random
         frames: list[Light] = []
         dissolves: list[tuple[int, int]] = []
         clear, last = 0, -1
-        alone = self.long and r.random() < 0.3
-        for k in range(1 if alone else int(r.choice([1, 1, 2, 3, 4, 5]))):
+        alone = self.kind == "long" and r.random() < 0.3
+        brief = self.kind == "brief" or (self.kind == "rough" and r.random() < 0.25)
+        pieces = [2, 2, 3] if brief else [1, 1, 2, 3, 4, 5]
+        for k in range(1 if alone else int(r.choice(pieces))):
             length = 0
             if k:
-                usual = r.random() < 0.4
-                length = int(r.choice(_LENGTHS)) if usual else int(r.integers(6, 53))
+                length = self._length()
             usual = r.random() < 0.75
             pure = int(r.integers(26, 60)) if usual else int(r.integers(10, 100))
             if alone:
                 pure = int(r.integers(60, 300))
+            elif brief and not k and r.random() < 0.8:
+                pure = int(r.integers(3, 10))
             last, piece = self._piece(last, length + pure)
             if k:
                 room = len(frames) - clear - (3 if r.random() < 0.12 else 12)
@@ -94,6 +106,12 @@ class _Maker:
             clear = self._event(frames, at, clear)
         return self._faded(frames, dissolves)
 
+    def _length(self) -> int:
+        r = self.random
+        if self.kind == "rough" and r.random() < 0.7:
+            return int(r.integers(6, 11)) if r.random() < 0.5 else int(r.integers(30, 53))
+        return int(r.choice(_LENGTHS)) if r.random() < 0.4 else int(r.integers(6, 53))
+
     def _piece(self, last: int, count: int) -> tuple[int, list[Light]]:
         """A take other than the last one, shown in one of many ways."""
         r = self.random
@@ -107,6 +125,10 @@ class _Maker:
             footage = footage[::3]
         if r.random() < 0.35:
             footage = footage[::-1]
+        if self.kind == "rough":
+            footage = footage[:, ::-1] if r.random() < 0.4 else footage
+            curve = 255 * (np.arange(256) / 255) ** np.exp(r.uniform(-0.5, 0.5))
+            footage = np.rint(curve).astype(np.uint8)[footage]
         order = self._order(len(footage), count)
         way = r.random()
         if way < 0.12 and count > 30:
@@ -204,11 +226,14 @@ def _sum(one: Light, other: Light, share: float) -> Light:
     return np.asarray(one * np.float32(1 - share) + other * np.float32(share), np.float32)
 
 
-def _damaged(random: np.random.Generator, frames: Sequence[Light]) -> list[Tone]:
+def _damaged(
+    random: np.random.Generator, frames: Sequence[Light], *, worse: bool = False
+) -> list[Tone]:
     """Stain, grain, flicker, dirt, weave, a gain for each print, 8 bits; then a thumbnail."""
     r = random
-    clean, harm = r.random() < 0.2, r.uniform(0.4, 1.3)
-    gain = 0.0 if clean else r.uniform(0.0, 0.27)
+    clean, harm = r.random() < (0.05 if worse else 0.2), r.uniform(0.4, 1.3)
+    harm = harm + 0.3 if worse else harm
+    gain = 0.0 if clean else r.uniform(0.15 if worse else 0.0, 0.27)
     stain, slope = (0.0, 1.0) if clean else (r.uniform(0, 0.03), r.uniform(0.85, 1))
     size = (2 * _H, 2 * _W)
     grains = [

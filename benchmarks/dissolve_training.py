@@ -8,7 +8,7 @@ the weights in ``media/shots``. About an hour on one core.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.cuts import takes
-from benchmarks.dissolve_drawn import drawn_takes
-from benchmarks.dissolve_film import Grey, Segment, grey_takes, segments
+from benchmarks.dissolve_drawn import crowds, drawn_takes
+from benchmarks.dissolve_film import Grey, Kind, Segment, grey_takes, segments
 from media.shots.dissolve_net import (
     DILATIONS,
     LARGEST,
@@ -36,7 +36,12 @@ from media.shots.mixtures import mixing
 FILMS = range(500)
 LONG_FILMS = range(10000, 10080)
 """With takes of up to 300 frames; two of three have drawn takes among the footage."""
-MEMBERS = 2
+BRIEF_FILMS = range(20000, 20070)
+"""With shots of 3 to 9 frames before a dissolve; added for the last epochs, like the next."""
+ROUGH_FILMS = range(30000, 30120)
+"""With much damage, many very short and very long dissolves, and drawn takes where much moves."""
+LAST = ((8, 1.2e-3), (3, 6e-4))
+"""Last epochs on all films and their highest rate, for each member; members are to differ."""
 _CHANNELS = 48
 _EPOCHS = 12
 _BATCH_FRAMES = 1500
@@ -108,12 +113,19 @@ def loss(answer: Tensor, wanted: Tensor) -> Tensor:
 def train(items: list[Item], seed: int) -> Net:
     """One network from figures with truth."""
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
     some = np.concatenate([figures[::7] for figures, _ in items]).astype(np.float32)
     net = Net(torch.from_numpy(some.mean(axis=0)), torch.from_numpy(some.std(axis=0) + 0.02))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=_DECAY)
-    plan = [batch for _ in range(_EPOCHS) for batch in _batches(items, random)]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, len(plan))
+    return train_on(net, items, seed, _EPOCHS, _RATE)
+
+
+def train_on(net: Net, items: list[Item], seed: int, epochs: int, rate: float) -> Net:
+    """The same network after more epochs."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    net.train()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=_DECAY)
+    plan = [batch for _ in range(epochs) for batch in _batches(items, random)]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, len(plan))
     running = 0.0
     for step, batch in enumerate(plan):
         answer, wanted = _answered(net, [items[k] for k in batch])
@@ -168,10 +180,21 @@ def stored(nets: list[Net]) -> dict[str, Any]:
 
 
 def film(footage: list[Grey], seed: int) -> list[Segment]:
-    """One film of ``FILMS`` or ``LONG_FILMS``."""
-    long = seed in LONG_FILMS
-    drawn = drawn_takes(footage, seed // 8) if long and seed % 3 else []
-    return segments([*footage, *drawn], seed, long=long)
+    """One film: its seed says of which kind it is."""
+    takes_used, kind = list(footage), _kind(seed)
+    if kind == "long" and seed % 3:
+        takes_used += drawn_takes(footage, seed // 8)
+    elif kind == "rough":
+        takes_used += crowds(seed // 8)
+    return segments(takes_used, seed, kind=kind)
+
+
+def _kind(seed: int) -> Kind:
+    if seed in LONG_FILMS:
+        return "long"
+    if seed in BRIEF_FILMS:
+        return "brief"
+    return "rough" if seed in ROUGH_FILMS else "usual"
 
 
 def items_of(made: list[Segment]) -> list[Item]:
@@ -186,6 +209,24 @@ def items_of(made: list[Segment]) -> list[Item]:
     return items
 
 
+def _kept(folder: Path, seeds: Iterable[int]) -> list[Item]:
+    """Figures of films, made where the folder lacks them."""
+    footage: list[Grey] = []
+    items: list[Item] = []
+    for seed in seeds:
+        path = folder / f"{seed}.npz"
+        if not path.is_file():
+            footage = footage or grey_takes(takes("tuned"))
+            made = items_of(film(footage, seed))
+            named: dict[str, Any] = {f"figures{k}": i[0] for k, i in enumerate(made)}
+            named |= {f"ends{k}": i[1] for k, i in enumerate(made)}
+            np.savez(path, **named)
+        with np.load(path, allow_pickle=False) as kept:
+            count = len(kept.files) // 2
+            items += [(kept[f"figures{k}"], kept[f"ends{k}"]) for k in range(count)]
+    return items
+
+
 def main() -> None:
     """Make the films that are not there yet, train, write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -194,21 +235,9 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    footage: list[Grey] = []
-    items: list[Item] = []
-    for seed in (*FILMS, *LONG_FILMS):
-        path = folder / f"{seed}.npz"
-        if not path.is_file():
-            footage = footage or grey_takes(takes("tuned"))
-            made = items_of(film(footage, seed))
-            named: dict[str, Any] = {f"figures{k}": i[0] for k, i in enumerate(made)}
-            named |= {f"ends{k}": i[1] for k, i in enumerate(made)}
-            np.savez(path, **named)
-        with np.load(path, allow_pickle=False) as stored_film:
-            count = len(stored_film.files) // 2
-            items += [(stored_film[f"figures{k}"], stored_film[f"ends{k}"]) for k in range(count)]
-    print(f"{len(items)} segments, {sum(len(f) for f, _ in items)} frames")
-    nets = [train(items, seed) for seed in range(MEMBERS)]
+    items = _kept(folder, (*FILMS, *LONG_FILMS))
+    late = _kept(folder, (*BRIEF_FILMS, *ROUGH_FILMS))
+    nets = [train_on(train(items, n), items + late, n, *last) for n, last in enumerate(LAST)]
     np.savez_compressed(WEIGHTS, **stored(nets))
 
 

@@ -25,6 +25,8 @@ LARGEST = 5.0
 """Figures are held within so many standard deviations."""
 LOG_ERROR = (-2.0, 4.0)
 """Bounds of the log of the expected error of a distance, in frames."""
+_TURNED = [0, 2, 1, 4, 3]
+"""The answers where time runs backwards: the end is the start."""
 REACH_FRAMES = TAPS // 2 * sum(DILATIONS)
 """How far to each side the network looks."""
 
@@ -44,9 +46,16 @@ class Reading:
     trust_until: Curve
 
 
-def read(figures: Curve) -> Reading:
-    """figures: (T, F) as ``mixtures.mixing`` makes them."""
-    out = np.mean([_answer(member, figures) for member in _members()], axis=0)
+def read(figures: Curve, backwards: Curve | None = None) -> Reading:
+    """What all members say on average.
+
+    figures: (T, F) as ``mixtures.mixing`` makes them. backwards: those of the same frames in
+    reverse; a dissolve is one either way, so both answers are averaged.
+    """
+    answers = [_answer(member, figures) for member in _members()]
+    if backwards is not None:
+        answers += [_answer(member, backwards)[::-1, _TURNED] for member in _members()]
+    out = np.mean(answers, axis=0)
     low, high = LOG_ERROR
     return Reading(
         inside=0.5 + 0.5 * np.tanh(0.5 * out[:, 0]),

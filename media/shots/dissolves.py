@@ -25,8 +25,9 @@ _MIN_FRAMES = 4
 _NEEDED = 0.5
 _COVERED = 0.4
 """Share of its length in which a dissolve must show."""
+_NEAR_FRAMES = 6
 _BESIDE_FRAMES = 2
-_BELIEVED = 1.5
+_BELIEVED = 1.6
 """Least sum of score and of how unlike the pictures before and after are."""
 _CHUNK_FRAMES = 384
 _MARGIN_FRAMES = mixtures.REACH_FRAMES + dissolve_net.REACH_FRAMES
@@ -83,7 +84,8 @@ def _readings(tones: Tones, start: int, stop: int) -> Iterator[Reading]:
     for first in range(start, stop, _CHUNK_FRAMES):
         last = min(first + _CHUNK_FRAMES, stop)
         low, high = max(start, first - _MARGIN_FRAMES), min(stop, last + _MARGIN_FRAMES)
-        reading = dissolve_net.read(mixtures.mixing(tones[low:high]))
+        seen = tones[low:high]
+        reading = dissolve_net.read(mixtures.mixing(seen), mixtures.mixing(seen[::-1]))
         own = slice(first - low, last - low)
         yield Reading(*(getattr(reading, name)[own] for name in Reading.__slots__))
 
@@ -94,12 +96,20 @@ def _runs(on: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _gathered(reading: Reading, first: int, last: int, start: int, stop: int) -> Dissolve | None:
-    """Where the frames of one run say that it begins and ends: the median of their trust."""
+    """Each end halfway between where the frames of one run place it and where the run ends.
+
+    The first is the median of their trust. Both estimates err, but not together; where they lie
+    far apart a part of the dissolve was not seen, and the first holds.
+    """
     run = slice(first, last)
     at = np.arange(first, last)
     sure = reading.inside[run]
     begin = _median(at - reading.since[run], reading.trust_since[run] * sure)
     end = _median(at + reading.until[run], reading.trust_until[run] * sure)
+    begin, end = (
+        (placed + edge) / 2 if abs(placed - edge) <= _NEAR_FRAMES else placed
+        for placed, edge in ((begin, first), (end, last))
+    )
     begin, end = max(0, round(begin)), min(stop - start, round(end))
     if end - begin < _MIN_FRAMES or last - first < _COVERED * (end - begin):
         return None

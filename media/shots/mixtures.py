@@ -4,7 +4,7 @@ In a dissolve every frame is a sum, in light, of a picture before and one after.
 those are is not known, so many pairs are tried, near and far, even and uneven: how alike the two
 are, what share of the later one the frame holds, and how much better both explain it than one.
 All figures are products of small pictures; none says what is in the picture, so what is learned
-from them on one film (``blend_net``) holds on another. Moving pictures are met in three ways:
+from them on one film (``dissolve_net``) holds on another. Moving pictures are met in three ways:
 coarse pictures hardly notice, each picture is tried at 35 small shifts, and the energy of detail
 (which falls and rises again in a dissolve) does not depend on places at all.
 """

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from media.shots.features import distance
+from media.shots.features import Plane, distance, features
 from media.shots.track import Track
 
 _LEVEL = 0.42
@@ -20,7 +20,7 @@ _UNREST_WEIGHT = 0.7
 _BESIDE_WEIGHT = 0.7
 _UNREST_QUANTILE = 0.4
 _NEAR_FRAMES, _FAR_FRAMES = 3, 12
-_REPEATED, _MOVING = 0.04, 0.2
+_REPEATED, _REPEATED_SHARE, _MOVING = 0.04, 0.25, 0.2
 _RUINED_FRAMES = 2
 _FLASH_FRAMES = 6
 _SAME_SCENE = 0.35
@@ -36,6 +36,7 @@ _PULSE_FRAMES = 3
 _PULSE_BRIGHTER = 0.085
 _PULSE_AROUND = 12
 _PULSE_UNREST = 4.0
+_OTHER_SCENE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
         around = np.concatenate([before, after])
         unrest = float(np.quantile(around, _UNREST_QUANTILE)) if len(around) else 0.0
         beside = max(_beside(track, across, t, -1), _beside(track, across, t, 1))
+        beside = max(beside, _beside_double_step(track, t))
         needed = _LEVEL + max(_UNREST_WEIGHT * unrest, _BESIDE_WEIGHT * beside)
         if across[t] > needed and not _thing_enters(track, empty, t):
             sure = 0.5 + 0.5 * min(1.0, (float(across[t]) - needed) / 0.4)
@@ -96,9 +98,34 @@ def _beside(track: Track, across: NDArray[np.float64], t: int, way: int) -> floa
     if not 1 <= near < len(track):
         return 0.0
     further = near + way
-    if track.apart(near - 1, near) < _REPEATED and 1 <= further < len(track) and _moves(track, t):
+    usual = _usual(track, t)
+    if 1 <= further < len(track) and usual > _MOVING and _repeats(track, near, usual):
         return max(float(across[near]), float(across[further]))
     return float(across[near])
+
+
+def _beside_double_step(track: Track, t: int) -> float:
+    """What two frame times change around ``t``, where the frame before it is a repeated one.
+
+    Material stretched by printing frames twice may have lost those in their place: it stands
+    still and then moves on by two. Geometric mean of both sides: both must move.
+    """
+    if t < 4 or t + 3 >= len(track) or not _repeats(track, t - 1, _usual(track, t)):
+        return 0.0
+    before = min(track.apart(t - 2 - k, t - 2) for k in (2, 3) if k < t - 1)
+    after = min(track.apart(t, t + k) for k in (2, 3))
+    return float(np.sqrt(max(0.0, before) * max(0.0, after)))
+
+
+def _usual(track: Track, t: int) -> float:
+    """The median difference of neighbors around ``t``."""
+    around = range(max(1, t - _PULSE_AROUND // 2), min(len(track), t + _PULSE_AROUND // 2))
+    return float(np.median([track.apart(k - 1, k) for k in around]))
+
+
+def _repeats(track: Track, frame: int, usual: float) -> bool:
+    """Whether ``frame`` is the one before it once more, for the difference that is usual there."""
+    return track.apart(frame - 1, frame) < max(_REPEATED, _REPEATED_SHARE * usual)
 
 
 def _thing_enters(track: Track, empty: NDArray[np.bool_], t: int) -> bool:
@@ -114,12 +141,6 @@ def _thing_enters(track: Track, empty: NDArray[np.bool_], t: int) -> bool:
     change = cv2.GaussianBlur(other - one, (0, 0), _CHANGED_SIGMA_PX)
     changed = np.abs(change - np.median(change)) > _CHANGED_LEVEL
     return float(changed.mean()) < _CHANGED_SHARE
-
-
-def _moves(track: Track, t: int) -> bool:
-    """Whether the pictures around ``t`` mostly differ from one to the next."""
-    around = range(max(1, t - _PULSE_AROUND // 2), min(len(track), t + _PULSE_AROUND // 2))
-    return float(np.median([track.apart(k - 1, k) for k in around])) > _MOVING
 
 
 def without_pulses(track: Track, cuts: list[Cut]) -> tuple[list[Cut], list[Pulse]]:
@@ -152,7 +173,9 @@ def _pulse_beside(track: Track, cut: Cut) -> Pulse | None:
             if min(track.levels[start:stop]) - beside <= _PULSE_BRIGHTER:
                 continue
             sides = [track.features(k) for k in (start - 1, stop)]
-            if not sides[0].black and distance(sides[0], sides[1]) < _SAME_SCENE:
+            if sides[0].black or distance(sides[0], sides[1]) >= _SAME_SCENE:
+                continue
+            if length <= _RUINED_FRAMES or not _other_scene(track, start, stop):
                 brighter = float(np.mean(track.levels[start:stop])) - beside
                 return Pulse(start, stop, brighter, cut.confidence)
     return None
@@ -167,9 +190,32 @@ def _pulse_between(track: Track, first: Cut, second: Cut) -> Pulse | None:
     if sides[0].black or apart > _SAME_SCENE:
         return None
     brighter = float(np.mean(track.levels[start:stop])) - max(s.level for s in sides)
-    if stop - start > _RUINED_FRAMES and brighter <= _FLASH_BRIGHTER:
+    if stop - start > _RUINED_FRAMES and (
+        brighter <= _FLASH_BRIGHTER or _other_scene(track, start, stop)
+    ):
         return None
     return Pulse(start, stop, brighter, min(first.confidence, second.confidence))
+
+
+def _other_scene(track: Track, start: int, stop: int) -> bool:
+    """Whether bright frames show something else than the frames beside them: a short shot.
+
+    A flash lightens the scene and clips it. What picture that leaves is the scene, lightened and
+    clipped likewise; where it leaves none nothing can be told.
+    """
+    sides = [track.tones[k].astype(np.float32) for k in (start - 1, stop)]
+    apart = []
+    for tone in track.tones[start:stop]:
+        seen = tone.astype(np.float32)
+        if float(seen.std()) > _BARE:
+            lit = [features(_lightened(side, seen)) for side in sides]
+            apart.append(min(distance(one, features(seen)) for one in lit))
+    return bool(apart) and min(apart) > _OTHER_SCENE
+
+
+def _lightened(side: Plane, seen: Plane) -> Plane:
+    """``side`` as bright as ``seen``, and clipped where that one ends; (h, w) film log."""
+    return np.asarray(np.minimum(side + np.median(seen - side), seen.max()), dtype=np.float32)
 
 
 def bright_pulses(track: Track, cuts: list[Cut]) -> list[Pulse]:

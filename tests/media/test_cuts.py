@@ -79,6 +79,30 @@ def test_flashes_ruined_frames_and_motion_are_no_cuts() -> None:
     assert cuts(damaged(frames)) == []
 
 
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("harm", [False, True])
+def test_a_short_bright_shot_inside_a_scene_is_no_flash(count: int, harm: bool) -> None:
+    frames = scene(1, 40)
+    frames[20 : 20 + count] = np.clip(scene(9, count) + 0.3, 0, 1)
+    assert cuts(damaged(frames) if harm else frames) == [20, 20 + count]
+    # The same frames lightened are one, even where nothing but white is left of them.
+    for gain in (1.6, 2.2, 9.0):
+        lit = scene(1, 40)
+        lit[20 : 20 + count] = np.clip(lit[20 : 20 + count] * gain + 0.1, 0, 1)
+        assert cuts(damaged(lit) if harm else lit) == []
+
+
+@pytest.mark.parametrize("drift_px", [12.0, 24.0])
+def test_stretched_material_that_moves_fast_has_no_cuts(drift_px: float) -> None:
+    wide = np.concatenate([scene(k, 1)[0] for k in range(15)], axis=1)
+    wide = cv2.GaussianBlur(wide, (0, 0), 1.5)
+    order = [k - (k % 5 == 4) for k in range(60)]
+    frames = np.stack([wide[:, round(k * drift_px) :][:, :128] for k in order])
+    assert cuts(frames) == []
+    joined = np.concatenate([scene(20, 31), frames])
+    assert cuts(joined) == [31]
+
+
 def test_a_lighting_change_is_no_cut() -> None:
     frames = scene(2, 40)
     frames[20:] *= 0.6

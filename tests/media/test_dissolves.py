@@ -129,7 +129,7 @@ def test_figures_do_not_see_exposure() -> None:
 
 def test_training_learns_and_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rolls = grey_takes(footage_takes()[:3])
-    made = segments([*rolls, *drawn_takes(rolls, 0)[:2]], 1, long=False, count=4)
+    made = segments([*rolls, *drawn_takes(rolls, 0)[:2]], 1, count=4)
     assert any(segment.dissolves for segment in made)
     items = items_of(made)
     for (figures, ends), segment in zip(items, made, strict=True):
