@@ -71,8 +71,10 @@ class Window:
 
         pixels: (T, C, H, W), same shape. A mark never becomes weaker.
         """
-        differs = (pixels != self.pixels).any(dim=1, keepdim=True)
-        marked = torch.where(differs, self.touch.clamp_min(int(effect)), self.touch)
+        differs = pixels[:, :1] != self.pixels[:, :1]
+        for k in range(1, pixels.shape[1]):
+            differs |= pixels[:, k : k + 1] != self.pixels[:, k : k + 1]
+        marked = torch.maximum(self.touch, differs.to(torch.uint8) * int(effect))
         return replace(self, pixels=pixels, touch=marked)
 
 

@@ -62,6 +62,7 @@ class Analyse(Section):
 
 class Weave(Section):
     enabled: bool = True
+    reference: Literal["auto", "picture", "perforation", "edge"] = "auto"
     turn: bool = True
     border: Literal["keep", "matte", "mirror"] = "keep"
     limit_px: Positive = 16.0

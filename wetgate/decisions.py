@@ -33,6 +33,8 @@ class WeaveDecision(Decided):
     """Per frame; positive moves it down."""
     turn_deg: tuple[float, ...] = ()
     """Per frame, clockwise about the middle; empty: none turns."""
+    reference: Literal["picture", "perforation", "edge"] = "picture"
+    """What was held still."""
     border: Literal["keep", "matte", "mirror"] = "keep"
     matte_px: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Black rows at the top and bottom, columns left and right: one rectangle for a reel."""

@@ -72,7 +72,9 @@ class ShotRenderer:
                 hint="set render.tile_px, or render on another worker",
             ) from error
         pixels = convert(window.pixels, self._stages[-1].domain, Domain.LOG_DENSITY)[0]
-        if not bool(torch.isfinite(pixels).all()):
+        # A sum of finite values is finite, but for absurd ones; only then every pixel is asked.
+        finite = bool(torch.isfinite(pixels.sum()))
+        if not finite and not bool(torch.isfinite(pixels).all()):
             raise NotFinite(
                 "the repaired picture holds NaN or Inf",
                 shot=self._shot,
@@ -129,10 +131,12 @@ class _Stage:
             return window
         numbers = self._pictures.around(number, self.radius)
         parts = [self._before.get(n) for n in numbers]
+        alone = len(parts) == 1
+        pixels = parts[0].pixels if alone else torch.cat([p.pixels for p in parts])
         window = replace(
             parts[self.radius],
-            pixels=convert(torch.cat([p.pixels for p in parts]), self._before.domain, self.domain),
-            touch=torch.cat([p.touch for p in parts]),
+            pixels=convert(pixels, self._before.domain, self.domain),
+            touch=parts[0].touch if alone else torch.cat([p.touch for p in parts]),
             frames=numbers,
         )
         return apply_tiled(self._operator, window, self._tile_px)

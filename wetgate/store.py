@@ -87,10 +87,14 @@ class Store:
         part = self._root / f".part-{os.getpid()}-{secrets.token_hex(6)}"
         try:
             part.mkdir(parents=True)
-            pixels, touch = io.BytesIO(), zlib.compress(chunk.touch.tobytes(), 1)
-            np.save(pixels, chunk.codes, allow_pickle=False)
+            touch = zlib.compress(chunk.touch.tobytes(), 1)
+            codes = np.ascontiguousarray(chunk.codes)
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(
+                header, np.lib.format.header_data_from_array_1_0(codes)
+            )
             digests = {
-                "pixels.npy": _write(part / "pixels.npy", pixels.getbuffer()),
+                "pixels.npy": _write(part / "pixels.npy", header.getvalue(), codes.data.cast("B")),
                 "touch.z": _write(part / "touch.z", touch),
             }
             record = {
@@ -130,13 +134,17 @@ class Store:
     def get(self, key: str) -> Chunk:
         """Read a chunk. raises: StoreError when it is missing or damaged."""
         record = self._full_record(key)
-        digests = self._record(key)
-        pixels = self._whole(key, "pixels.npy", digests)
-        packed = self._whole(key, "touch.z", digests)
-        codes = np.load(io.BytesIO(pixels), allow_pickle=False)
-        touch = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(codes.shape[:3])
+        pixels = self._whole(key, "pixels.npy", self._record(key))
         facts = record.get("facts")
-        return Chunk(codes, touch, facts if isinstance(facts, dict) else {})
+        return Chunk(_array(pixels), self.touch(key), facts if isinstance(facts, dict) else {})
+
+    def touch(self, key: str) -> NDArray[np.uint8]:
+        """(T, H, W) Effect per pixel of a chunk. raises: StoreError as ``get``."""
+        shape = self._full_record(key).get("touch_shape")
+        if not isinstance(shape, list):
+            raise StoreError(f"record of chunk {key[:12]} gives no size")
+        packed = self._whole(key, "touch.z", self._record(key))
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(tuple(shape))
 
     def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> bytes:
         """Bytes of one file of a chunk, or the chunk is set aside."""
@@ -198,12 +206,26 @@ class Store:
             self.place(key).rename(aside)
 
 
-def _write(path: Path, data: bytes | memoryview) -> str:
+def _array(data: bytes) -> NDArray[np.generic]:
+    """The array of an .npy file, without a copy; it cannot be written to."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise StoreError(f"pictures of version {version} of the .npy format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+    flat: NDArray[np.generic] = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def _write(path: Path, *parts: bytes | memoryview) -> str:
+    known = hashlib.sha256()
     with path.open("wb") as stream:
-        stream.write(data)
+        for part in parts:
+            stream.write(part)
+            known.update(part)
         stream.flush()
         os.fsync(stream.fileno())
-    return hashlib.sha256(data).hexdigest()
+    return known.hexdigest()
 
 
 def _sync_folder(path: Path) -> None:

@@ -73,7 +73,7 @@ class WeaveOperator:
     def __call__(self, window: Window) -> Window:
         """(T, C, H, W) to the same shape. raises: RepairError for a shift beyond the frame."""
         done = [self._one(window, k) for k in range(len(window.frames))]
-        moved = window.changed(torch.stack([pixels for pixels, _ in done]), Effect.ADJUSTED)
+        moved = window.changed(_together([pixels for pixels, _ in done]), Effect.ADJUSTED)
         for touch, (_, invented) in zip(moved.touch, done, strict=True):
             for rows, cols, outside in invented:
                 part = touch[0, rows, cols]
@@ -102,6 +102,11 @@ class WeaveOperator:
         if self.border == "matte":
             moved = _matted(moved, self.matte_px, window.origin_px, window.size_px)
         return moved, invented
+
+
+def _together(frames: list[Tensor]) -> Tensor:
+    """(T, C, H, W); a frame by itself is not copied."""
+    return frames[0].unsqueeze(0) if len(frames) == 1 else torch.stack(frames)
 
 
 def _matted(

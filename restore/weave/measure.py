@@ -16,14 +16,14 @@ GRID = (5, 8)
 """Rows and columns of cells in which motion is summed up."""
 LAGS = (1, 2, 8)
 """Frames between the two of a pair. The longest keeps small errors from adding up along a shot."""
-_WIDTH_PX = 720
+_WIDTH_PX = 640
 """Motion is measured at no more than this width."""
 _FLOW_PX = 360
 """Width at which the flow gives each cell its start."""
 _BORDER = 0.04
 _ROUNDS = 3
-_CONVERGED_PX = 0.02
-"""A round that moves hardly any cell further than this is the last: steps shrink tenfold."""
+_CONVERGED_PX = 0.05
+"""A round that moves most cells no further than this is the last: steps shrink tenfold."""
 _FAR_PX = 48
 """Further than this a cell is not followed."""
 _LOST_PX = 5.0
@@ -171,7 +171,7 @@ def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F6
         step[lost], error[lost] = 0.0, _LOST_PX
         motion = motion - step
         known = error < 0.5
-        if not known.any() or np.quantile(np.abs(step[known]).max(axis=1), 0.9) < _CONVERGED_PX:
+        if not known.any() or np.quantile(np.abs(step[known]).max(axis=1), 0.75) < _CONVERGED_PX:
             break
     return motion, error
 

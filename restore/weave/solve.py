@@ -9,30 +9,24 @@ splices and weave (``camera``), each axis and the turn by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter, uniform_filter1d
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from media.frames import FrameRange
-from restore.smoothing import Curve, solve_path
-from restore.weave.agree import Motions, agreed
+from restore.smoothing import Curve
 from restore.weave.camera import Camera, camera_path
+from restore.weave.film import FilmPath, film_path
+from restore.weave.picture import AS_ONE, FEWEST, PicturePath, picture_path
 
-_FEWEST = 6
-"""Frames; fewer, and a path cannot be told from weave."""
-_AS_ONE = 0.3
-"""Share of the cells that must move as one for their motion to be that of the picture."""
-_NO_SAY, _FULL_SAY = 0.12, 0.35
-"""Shares at which a pair of frames has no say in the path, and all of it."""
-_LEAST_ERROR = (0.005, 0.005, 1e-5)
-"""px, px, rad: what is taken to be known of a pair's motion at best."""
-_ODD = (0.1, 0.1, 3e-4)
-"""A pair that is off the path by this much loses half its say."""
-_CALM_FRAMES = 11
+Reference = Literal["picture", "perforation", "edge"]
+
+_EXPLAINED = 0.5
+"""Share of what is white in the picture's path that may be left without the film's."""
+_SURE_MARKS = 4
+"""Two of them for each perforation."""
 _STEADY = "of the shot can be followed from frame to frame"
 
 
@@ -46,6 +40,9 @@ class WeaveOptions:
     """Weave below this rms is under the accuracy of the measurement: left alone."""
     floor_deg: float = 0.004
     """The same for turns: below it the picture is shifted but not turned."""
+    reference: Reference | Literal["auto"] = "auto"
+    """What is held still. ``auto``: perforations, or edges of the picture, where these explain
+    most of what is white in the picture's own path; else the picture."""
     turns: bool = True
     """False leaves turns alone."""
     floor_errors: float = 2.0
@@ -69,6 +66,8 @@ class WeaveSolution:
     """Frames from which on the picture stands elsewhere in the scan than before."""
     unseen: tuple[int, ...] = ()
     """Frames that could not be followed; they are not moved."""
+    reference: Reference = "picture"
+    """What was held still: the picture, perforations, or the edges of the picture."""
 
     @property
     def applied(self) -> bool:
@@ -77,28 +76,81 @@ class WeaveSolution:
 
 
 def solve_weave(
-    evidence: dict[str, object], frames: FrameRange, options: WeaveOptions
+    evidence: dict[str, object],
+    frames: FrameRange,
+    options: WeaveOptions,
+    overscan: dict[str, object] | None = None,
 ) -> WeaveSolution:
-    """Weave of a shot from the evidence of ``WeaveProbe``."""
+    """Weave of a shot from the evidence of ``WeaveProbe``, and of ``OverscanProbe`` if given."""
     n = len(frames)
-    if n < _FEWEST:
+    if n < FEWEST:
         return _alone(n, f"only {n} frames: a path cannot be told from weave", 0.0)
-    pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
-    motions, pairs = _motions(evidence, pairs)
-    share = float(np.median(motions.share)) if len(pairs) else 0.0
-    if share < _AS_ONE:
-        why = f"the picture does not move as one: {100 * share:.0f} % of it agrees"
+    own = picture_path(evidence, frames)
+    film, kind = _film(own, frames, options, overscan, np.asarray(evidence["size_px"], np.float64))
+    if film is not None:
+        # All that the film moves in the scan is weave; whatever the camera does stays.
+        moved = np.where(film.seen[:, None], film.path - film.path[film.seen].mean(axis=0), 0.0)
+        errors = np.array([film.error_px, film.error_px, 0.0])
+        return replace(_judged(moved, set(), ~film.seen, frames, errors, options), reference=kind)
+    if options.reference not in ("auto", "picture"):
+        return _alone(n, f"no {options.reference} can be followed", 0.0)
+    if own.share < AS_ONE:
+        why = f"the picture does not move as one: {100 * own.share:.0f} % of it agrees"
         return _alone(n, why, 0.0)
-    say = np.clip((motions.share - _NO_SAY) / (_FULL_SAY - _NO_SAY), 0.0, 1.0)
-    parts = _followed(pairs, say, n)
     unseen = np.ones(n, np.bool_)
     moved, jumps = np.zeros((n, 3)), set[int]()
-    for part in parts:
+    for part in own.parts:
         unseen[part] = False
-        found, at = _split(_path(pairs, motions, say, part, n), part, options)
+        found, at = _split(own.path, part, options)
         moved[part] = found[part]
         jumps |= {k for k in at if not unseen[k]}
-    return _judged(moved, jumps, unseen, frames, np.median(motions.errors, axis=0), options)
+    return _judged(moved, jumps, unseen, frames, own.errors, options)
+
+
+def _film(
+    own: PicturePath,
+    frames: FrameRange,
+    options: WeaveOptions,
+    overscan: dict[str, object] | None,
+    size_px: Curve,
+) -> tuple[FilmPath | None, Reference]:
+    """The path of the film, where it is to be held still."""
+    if options.reference != "picture" and overscan:
+        kinds: tuple[Reference, ...] = ("perforation", "edge")
+        for kind in kinds if options.reference == "auto" else (options.reference,):
+            film = film_path(overscan, frames, kind, size_px)
+            if film is not None and (options.reference != "auto" or _trusted(film, kind, own)):
+                return film, kind
+    return None, "picture"
+
+
+def _trusted(film: FilmPath, kind: Reference, own: PicturePath) -> bool:
+    """Whether marks that nobody named are taken for the film's.
+
+    With them, what is white in the picture's path has to be gone, and what the camera did has to
+    stay: a thing in the picture that looks like a perforation goes where the camera goes.
+    """
+    if kind == "perforation" and film.marks < _SURE_MARKS:
+        return False
+    parts = [part[film.seen[part]] for part in own.parts]
+    parts = [part for part in parts if len(part) >= 2 * FEWEST]
+    if not parts:
+        # Nothing to compare with: perforations are believed, a mere edge is not.
+        return kind == "perforation"
+    part = max(parts, key=len)
+    path = own.path[part, :2]
+    rest = path - film.path[part, :2]
+    if _rms(np.diff(rest, 2, axis=0)) > _EXPLAINED * _rms(np.diff(path, 2, axis=0)):
+        return False
+    trust = np.ones(len(path))
+    camera = np.stack([camera_path(path[:, k], trust).meant for k in range(2)], axis=1)
+    meant = _rms(camera - camera.mean(axis=0))
+    weave = _rms(path - camera)
+    return meant < 0.5 * weave or _rms(rest - rest.mean(axis=0)) > 0.5 * meant
+
+
+def _rms(values: Curve) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def _judged(
@@ -141,65 +193,6 @@ def _alone(n: int, reason: str, confidence: float) -> WeaveSolution:
     return WeaveSolution(
         dx_px=still, dy_px=still, turn_deg=still, confidence=confidence, reason=reason
     )
-
-
-def _motions(
-    evidence: dict[str, object], pairs: NDArray[np.int64]
-) -> tuple[Motions, NDArray[np.int64]]:
-    """The motion of the picture in each pair, and the pairs it was found in."""
-    motion = np.asarray(evidence["motion_px"], np.float64)
-    spread = np.asarray(evidence["spread_px"], np.float64)
-    cells = np.asarray(evidence["cells_px"], np.float64)
-    size = np.asarray(evidence["size_px"], np.float64)
-    whole = agreed(motion, spread, cells, size)
-    gap = pairs[:, 1] - pairs[:, 0]
-    if not len(pairs) or float(np.median(whole.share)) >= _AS_ONE or (gap == 1).sum() < 2:
-        return whole, pairs
-    short = gap <= 2
-    jolts = motion[short] - _calm(motion[gap == 1], pairs[short])
-    return agreed(jolts, spread[short], cells, size), pairs[short]
-
-
-def _calm(velocity: Curve, pairs: NDArray[np.int64]) -> Curve:
-    """(m, cells, 2) px by which each cell moves in each pair when it is not jolted.
-
-    velocity: (t, cells, 2) px between frame k and k + 1.
-    """
-    middle = median_filter(velocity, size=(_CALM_FRAMES, 1, 1), mode="nearest")
-    calm = uniform_filter1d(middle, 7, axis=0, mode="nearest")
-    way = np.concatenate([np.zeros((1, *calm.shape[1:])), np.cumsum(calm, axis=0)])
-    last = len(way) - 1
-    own: Curve = way[np.minimum(pairs[:, 1], last)] - way[np.minimum(pairs[:, 0], last)]
-    return own
-
-
-def _followed(pairs: NDArray[np.int64], say: Curve, n: int) -> list[NDArray[np.int64]]:
-    """Stretches of frames that trusted pairs connect, long enough to tell weave from a path."""
-    sure = say > 0.2
-    a, b = pairs[sure].T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
-    parts = [np.flatnonzero(label == k) for k in np.unique(label)]
-    return [part for part in parts if len(part) >= _FEWEST]
-
-
-def _path(
-    pairs: NDArray[np.int64], motions: Motions, say: Curve, part: NDArray[np.int64], n: int
-) -> Curve:
-    """(n, 3) path of the picture over some frames: px, px, rad; 0 elsewhere."""
-    inside = np.zeros(n, np.bool_)
-    inside[part] = True
-    own = inside[pairs].all(axis=1) & (say > 0.2)
-    steps = motions.steps[own, :3]
-    known = say[own, None] / np.square(np.array(_LEAST_ERROR) + motions.errors[own, :3])
-    path = np.zeros((n, 3))
-    for k, odd in enumerate(_ODD):
-        column = slice(k, k + 1)
-        weights = known[:, column] / known[:, k].max()
-        path[:, column] = solve_path(pairs[own], steps[:, column], weights, n, robust_scale=odd)
-    path[part] -= path[part].mean(axis=0)
-    path[~inside] = 0.0
-    return path
 
 
 def _split(path: Curve, part: NDArray[np.int64], options: WeaveOptions) -> tuple[Curve, set[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from media.passes import Effect, Window
 from restore.geometry import Placement, placed, sinc_kernel
 from restore.weave.apply import BLACK, WeaveOperator
 from restore.weave.measure import WeaveProbe
+from restore.weave.overscan import OverscanProbe
 from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave
 from tests.restore.conftest import (
     CLEAN,
@@ -165,6 +167,47 @@ def test_frames_without_a_picture_are_named_and_not_moved() -> None:
     rest = np.arange(FRAMES) != blank
     left = truth.weave_px + np.stack([solution.dx_px, solution.dy_px], axis=1)
     assert rms(left[rest] - left[rest].mean(axis=0)) < 0.05
+
+
+def overscanned(holes: bool) -> F32:
+    """A hand-held camera's picture within black film, with perforations beside it or not."""
+    t = np.arange(FRAMES)
+    sway = np.stack([3.0 * np.sin(0.2 * t), 2.0 * np.cos(0.16 * t)], axis=1)
+    clean = np.full_like(scene("still"), 0.12)
+    h, w = clean.shape[-2:]
+    for k, picture in enumerate(scene("still")):
+        moved = placed(torch.from_numpy(picture), Placement(*sway[k]), (0, 0), (h, w)).numpy()
+        clean[k, :, 22:-22, 44:-24] = moved[:, 22:-22, 44:-24]
+    if holes:
+        for top in range(18, h - 40, 48):
+            clean[:, :, top : top + 22, 18:32] = 0.9
+    blurred = [cv2.GaussianBlur(f.transpose(1, 2, 0), (0, 0), 0.8) for f in clean]
+    return np.stack(blurred).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(("holes", "kind"), [(True, "perforation"), (False, "edge")])
+def test_what_is_fixed_to_the_film_tells_weave_from_the_hand_that_holds_the_camera(
+    holes: bool, kind: str
+) -> None:
+    frames, truth = damage(overscanned(holes), replace(WEAVE, grain_sigma=0.008))
+    overscan = observed(OverscanProbe(1.0), frames)
+    evidence = observed(WeaveProbe(1.0), frames)
+    found = solve_weave(evidence, SHOT, WeaveOptions(), overscan)
+    assert found.reference == kind
+    assert rms(left_px(found, truth.weave_px)) < 0.05
+    picture = solve_weave(evidence, SHOT, WeaveOptions(reference="picture"), overscan)
+    assert picture.reference == "picture"
+    assert rms(left_px(picture, truth.weave_px)) > 0.1
+
+
+@pytest.mark.parametrize("kind", ["pan", "still"])
+def test_a_scan_without_overscan_has_no_film_to_hold_on_to(kind: str) -> None:
+    frames, _ = damage(scene(kind), WEAVE)
+    overscan = observed(OverscanProbe(1.0), frames)
+    evidence = observed(WeaveProbe(1.0), frames)
+    assert solve_weave(evidence, SHOT, WeaveOptions(), overscan).reference == "picture"
+    asked = solve_weave(evidence, SHOT, WeaveOptions(reference="perforation"), overscan)
+    assert asked.reason == "no perforation can be followed"
 
 
 def test_a_picture_that_moves_in_pieces_is_left_alone() -> None:

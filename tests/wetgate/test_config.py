@@ -23,6 +23,7 @@ from wetgate.run import Title
 CONFIGS = PRESETS.parent
 SPECIAL = {
     "restore.weave.border": "matte",
+    "restore.weave.reference": "edge",
     "reels.rate": "18",
     "reels.encoding": "adx10",
     "title": "another",

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from color.stats import ColorProbe
@@ -15,11 +16,12 @@ from media.encoding import reel_encoding
 from media.passes import Probe
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
-from media.write import to_values
+from media.write import to_planes
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
 from restore.scratch.measure import ScratchProbe
 from restore.weave.measure import WeaveProbe
+from restore.weave.overscan import OverscanProbe
 from wetgate.config import ReelConfig
 from wetgate.files import digest
 from wetgate.job import Job
@@ -27,9 +29,9 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 6
+PROBES = 7
 """Rises when any probe measures differently."""
-PROBED = frozenset({"weave", "flicker", "scratch", "color", "grain"})
+PROBED = frozenset({"weave", "overscan", "flicker", "scratch", "color", "grain"})
 """Names of all probes."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -84,8 +86,8 @@ def analyse_shot(
 
     def read(number: int) -> Tensor:
         job.check_stop()
-        values = to_values(reader.read(number), ingested.reel.format)
-        return space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
+        planes = to_planes(reader.read(number), ingested.reel.format)
+        return space.to_log(torch.from_numpy(planes))
 
     width_px = job.project.analyse.width_px
     evidence = {**kept, **measure(read, pictures, width_px, ColorProbe(space), missing)}
@@ -111,6 +113,7 @@ def measure(
     step = max(1, -(-first.shape[-1] // width_px))
     probes: dict[Probe, _View] = {
         WeaveProbe(1.0 / step): _View.PROXY,
+        OverscanProbe(1.0 / step): _View.PROXY,
         FlickerProbe(): _View.PROXY,
         ScratchProbe(): _View.WHOLE,
         color: _View.COLOR,
@@ -145,8 +148,15 @@ class _View(Enum):
 
 
 def _reduced(pixels: Tensor, step: int) -> Tensor:
-    """Area mean over step x step pixels, a rest at the edges left out."""
-    return pixels if step == 1 else F.avg_pool2d(pixels.unsqueeze(0), step)[0]
+    """Area mean over step x step pixels of (C, H, W) on a CPU, a rest at the edges left out."""
+    if step == 1:
+        return pixels
+    height, width = pixels.shape[-2] // step, pixels.shape[-1] // step
+    reduced = np.empty((len(pixels), height, width), np.float32)
+    for plane, small in zip(pixels.numpy(), reduced, strict=True):
+        whole = plane[: height * step, : width * step]
+        cv2.resize(whole, (width, height), dst=small, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(reduced)
 
 
 def _middle(pixels: Tensor) -> Tensor:

@@ -100,7 +100,9 @@ def _weave(
             limit_px=options.limit_px,
             floor_px=options.floor_px,
             turns=options.turn,
+            reference=options.reference,
         ),
+        evidence["overscan"],
     )
     if not found.applied:
         return WeaveDecision(
@@ -111,6 +113,7 @@ def _weave(
         applied=True,
         turn_deg=tuple(_round(v, 5) for v in turn) if turn.any() else (),
         border=options.border,
+        reference=found.reference,
         jumps=tuple(pictures.number(n) for n in found.jumps),
         unseen=tuple(pictures.number(n) for n in found.unseen),
         dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),

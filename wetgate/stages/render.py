@@ -18,7 +18,7 @@ from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
 from media.reader import FrameReader
 from media.reel import Reel
-from media.write import AnyCodes, to_codes, to_values
+from media.write import AnyCodes, to_codes, to_pixels, to_planes, to_values
 from wetgate.config import ReelConfig
 from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
@@ -142,7 +142,7 @@ def _render_chunk(
             caveats[str(number)] = list(frame.caveats)
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     planes = np.stack(touch)
-    counts = {str(k): int((planes == k).sum()) for k in range(4)}
+    counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
     job.store.put(
         chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
     )
@@ -186,16 +186,14 @@ class _Source:
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) float32 film log on the working device."""
-        values = to_values(self.codes(number), self._reel.format)
-        planar = torch.from_numpy(values).permute(2, 0, 1).contiguous()
-        return self._space.to_log(planar.to(self._device))
+        planes = to_planes(self.codes(number), self._reel.format)
+        return self._space.to_log(torch.from_numpy(planes).to(self._device))
 
     def delivered(self, number: int, frame: Rendered, variant: Variant) -> NDArray[np.generic]:
         """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes, unless
         another encoding was asked for."""
         fmt, space = variant.format, variant_encoding(self._reel, variant)
-        values = space.from_log(frame.pixels).permute(1, 2, 0).contiguous().cpu().numpy()
-        codes = to_codes(values, fmt)
+        codes = to_codes(to_pixels(space.from_log(frame.pixels).cpu().numpy()), fmt)
         size = (self._reel.format.height, self._reel.format.width)
         if (fmt.height, fmt.width) != size or variant.encoding:
             return codes
@@ -207,4 +205,6 @@ class _Source:
             # A held frame is the other frame's codes wherever no repair has changed them.
             same = (frame.pixels == self.read_log(number)).all(dim=0)
             untouched = untouched | same.cpu().numpy()[:, :, None]
+        if not untouched.any():
+            return codes
         return np.where(untouched, own, codes).astype(codes.dtype)

@@ -42,13 +42,13 @@ Evidence = Mapping[str, Mapping[str, Any]]
 
 MEASURED = ("weave", "flicker", "scratch", "dirt", "noise")
 """Repairs that start from a measurement, and that a person may switch on for one shot."""
-_PROBE_OF = {
-    "weave": "weave",
-    "flicker": "flicker",
-    "scratch": "scratch",
-    "dirt": "grain",
-    "noise": "grain",
-    "grain": "grain",
+_PROBES_OF = {
+    "weave": ("weave", "overscan"),
+    "flicker": ("flicker",),
+    "scratch": ("scratch",),
+    "dirt": ("grain",),
+    "noise": ("grain",),
+    "grain": ("grain",),
 }
 
 
@@ -102,7 +102,7 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     asked |= {name for layer in layers for name in layer}
     for person in read_overrides(job.folder.overrides, shots).values():
         asked |= set(person.restore) | {n for n in MEASURED if getattr(person, n).enabled}
-    found = {_PROBE_OF[name] for name in asked if name in _PROBE_OF}
+    found = {probe for name in asked for probe in _PROBES_OF.get(name, ())}
     if found or color.match.enabled or color.balance.enabled:
         found.add("color")
     return frozenset(found)

@@ -14,7 +14,7 @@ from color.stats import ColorProbe
 from media.frames import FrameRange
 from media.passes import Effect
 from media.reel import SegmentKind
-from media.write import to_values
+from media.write import to_planes
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.decisions import ShotDecisions
@@ -46,7 +46,8 @@ def verify_shot(
     """
     pin_numerics()
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
-    probes = frozenset(before) or frozenset({"color"})
+    # Marks in the overscan lead the repair; what it reached shows in the picture.
+    probes = (frozenset(before) - {"overscan"}) or frozenset({"color"})
     key = digest(
         {
             "checks": CHECKS,
@@ -154,7 +155,9 @@ class _Frames:
         caveats = found.facts.get("caveats")
         if isinstance(caveats, dict):
             self.caveats |= caveats
-        counts = np.stack([(found.touch == k).sum(axis=(1, 2)) for k in range(4)], axis=1)
+        counts = np.array(
+            [[np.count_nonzero(plane == k) for k in range(4)] for plane in found.touch], np.int64
+        )
         self._counts += counts.sum(axis=0)
         share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1)
         # A frame the scan lacks is made because the project says so; that is no repair.
@@ -171,8 +174,8 @@ class _Frames:
         chunk, at = self._planned.locate(number)
         if chunk.key != self._key or self._codes is None:
             self._key, self._codes = chunk.key, self._load(chunk)
-        values = to_values(self._codes[at], self._planned.variant.format)
-        return self._space.to_log(torch.from_numpy(values).permute(2, 0, 1).contiguous())
+        planes = to_planes(self._codes[at], self._planned.variant.format)
+        return self._space.to_log(torch.from_numpy(planes))
 
     def touch_shares(self) -> dict[str, float]:
         """Share of all pixels by what was done to them."""

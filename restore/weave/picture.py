@@ -1,0 +1,116 @@
+"""The path of the picture in the scan, from how its cells move between near frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter, uniform_filter1d
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from media.frames import FrameRange
+from restore.smoothing import Curve, solve_path
+from restore.weave.agree import Motions, agreed
+
+AS_ONE = 0.3
+"""Share of the cells that must move as one for their motion to be that of the picture."""
+FEWEST = 6
+"""Frames; fewer, and a path cannot be told from weave."""
+_NO_SAY, _FULL_SAY = 0.12, 0.35
+"""Shares at which a pair of frames has no say in the path, and all of it."""
+_LEAST_ERROR = (0.005, 0.005, 1e-5)
+"""px, px, rad: what is taken to be known of a pair's motion at best."""
+_ODD = (0.1, 0.1, 3e-4)
+"""A pair that is off the path by this much loses half its say."""
+_CALM_FRAMES = 11
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePath:
+    """Where the picture lay, stretch by stretch."""
+
+    share: float
+    """Of the cells, how many move as one."""
+    parts: tuple[NDArray[np.int64], ...]
+    """Frames (0 is the first) of stretches that can be followed, each against itself alone."""
+    path: Curve
+    """(n, 3) px, px, rad; mean zero over each stretch, 0 outside of them."""
+    errors: Curve
+    """(3,) standard errors of a pair of frames."""
+
+
+def picture_path(evidence: dict[str, object], frames: FrameRange) -> PicturePath:
+    """The path from the evidence of ``WeaveProbe``."""
+    n = len(frames)
+    pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
+    motions, pairs = _motions(evidence, pairs)
+    share = float(np.median(motions.share)) if len(pairs) else 0.0
+    path = np.zeros((n, 3))
+    if share < AS_ONE:
+        return PicturePath(share, (), path, np.ones(3))
+    say = np.clip((motions.share - _NO_SAY) / (_FULL_SAY - _NO_SAY), 0.0, 1.0)
+    parts = tuple(_followed(pairs, say, n))
+    for part in parts:
+        path[part] = _path(pairs, motions, say, part, n)[part]
+    return PicturePath(share, parts, path, np.median(motions.errors[:, :3], axis=0))
+
+
+def _motions(
+    evidence: dict[str, object], pairs: NDArray[np.int64]
+) -> tuple[Motions, NDArray[np.int64]]:
+    """The motion of the picture in each pair, and the pairs it was found in."""
+    motion = np.asarray(evidence["motion_px"], np.float64)
+    spread = np.asarray(evidence["spread_px"], np.float64)
+    cells = np.asarray(evidence["cells_px"], np.float64)
+    size = np.asarray(evidence["size_px"], np.float64)
+    whole = agreed(motion, spread, cells, size)
+    gap = pairs[:, 1] - pairs[:, 0]
+    if not len(pairs) or float(np.median(whole.share)) >= AS_ONE or (gap == 1).sum() < 2:
+        return whole, pairs
+    short = gap <= 2
+    jolts = motion[short] - _calm(motion[gap == 1], pairs[short])
+    return agreed(jolts, spread[short], cells, size), pairs[short]
+
+
+def _calm(velocity: Curve, pairs: NDArray[np.int64]) -> Curve:
+    """(m, cells, 2) px by which each cell moves in each pair when it is not jolted.
+
+    velocity: (t, cells, 2) px between frame k and k + 1.
+    """
+    middle = median_filter(velocity, size=(_CALM_FRAMES, 1, 1), mode="nearest")
+    calm = uniform_filter1d(middle, 7, axis=0, mode="nearest")
+    way = np.concatenate([np.zeros((1, *calm.shape[1:])), np.cumsum(calm, axis=0)])
+    last = len(way) - 1
+    own: Curve = way[np.minimum(pairs[:, 1], last)] - way[np.minimum(pairs[:, 0], last)]
+    return own
+
+
+def _followed(pairs: NDArray[np.int64], say: Curve, n: int) -> list[NDArray[np.int64]]:
+    """Stretches of frames that trusted pairs connect, long enough to tell weave from a path."""
+    sure = say > 0.2
+    a, b = pairs[sure].T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    parts = [np.flatnonzero(label == k) for k in np.unique(label)]
+    return [part for part in parts if len(part) >= FEWEST]
+
+
+def _path(
+    pairs: NDArray[np.int64], motions: Motions, say: Curve, part: NDArray[np.int64], n: int
+) -> Curve:
+    """(n, 3) path of the picture over some frames: px, px, rad; 0 elsewhere."""
+    inside = np.zeros(n, np.bool_)
+    inside[part] = True
+    own = inside[pairs].all(axis=1) & (say > 0.2)
+    steps = motions.steps[own, :3]
+    known = say[own, None] / np.square(np.array(_LEAST_ERROR) + motions.errors[own, :3])
+    path = np.zeros((n, 3))
+    for k, odd in enumerate(_ODD):
+        column = slice(k, k + 1)
+        weights = known[:, column] / known[:, k].max()
+        path[:, column] = solve_path(pairs[own], steps[:, column], weights, n, robust_scale=odd)
+    path[part] -= path[part].mean(axis=0)
+    path[~inside] = 0.0
+    return path
