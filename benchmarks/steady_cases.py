@@ -32,6 +32,8 @@ FINE_GRAIN = replace(NONE, grain_sigma=GRAIN / 2)
 BREATHING = replace(NONE, flicker_channel_stops=0.10)
 WEAVE = replace(NONE, weave_px=(1.2, 0.9))
 WEAVE_DIRTY = replace(WEAVE, grain_sigma=GRAIN, dirt_per_frame=8.0)
+WEAVE_GRAIN = replace(WEAVE, grain_sigma=GRAIN / 2)
+TURN_DEG = 0.06
 ALL = replace(DIRTY, weave_px=(1.2, 0.9))
 
 FLICKER: Mapping[str, Damage] = {
@@ -116,17 +118,19 @@ def scene_cases(group: str, frames: int, quick: bool) -> Iterator[Case]:
     if group == "foreground":
         actor = clips.load("bunny", frames)
         shot = clips.with_foreground(clips.load(still, frames), actor)
-        yield _case("weave", "foreground", still, shot, WEAVE, 301, weave=True)
+        turn = np.random.default_rng(5).normal(0.0, TURN_DEG, len(shot))
+        yield turning(still, shot, turn)
         if not quick:
             yield _case(
                 "weave", "foreground, grain, dirt", still, shot, WEAVE_DIRTY, 302, weave=True
             )
-            turn = np.random.default_rng(5).normal(0.0, 0.1, len(shot))
-            yield turning(still, shot, turn)
         return
     view = clips.load_pan if group == "pan" else clips.load_sway
     shot = view(still, frames)
     yield _case("weave", group, still, shot, WEAVE, 303, weave=True)
+    if group == "hand-held":
+        film = clips.overscanned(shot)
+        yield _case("weave", f"{group}, perforations", still, film, WEAVE_GRAIN, 305, weave=True)
     if not quick:
         yield _case("weave", f"{group}, no weave", still, shot, NONE, 304, weave=True)
 
@@ -210,7 +214,7 @@ def both(clip: str, clean: Frames, seed: int) -> Case:
 
 def turning(clip: str, shot: Frames, degrees: np.ndarray[Any, np.dtype[np.float64]]) -> Case:
     """Weave that also turns the picture."""
-    case = _case("weave", "foreground, turning", clip, shot, NONE, 307, weave=True)
+    case = _case("weave", "foreground", clip, shot, NONE, 307, weave=True)
     turned, _ = damage_shot(clips.rotated(shot, degrees), WEAVE, 307, _MARGIN)
     return replace(case, scan=scanned(turned))
 

@@ -131,6 +131,21 @@ def with_foreground(scene: Frames, block: Frames, share: float = 0.25) -> Frames
     return out
 
 
+def overscanned(picture: Frames) -> Frames:
+    """The picture on its film: black around it, four perforations a side of the frame."""
+    h, w = picture.shape[-2:]
+    film = np.full_like(picture, 0.12)
+    top, left = h // 16, w // 8
+    film[:, :, top:-top, left:-left] = picture[:, :, top:-top, left:-left]
+    tall, wide, pitch = round(0.104 * h), round(0.045 * w), h // 4
+    for k in range(4):
+        y = pitch // 2 - tall // 2 + k * pitch
+        for x in (left // 4, w - left // 4 - wide):
+            film[:, :, y : y + tall, x : x + wide] = 0.92
+    soft = [cv2.GaussianBlur(f.transpose(1, 2, 0), (0, 0), 0.7) for f in film]
+    return np.ascontiguousarray(np.stack(soft).transpose(0, 3, 1, 2))
+
+
 def rotated(clean: Frames, degrees: NDArray[np.float64]) -> Frames:
     """Each frame turned about its middle; positive is counter-clockwise."""
     h, w = clean.shape[-2:]

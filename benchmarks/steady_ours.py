@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from media.frames import FrameRange
-from media.passes import Operator
+from media.passes import Operator, Probe
 from media.pictures import all_own
 from media.synthetic import Frames
 from restore.flicker.apply import FlickerOperator, FrameFlicker
@@ -18,6 +18,7 @@ from restore.flicker.measure import FlickerProbe
 from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
 from restore.weave.apply import WeaveOperator
 from restore.weave.measure import WeaveProbe
+from restore.weave.overscan import OverscanProbe
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.executor import ShotRenderer
 
@@ -43,7 +44,7 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     """
     started = time.process_time()
     numbers = FrameRange(0, len(scan))
-    probes = [WeaveProbe(1.0)] if weave else []
+    probes: list[Probe] = [WeaveProbe(1.0), OverscanProbe(1.0)] if weave else []
     exposure = FlickerProbe() if flicker else None
     for number in numbers:
         pixels = torch.from_numpy(scan[number])
@@ -54,8 +55,9 @@ def restored(scan: Frames, *, weave: bool, flicker: bool) -> Restored:
     chain: list[Operator] = []
     notes = []
     shifts = np.zeros((len(scan), 2))
-    for probe in probes:
-        path = solve_weave(probe.finish(), numbers, WeaveOptions())
+    if probes:
+        cells, marks = (dict(probe.finish()) for probe in probes)
+        path = solve_weave(cells, numbers, WeaveOptions(), marks)
         if path.applied:
             shifts = np.stack([path.dx_px, path.dy_px], axis=1).round(4)
             places = {n: (float(x), float(y)) for n, (x, y) in enumerate(shifts)}

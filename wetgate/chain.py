@@ -26,6 +26,7 @@ from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.network import NetworkUpscale
+from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from wetgate.config import Project
@@ -54,8 +55,13 @@ def build_chain(
     if decisions.scratch.applied:
         chain.append(_scratch(decisions))
     weave = decisions.weave
-    if weave.applied or any(weave.matte_px):
-        chain.append(_weave(numbers, weave))
+    upscale = project.restore.upscale
+    larger = upscale.enabled and upscale.factor > 1
+    # One resample: where the picture is enlarged by a kernel anyway, weave waits for that.
+    together = larger and upscale.method == "lanczos"
+    moved = _weave(numbers, weave) if weave.applied or any(weave.matte_px) else None
+    if moved is not None and not together:
+        chain.append(moved)
     flicker = decisions.flicker
     if flicker.applied:
         chain.append(_flicker(numbers, flicker))
@@ -78,7 +84,10 @@ def build_chain(
     noise = decisions.noise
     if noise.applied:
         chain.append(NoiseOperator(noise.sigma, noise.strength, decisions.grain.kept))
-    if project.restore.upscale.enabled and project.restore.upscale.factor > 1:
+    if moved is not None and together:
+        places = {n: moved.placement(n) for n in numbers}
+        chain.append(PlacedUpscale(upscale.factor, places, moved.border, moved.matte_px))
+    elif larger:
         chain.append(_upscale(project))
     if baked:
         color = None if decisions.protected else _color(shot, decisions.balance, before, after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,11 +11,9 @@ from torch import Tensor
 from media.encoding import Domain
 from media.errors import RepairError
 from media.passes import Effect, Needs, Window
-from restore.geometry import Placement, placed, without_source
+from restore.border import Border, Matte, matted, without_source
+from restore.geometry import Placement, placed
 
-Border = Literal["keep", "matte", "mirror"]
-BLACK = 95.0 / 1023.0
-"""Film log of no light: what a matte shows."""
 _LARGEST_PX = 8192
 """Frames are taken to be no larger than this when a turn's reach is stated."""
 
@@ -33,7 +30,7 @@ class WeaveOperator:
     """What pixels show whose place in the scan lies outside the scanned frame. ``keep``: what the
     scan had there. ``matte``: black, as all outside the rectangle of ``matte_px``. ``mirror``:
     the picture mirrored at the edge, which no frame shows."""
-    matte_px: tuple[int, int, int, int] = (0, 0, 0, 0)
+    matte_px: Matte = (0, 0, 0, 0)
     """Rows from the top and the bottom, columns from the left and the right that are black."""
 
     name = "weave"
@@ -100,25 +97,10 @@ class WeaveOperator:
                     scan = pixels[:, rows, cols]
                     moved[:, rows, cols] = torch.where(outside, scan, moved[:, rows, cols])
         if self.border == "matte":
-            moved = _matted(moved, self.matte_px, window.origin_px, window.size_px)
+            moved = matted(moved, self.matte_px, window.origin_px, window.size_px)
         return moved, invented
 
 
 def _together(frames: list[Tensor]) -> Tensor:
     """(T, C, H, W); a frame by itself is not copied."""
     return frames[0].unsqueeze(0) if len(frames) == 1 else torch.stack(frames)
-
-
-def _matted(
-    pixels: Tensor,
-    matte_px: tuple[int, int, int, int],
-    origin_px: tuple[int, int],
-    size_px: tuple[int, int],
-) -> Tensor:
-    """(C, H, W) of a tile, black outside of one rectangle of the frame."""
-    top, bottom, left, right = matte_px
-    y = torch.arange(pixels.shape[-2], device=pixels.device) + origin_px[0]
-    x = torch.arange(pixels.shape[-1], device=pixels.device) + origin_px[1]
-    shown_y = (y >= top) & (y < size_px[0] - bottom)
-    shown_x = (x >= left) & (x < size_px[1] - right)
-    return pixels.where(shown_y[:, None] & shown_x[None, :], torch.full_like(pixels[:1], BLACK))

@@ -18,6 +18,7 @@ from media.synthetic import Damage, damage_shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
+from restore.geometry import Placement
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
@@ -25,6 +26,7 @@ from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.network import NetworkUpscale
+from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from tests.strategies import pan
@@ -39,6 +41,7 @@ NAMES = (
     "dirt",
     "noise",
     "rebuild",
+    "upscale-placed-x2",
     "upscale-resample-x2",
     "upscale-resample-x4",
     "upscale-network-x2",
@@ -110,6 +113,10 @@ def operator(name: str, channels: int = 3) -> Operator:
         "rebuild": RebuildOperator({FIRST + 2: 0.5, FIRST + 5: 0.25}),
         "upscale-resample-x2": ResampleUpscale(scale=2),
         "upscale-resample-x4": ResampleUpscale(scale=4),
+        "upscale-placed-x2": PlacedUpscale(
+            2,
+            {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]},
+        ),
         "upscale-network-x2": network(),
         "color": BalanceOperator(
             CDL((1.1, 1.1, 1.1), (0.02, 0.02, 0.02)),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from media.errors import RepairError
 from media.frames import FrameRange
 from media.passes import Effect, Window
+from restore.border import BLACK
 from restore.geometry import Placement, placed, sinc_kernel
-from restore.weave.apply import BLACK, WeaveOperator
+from restore.weave.apply import WeaveOperator
 from restore.weave.measure import WeaveProbe
 from restore.weave.overscan import OverscanProbe
 from restore.weave.solve import WeaveOptions, WeaveSolution, solve_weave

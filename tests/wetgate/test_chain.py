@@ -71,5 +71,9 @@ def test_repairs_come_in_their_order() -> None:
     )
     project = Project(restore=Restore(upscale=Upscale(enabled=True, factor=2)))
     chain = build_chain(project, OUT, everything, None, None, baked=True)
-    names = ["scratch", "weave", "flicker", "dirt", "noise", "upscale", "color"]
+    # One resample: a kernel that enlarges also moves the picture to its place.
+    names = ["scratch", "flicker", "dirt", "noise", "weave and upscale", "color"]
+    assert [op.name for op in chain] == names
+    chain = build_chain(Project(), OUT, everything, None, None, baked=True)
+    names = ["scratch", "weave", "flicker", "dirt", "noise", "color"]
     assert [op.name for op in chain] == names

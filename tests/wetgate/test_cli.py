@@ -103,7 +103,15 @@ def test_the_output_folder_is_laid_out_as_promised(finished: Path) -> None:
         assert touch == [f"{reel}.{n:07d}.png" for n in numbers]
         folder = finished / "reels" / reel
         assert sorted(p.name for p in folder.iterdir()) == [
-            *("decisions", "evidence", "ingest.json", "ingest.txt", "shots.otio", "verify")
+            *(
+                "curves",
+                "decisions",
+                "evidence",
+                "ingest.json",
+                "ingest.txt",
+                "shots.otio",
+                "verify",
+            )
         ]
         assert (finished / f"deliver/color/{reel}.edl").is_file()
     plane = read_codes(finished / "touch/R1/R1.0086400.png")

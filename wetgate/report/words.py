@@ -23,6 +23,10 @@ OPERATOR_WORDS = {
     "dirt": ("Dirt", "covered specks and hairs with the same spot of a neighbouring frame"),
     "scratch": ("Scratches", "repaired vertical lines"),
     "noise": ("Grain reduction", "softened grain and kept a stated share of it"),
+    "weave and upscale": (
+        "Weave and enlargement",
+        "moved each frame back to its place and made it larger, in one resample",
+    ),
     "upscale": ("Enlargement", "made the picture larger"),
     "color": ("Color", "applied the shot's CDL"),
 }
