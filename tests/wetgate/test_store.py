@@ -183,7 +183,7 @@ def test_nothing_is_pickled(store: Store, reference: Path) -> None:
     store.put(KEY, chunk())
     kinds = {p.suffix for p in reference.rglob("*") if p.is_file()} - {""}
     assert kinds <= {
-        ".json", ".jsonl", ".npz", ".npy", ".z", ".otio", ".toml", ".txt",
+        ".csv", ".json", ".jsonl", ".npz", ".npy", ".z", ".otio", ".toml", ".txt",
         ".dpx", ".png", ".ccc", ".cdl", ".edl", ".html",
     }  # fmt: skip
     for path in (*reference.rglob("*.npz"), *reference.rglob("*.npy")):

@@ -204,7 +204,7 @@ def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_
     values = values.reshape(*values.shape[:2], -1)
     if values.shape[2] == 1:
         values = np.repeat(values, 3, axis=2)
-    planar = torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)
+    planar = torch.from_numpy(np.array(values)).permute(2, 0, 1)
     log: F32 = space.to_log(planar).permute(1, 2, 0).contiguous().numpy()
     return log
 
