@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -49,6 +50,7 @@ class GrainProbe:
 
     def __init__(self) -> None:
         self._before: tuple[Tensor, NDArray[np.uint8]] | None = None
+        self._last: tuple[F64, Tensor, NDArray[np.bool_]] | None = None
         self._level: list[F64] = []
         self._sigma: list[F64] = []
         self._rough: list[F64] = []
@@ -71,8 +73,9 @@ class GrainProbe:
         before: Tensor,
         before_image: NDArray[np.uint8],
     ) -> None:
-        flow = np.rint(find_flow(before_image, image))
-        fetched, inside = warp(pixels.unsqueeze(0), flow_tensor(flow, pixels), cubic=False)
+        last, self._last = self._last, None
+        flow = flow_tensor(np.rint(find_flow(before_image, image)), pixels)
+        fetched, inside = warp(pixels.unsqueeze(0), flow, cubic=False)
         one, other = before.cpu().numpy(), fetched[0].cpu().numpy()
         difference, mean = (other - one).astype(np.float64), 0.5 * (one + other)
         usable = _blocks(inside[0].float().cpu().numpy())[0].min(axis=-1) > 0
@@ -85,6 +88,8 @@ class GrainProbe:
         both = [
             np.concatenate([p, np.tensordot(weights, p, axes=1)[None]]) for p in (difference, mean)
         ]
+        if last is not None:
+            self._told_apart(both[0], *last)
         blocks = _blocks(both[0])
         # Slow differences (flicker, flow) are not grain: each block loses its own middle.
         blocks = blocks - np.median(blocks, axis=-1, keepdims=True)
@@ -92,9 +97,29 @@ class GrainProbe:
         self._level.append(_blocks(both[1]).mean(axis=-1)[:, usable])
         self._sigma.append((np.median(np.abs(blocks), axis=-1) * _MAD)[:, usable])
         self._rough.append(rough[:, usable])
+        self._last = (blocks, flow, usable)
         share = max(_FLAT, min(1.0, 2.0 * _FEWEST / usable.sum()))
         flat = usable & (rough[-1] <= np.quantile(rough[-1][usable], share))
         self._look_closer(both[0], flat)
+
+    def _told_apart(
+        self, difference: F64, blocks: F64, flow: Tensor, usable: NDArray[np.bool_]
+    ) -> None:
+        """Sigma of the pair before, with what is not grain in it told apart by the next pair.
+
+        The frame between two pairs gives its grain to both differences with opposite signs:
+        their covariance is -sigma^2. What motion leaves over has no part in it, or, where the
+        motion is steady and lost by the same share of a pixel each time, the opposite part:
+        a mean of both, one to two, is right for neither alone and near for all.
+        """
+        planes = torch.from_numpy(difference.astype(np.float32))[None]
+        following, _ = warp(planes, flow.cpu(), cubic=False)
+        other = _blocks(following[0].numpy())[:, usable]
+        own, sigma = blocks[:, usable], self._sigma[-1]
+        limit = (4.0 * np.sqrt(2.0) * sigma)[..., None]
+        other = np.clip(other - np.median(other, axis=-1, keepdims=True), -limit, limit)
+        common = -(np.clip(own, -limit, limit) * other).mean(axis=-1)
+        self._sigma[-1] = np.sqrt((sigma**2 + 2.0 * np.maximum(common, 0.0)) / 3.0)
 
     def _look_closer(self, difference: F64, flat: NDArray[np.bool_]) -> None:
         """Spectrum and correlations over the flat blocks, outliers left out."""

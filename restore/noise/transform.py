@@ -90,10 +90,10 @@ class Filter:
         it.
         """
         # Compiled on first use, and kept beside the module: not at import.
-        from restore.noise import blocks
+        from restore.noise import blocks, scale
 
         mix, back, sigma, tables = self._prepared()
-        planes = blocks.stabilise(np.stack(frames), tables.forward, mix, RIM)
+        planes = scale.stabilise(np.stack(frames), tables.forward, mix, RIM)
         first_px, second_px = self.effort.first_px, self.effort.second_px
 
         def filtered(
@@ -109,7 +109,7 @@ class Filter:
         clean = filtered(planes, sigma[0])
         clean = _with_coarse(clean, filtered(_halved(planes), sigma[1]))
         planar = np.ascontiguousarray(own.numpy())
-        found = blocks.restored(
+        found = scale.restored(
             planar, clean, RIM, tables.forward, tables.backward, tables.ends, back
         )
         return torch.from_numpy(found)
