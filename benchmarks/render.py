@@ -25,6 +25,8 @@ from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.noise.apply import NoiseOperator
+from restore.noise.curve import GrainCurve
+from restore.noise.transform import GrainModel
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from wetgate.numerics import pin_numerics, profile
@@ -47,7 +49,7 @@ def operators() -> list[Operator]:
             0.42,
         ),
         DirtOperator(0.008, DirtOptions()),
-        NoiseOperator((0.012, 0.012, 0.012), 1.0, 0.35),
+        NoiseOperator(GrainCurve.flat((0.012,) * 3), GrainModel.white(3), 1.0, 0.35),
         ResampleUpscale(2),
         BalanceOperator(CDL((1.1, 1.0, 0.95), (0.01, 0.0, 0.0)), FrameRange(-8, 9)),
     ]

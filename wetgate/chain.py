@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from color.apply import BalanceOperator
@@ -22,6 +23,8 @@ from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
+from restore.noise.curve import GrainCurve
+from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
@@ -30,7 +33,20 @@ from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
 from wetgate.config import Project
-from wetgate.decisions import ColorDecision, FlickerDecision, ShotDecisions, WeaveDecision
+from wetgate.decisions import (
+    ColorDecision,
+    FlickerDecision,
+    NoiseDecision,
+    ShotDecisions,
+    WeaveDecision,
+)
+
+EFFORTS = {
+    "fast": Effort(radius=1, flow="quick"),
+    "usual": Effort(),
+    "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
+}
+"""What the settings of restore.noise.effort mean."""
 
 
 def build_chain(
@@ -83,7 +99,7 @@ def build_chain(
         chain.append(RebuildOperator(dict(rebuilt)))
     noise = decisions.noise
     if noise.applied:
-        chain.append(NoiseOperator(noise.sigma, noise.strength, decisions.grain.kept))
+        chain.append(noise_operator(noise, decisions.grain.kept))
     if moved is not None and together:
         places = {n: moved.placement(n) for n in numbers}
         chain.append(PlacedUpscale(upscale.factor, places, moved.border, moved.matte_px))
@@ -146,6 +162,24 @@ def _weave(numbers: Sequence[int], decision: WeaveDecision) -> WeaveOperator:
         decision.border,
         decision.matte_px,
     )
+
+
+def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:
+    """The denoiser that a decision asks for."""
+    channels = len(decision.sigma)
+    curve = GrainCurve.flat(decision.sigma)
+    if decision.level_share:
+        shares = zip(decision.sigma, decision.level_share, strict=True)
+        curve = GrainCurve(decision.levels, tuple(tuple(s * v for v in row) for s, row in shares))
+    model = GrainModel.white(channels)
+    if decision.spectrum and decision.channel_correlation:
+        model = GrainModel(
+            np.array(decision.spectrum),
+            np.array(decision.coarse_spectrum),
+            np.array(decision.channel_correlation),
+        )
+    effort = EFFORTS[decision.effort]
+    return NoiseOperator(curve, model, decision.strength, grain_kept, effort)
 
 
 def _flicker(numbers: Sequence[int], decision: FlickerDecision) -> FlickerOperator:

@@ -92,6 +92,7 @@ class Scratch(Section):
 
 class Noise(Section):
     enabled: bool = True
+    effort: Literal["fast", "usual", "fine"] = "usual"
     strength: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     skip_below_sigma: NonNegative = 0.0015
 

@@ -81,8 +81,20 @@ class DirtDecision(Decided):
 
 class NoiseDecision(Decided):
     applied: bool = False
+    effort: Literal["fast", "usual", "fine"] = "usual"
     sigma: tuple[float, ...] = ()
+    """(C,) film log, at the typical level."""
     strength: float = 1.0
+    levels: tuple[float, ...] = ()
+    """(K,) film log."""
+    level_share: tuple[tuple[float, ...], ...] = ()
+    """(C, K) of sigma at these levels; empty where grain is taken to be the same at all."""
+    spectrum: tuple[tuple[float, ...], ...] = ()
+    """(8, 8) power of DCT blocks over that of white grain; empty for white."""
+    coarse_spectrum: tuple[tuple[float, ...], ...] = ()
+    """(8, 8) the same after taking means over 2 x 2 px."""
+    channel_correlation: tuple[tuple[float, ...], ...] = ()
+    """(C, C); empty where channels are independent."""
 
 
 class GrainDecision(Decided):

@@ -20,7 +20,7 @@ _SECONDS_PER_MP = {
     "flicker": 0.02,
     "scratch": 0.03,
     "dirt": 0.45,
-    "noise": 0.8,
+    "noise": 0.6,
     "rebuild": 0.3,
     "upscale": 1.7,
     "color": 0.02,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import cv2
 import torch
 from threadpoolctl import threadpool_limits
@@ -48,6 +50,7 @@ def profile(device: torch.device) -> dict[str, str]:
     }
     if device.type == "cpu":
         found["instructions"] = torch.backends.cpu.get_cpu_capability()
+        found["numba"] = version("numba")
     else:
         found["gpu"] = torch.cuda.get_device_name(device)
     return found

@@ -1,42 +1,68 @@
-"""Measure noise and grain from what does not follow the motion."""
+"""Measure noise and grain from what does not follow the motion.
+
+Two frames are laid over each other along the motion, to whole pixels, so that nothing is
+averaged. Their difference is grain of both; their mean shows where the picture is flat. Blocks
+are chosen by the mean, in which independent grain says nothing about its difference, so the
+choice does not favour weak grain.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.motion import LUMA, find_flow, flow_tensor, luma, steering_image, warp
 
+F64 = NDArray[np.float64]
 _BLOCK = 16
+_SIZE = 8
 _BANDS = (0.0, 0.3, 0.45, 0.6, 0.75, 1.01)
 """Film log edges of the luma bands in which grain is reported."""
+_LEVELS = 10
+_MOST_PAIRS = 40
+_FLAT = 0.25
+"""Share of blocks, the flattest, that are measured."""
+_EVEN = 0.35
+"""Share of all blocks, the flattest, from which the curve by level is taken."""
+_FEWEST = 12
+_MAD = 1.4826 / np.sqrt(2.0)
+"""From the median absolute difference of two frames to the sigma of one."""
 
 
 class GrainProbe:
-    """Standard deviation of grain per channel and luma band, at full resolution.
+    """Strength of grain by channel and level, its spectrum and how channels go together.
 
     Works on a full-size crop, because a proxy averages grain away. Evidence: ``sigma`` (C,)
-    film log, ``sigma_luma`` film log, ``band_sigma`` (bands,) film log luma (0 where unseen),
-    ``band_edges``, ``correlation`` lag-1 autocorrelation (0 = white), ``frames_used``.
+    film log at the typical level, ``sigma_luma``; ``levels`` (K,) and ``level_sigma`` (C, K) film
+    log, the curve of each channel by its own level; ``band_sigma`` (bands,) of luma (0 where
+    unseen) with ``band_edges``; ``correlation`` lag-1 autocorrelation (0 = white), ``spectrum``
+    (8, 8) power of DCT blocks over that of white grain of the same variance, ``coarse_spectrum``
+    the same after taking means over 2 x 2 px (white: 0.25), ``channel_correlation`` (C, C),
+    ``frames_used``.
     """
 
     name = "grain"
 
     def __init__(self) -> None:
         self._before: tuple[Tensor, NDArray[np.uint8]] | None = None
-        self._sigma: list[NDArray[np.float64]] = []
-        self._luma_sigma: list[float] = []
-        self._bands: list[NDArray[np.float64]] = []
-        self._correlation: list[float] = []
+        self._last: tuple[F64, Tensor, NDArray[np.bool_]] | None = None
+        self._level: list[F64] = []
+        self._sigma: list[F64] = []
+        self._rough: list[F64] = []
+        self._lags: list[F64] = []
+        self._spectra: list[F64] = []
+        self._together: list[F64] = []
 
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: scan number. pixels: (C, H, W) film log, full-size crop of the middle."""
         del frame
         image = steering_image(luma(pixels))
-        if self._before is not None and len(self._sigma) < 40:
+        if self._before is not None and len(self._sigma) < _MOST_PAIRS:
             self._measure(pixels, image, *self._before)
         self._before = (pixels, image)
 
@@ -47,92 +73,182 @@ class GrainProbe:
         before: Tensor,
         before_image: NDArray[np.uint8],
     ) -> None:
-        flow = np.rint(find_flow(before_image, image))
-        # Whole-pixel fetch: interpolation would average the grain it is meant to measure.
-        fetched, inside = warp(pixels.unsqueeze(0), flow_tensor(flow, pixels), cubic=False)
-        difference = (fetched[0] - before).cpu().numpy()
-        # Slow differences (flicker, flow) are not grain: each block loses its own mean.
-        blocks = _blocks(difference)
-        blocks = blocks - np.median(blocks, axis=-1, keepdims=True)
-        mad = np.median(np.abs(blocks), axis=-1) * (1.4826 / np.sqrt(2.0))
+        last, self._last = self._last, None
+        flow = flow_tensor(np.rint(find_flow(before_image, image)), pixels)
+        fetched, inside = warp(pixels.unsqueeze(0), flow, cubic=False)
+        one, other = before.cpu().numpy(), fetched[0].cpu().numpy()
+        difference, mean = (other - one).astype(np.float64), 0.5 * (one + other)
         usable = _blocks(inside[0].float().cpu().numpy())[0].min(axis=-1) > 0
-        level = _blocks(luma(before).unsqueeze(0).cpu().numpy())[0].mean(axis=-1)
-        usable &= (level > 0.03) & (level < 0.97)
-        if usable.sum() < 12:
+        level = _blocks(mean).mean(axis=-1)
+        usable &= ((level > 0.03) & (level < 0.97)).all(axis=0)
+        if usable.sum() < _FEWEST:
             return
-        self._sigma.append(np.quantile(mad[:, usable], 0.2, axis=1))
+        # The last of the planes is luma.
         weights = np.array(LUMA) if len(difference) == 3 else np.ones(1)
-        plane = np.tensordot(weights, difference, axes=1)
-        blocks = _blocks(plane[None])[0]
+        both = [
+            np.concatenate([p, np.tensordot(weights, p, axes=1)[None]]) for p in (difference, mean)
+        ]
+        if last is not None:
+            self._told_apart(both[0], *last)
+        blocks = _blocks(both[0])
+        # Slow differences (flicker, flow) are not grain: each block loses its own middle.
         blocks = blocks - np.median(blocks, axis=-1, keepdims=True)
-        mad_luma = np.median(np.abs(blocks), axis=-1) * (1.4826 / np.sqrt(2.0))
-        quiet = np.quantile(mad_luma[usable], 0.2)
-        self._luma_sigma.append(float(quiet))
-        self._bands.append(_band_sigma(mad_luma, level, usable))
-        self._correlation.append(_lag_one(plane, usable & (mad_luma <= quiet * 1.05)))
+        rough = np.stack([_roughness(p) for p in both[1]])
+        self._level.append(_blocks(both[1]).mean(axis=-1)[:, usable])
+        self._sigma.append((np.median(np.abs(blocks), axis=-1) * _MAD)[:, usable])
+        self._rough.append(rough[:, usable])
+        self._last = (blocks, flow, usable)
+        share = max(_FLAT, min(1.0, 2.0 * _FEWEST / usable.sum()))
+        flat = usable & (rough[-1] <= np.quantile(rough[-1][usable], share))
+        self._look_closer(both[0], flat)
+
+    def _told_apart(
+        self, difference: F64, blocks: F64, flow: Tensor, usable: NDArray[np.bool_]
+    ) -> None:
+        """Sigma of the pair before, with what is not grain in it told apart by the next pair.
+
+        The frame between two pairs gives its grain to both differences with opposite signs:
+        their covariance is -sigma^2. What motion leaves over has no part in it, or, where the
+        motion is steady and lost by the same share of a pixel each time, the opposite part:
+        a mean of both, one to two, is right for neither alone and near for all.
+        """
+        planes = torch.from_numpy(difference.astype(np.float32))[None]
+        following, _ = warp(planes, flow.cpu(), cubic=False)
+        other = _blocks(following[0].numpy())[:, usable]
+        own, sigma = blocks[:, usable], self._sigma[-1]
+        limit = (4.0 * np.sqrt(2.0) * sigma)[..., None]
+        other = np.clip(other - np.median(other, axis=-1, keepdims=True), -limit, limit)
+        common = -(np.clip(own, -limit, limit) * other).mean(axis=-1)
+        self._sigma[-1] = np.sqrt((sigma**2 + 2.0 * np.maximum(common, 0.0)) / 3.0)
+
+    def _look_closer(self, difference: F64, flat: NDArray[np.bool_]) -> None:
+        """Spectrum and correlations over the flat blocks, outliers left out."""
+        tiles = _blocks(difference)[:, flat]
+        power = tiles.var(axis=-1)
+        typical = np.median(power, axis=1, keepdims=True)
+        like = (power < 2.0 * typical + 1e-12).all(axis=0)
+        if like.sum() >= _FEWEST // 2:
+            tiles = tiles[:, like]
+        centred = tiles - tiles.mean(axis=-1, keepdims=True)
+        square = centred[-1].reshape(-1, _BLOCK, _BLOCK)
+        lag = (square[:, :, 1:] * square[:, :, :-1]).sum() / (square**2).sum()
+        self._lags.append(np.array(lag))
+        self._together.append(np.corrcoef(centred[:-1].reshape(len(centred) - 1, -1)).reshape(-1))
+        squares = tiles[-1].reshape(-1, _BLOCK, _BLOCK)
+        quarters = squares.reshape(-1, 2, _SIZE, 2, _SIZE).transpose(0, 1, 3, 2, 4)
+        coarse = squares.reshape(-1, _SIZE, 2, _SIZE, 2).mean(axis=(2, 4))
+        self._spectra.append(
+            np.stack([_spectrum(quarters.reshape(-1, _SIZE, _SIZE)), _spectrum(coarse)])
+        )
 
     def finish(self) -> dict[str, object]:
         """The evidence; zero sigma with ``frames_used`` 0 when nothing could be measured."""
-        if not self._sigma:
+        if not self._sigma or not self._lags:
             return {"sigma": [], "sigma_luma": 0.0, "band_sigma": [], "frames_used": 0}
-        bands = np.array(self._bands)
-        seen = bands > 0
-        band_sigma = [
-            float(np.median(bands[seen[:, b], b])) if seen[:, b].any() else 0.0
-            for b in range(len(_BANDS) - 1)
+        level, sigma, rough = (
+            np.concatenate(found, axis=1) for found in (self._level, self._sigma, self._rough)
+        )
+        correlation = float(np.median(self._lags))
+        lifted = 1.0 / _left_by_middle(correlation)
+        typical = [_typical(s, r) * lifted for s, r in zip(sigma, rough, strict=True)]
+        channels = len(sigma) - 1
+        low, high = (float(v) for v in np.quantile(level[:-1], (0.02, 0.98)))
+        levels = np.linspace(low, high, _LEVELS)
+        curves = [
+            _by_level(level[c], sigma[c] * lifted, rough[c], levels, typical[c])
+            for c in range(channels)
         ]
-        correlation = float(np.median(self._correlation))
-        lifted = _quantile_bias(correlation)
+        bands = [
+            _band(level[-1], sigma[-1], rough[-1], low, high) * lifted
+            for low, high in pairwise(_BANDS)
+        ]
+        fine, coarse = np.mean(self._spectra, axis=0)
         return {
-            "sigma": [float(v) / lifted for v in np.median(np.array(self._sigma), axis=0)],
-            "sigma_luma": float(np.median(self._luma_sigma)) / lifted,
-            "band_sigma": [v / lifted for v in band_sigma],
+            "sigma": typical[:-1],
+            "sigma_luma": typical[-1],
+            "levels": [float(v) for v in levels],
+            "level_sigma": [[float(v) for v in c] for c in curves],
+            "band_sigma": bands,
             "band_edges": list(_BANDS),
             "correlation": correlation,
+            "spectrum": (fine / fine.mean()).round(4).tolist(),
+            "coarse_spectrum": (coarse / fine.mean()).round(4).tolist(),
+            "channel_correlation": np.reshape(
+                np.median(self._together, axis=0), (channels, channels)
+            )
+            .round(4)
+            .tolist(),
             "frames_used": len(self._sigma) + 1,
         }
 
 
-def _quantile_bias(correlation: float) -> float:
-    """What the 20 % quantile over blocks reads where grain alone is seen, as a share of sigma.
+def _typical(sigma: F64, rough: F64) -> float:
+    """The middle value over the flattest blocks."""
+    return float(np.median(sigma[rough <= np.quantile(rough, _FLAT)]))
 
-    The median absolute deviation of a block of N independent samples scatters by 1.167 / sqrt(2N)
-    of itself, and the quantile lies 0.84 such deviations low. Correlated grain counts fewer
-    independent samples, and loses some of its power with the mean of its block. The correlation
-    is taken to fall off like a Gaussian blur's.
+
+def _by_level(level: F64, sigma: F64, rough: F64, levels: F64, typical: float) -> F64:
+    """(K,) strength at each level, from the flattest of the blocks nearest to it."""
+    half = 0.5 * (levels[1] - levels[0]) + 1e-6
+    found = np.full(len(levels), np.nan)
+    # A level that is seen in texture only is taken to be like those beside it.
+    even = rough <= np.quantile(rough, _EVEN)
+    for k, at in enumerate(levels):
+        near = even & (np.abs(level - at) <= half)
+        if near.sum() >= 2 * _FEWEST:
+            found[k] = _typical(sigma[near], rough[near])
+    known = np.isfinite(found)
+    if not known.any():
+        return np.full(len(levels), typical)
+    curve: F64 = np.interp(levels, levels[known], found[known])
+    return curve
+
+
+def _band(level: F64, sigma: F64, rough: F64, low: float, high: float) -> float:
+    inside = (level >= low) & (level < high)
+    return _typical(sigma[inside], rough[inside]) if inside.sum() >= 2 * _FEWEST else 0.0
+
+
+def _roughness(plane: NDArray[np.floating]) -> F64:
+    """(blocks,) how much picture there is in a block: the gradient of the blurred mean."""
+    smooth = cv2.GaussianBlur(plane.astype(np.float32), (0, 0), 2.0)
+    gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3)
+    gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3)
+    found: F64 = _blocks((gx * gx + gy * gy)[None])[0].mean(axis=-1)
+    return found
+
+
+def _spectrum(blocks: F64) -> F64:
+    """(8, 8) middle power of each DCT frequency over blocks (N, 8, 8) of differences.
+
+    The median of a square of a Gaussian is 0.455 of its mean.
+    """
+    k = np.arange(_SIZE)
+    rows = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * _SIZE)) * np.sqrt(2.0 / _SIZE)
+    rows[0] /= np.sqrt(2.0)
+    coefficients = rows @ blocks @ rows.T
+    found: F64 = np.median(coefficients**2, axis=0) / 0.4549
+    # Slow differences (flicker) are all in the mean of a block: grain has no more there than
+    # beside it.
+    found[0, 0] = min(found[0, 0], 1.1 * max(found[0, 1], found[1, 0]))
+    return found
+
+
+def _left_by_middle(correlation: float) -> float:
+    """What taking a block's own middle leaves of the sigma of correlated grain.
+
+    The correlation is taken to fall off like a Gaussian blur's.
     """
     rho = min(max(correlation, 0.0), 0.9)
     lags = np.arange(-_BLOCK, _BLOCK + 1, dtype=np.float64)
-    shape = rho ** (lags**2)
-    samples = _BLOCK**2 / float((shape**2).sum()) ** 2
-    level = float(shape.sum()) ** 2 / _BLOCK**2
-    scatter = 1.167 / np.sqrt(2.0 * samples)
-    return float(max((1.0 - 0.84 * scatter) * np.sqrt(max(1.0 - level, 0.25)), 0.5))
+    level = float((rho ** (lags**2)).sum()) ** 2 / _BLOCK**2
+    return float(np.sqrt(max(1.0 - level, 0.25)))
 
 
-def _blocks(planes: NDArray[np.floating]) -> NDArray[np.float64]:
+def _blocks(planes: NDArray[np.floating]) -> F64:
     """(C, H, W) to (C, blocks, pixels of a block); a rest at the edges is left out."""
     c, h, w = planes.shape
     rows, cols = h // _BLOCK, w // _BLOCK
     cut = planes[:, : rows * _BLOCK, : cols * _BLOCK].astype(np.float64)
     tiles = cut.reshape(c, rows, _BLOCK, cols, _BLOCK).transpose(0, 1, 3, 2, 4)
     return tiles.reshape(c, rows * cols, _BLOCK * _BLOCK)
-
-
-def _band_sigma(
-    mad: NDArray[np.float64], level: NDArray[np.float64], usable: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    out = np.zeros(len(_BANDS) - 1)
-    for b, (low, high) in enumerate(pairwise(_BANDS)):
-        chosen = usable & (level >= low) & (level < high)
-        if chosen.sum() >= 8:
-            out[b] = np.quantile(mad[chosen], 0.2)
-    return out
-
-
-def _lag_one(plane: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
-    """Horizontal lag-1 autocorrelation of the difference in the chosen quiet blocks."""
-    blocks = _blocks(plane[None])[0][chosen].reshape(-1, _BLOCK, _BLOCK)
-    blocks = blocks - blocks.mean(axis=(1, 2), keepdims=True)
-    power = float((blocks**2).sum())
-    return float((blocks[:, :, 1:] * blocks[:, :, :-1]).sum() / power) if power > 0 else 0.0

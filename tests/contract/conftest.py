@@ -22,6 +22,8 @@ from restore.geometry import Placement
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
+from restore.noise.curve import GrainCurve
+from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
@@ -109,7 +111,13 @@ def operator(name: str, channels: int = 3) -> Operator:
             }
         ),
         "dirt": DirtOperator(sigma=0.004, options=DirtOptions(), protected=frozenset({FIRST + 2})),
-        "noise": NoiseOperator(sigma=(0.008,) * channels, strength=1.0, grain_kept=0.25),
+        "noise": NoiseOperator(
+            GrainCurve.flat((0.008,) * channels),
+            GrainModel.white(channels),
+            1.0,
+            0.25,
+            Effort(radius=2),
+        ),
         "rebuild": RebuildOperator({FIRST + 2: 0.5, FIRST + 5: 0.25}),
         "upscale-resample-x2": ResampleUpscale(scale=2),
         "upscale-resample-x4": ResampleUpscale(scale=4),

@@ -231,7 +231,30 @@ def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecis
     sigma = tuple(_round(float(v), 6) for v in grain["sigma"])
     if max(sigma) < options.skip_below_sigma:
         return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
-    return NoiseDecision(applied=True, sigma=sigma, strength=options.strength)
+    return NoiseDecision(
+        applied=True,
+        effort=options.effort,
+        strength=options.strength,
+        **measured_noise(grain),
+    )
+
+
+def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
+    """The measured part of a noise decision, rounded as it is kept."""
+    sigma = np.array(grain["sigma"])
+    share = np.array(grain["level_sigma"]) / np.maximum(sigma[:, None], 1e-6)
+    return {
+        "sigma": tuple(_round(v, 6) for v in sigma),
+        "levels": tuple(_round(v) for v in grain["levels"]),
+        "level_share": tuple(tuple(_round(v, 3) for v in row) for row in share),
+        "spectrum": tuple(tuple(_round(v, 3) for v in row) for row in grain["spectrum"]),
+        "coarse_spectrum": tuple(
+            tuple(_round(v, 3) for v in row) for row in grain["coarse_spectrum"]
+        ),
+        "channel_correlation": tuple(
+            tuple(_round(v, 3) for v in row) for row in grain["channel_correlation"]
+        ),
+    }
 
 
 def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:

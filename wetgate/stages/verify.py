@@ -25,6 +25,7 @@ from wetgate.numerics import pin_numerics
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, measure
+from wetgate.stages.grain_ledger import grain_ledger
 
 Verdict = dict[str, Any]
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "clipped_share")
@@ -63,7 +64,7 @@ def verify_shot(
     if kept is not None and kept.get("key") == key:
         return kept
     if planned.untouched:
-        return _write(job, planned, key, _as_scanned(before, planned), decisions)
+        return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
     frames = _Frames(job, ingested, planned)
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
@@ -77,6 +78,7 @@ def verify_shot(
     numbers = {
         "before": _numbers(before, planned),
         "after": _numbers(after, planned),
+        "grain": grain_ledger(before, after, decisions),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
         "max_repaired_frame": frames.worst_frame,
@@ -85,12 +87,15 @@ def verify_shot(
     return _write(job, planned, key, numbers, decisions)
 
 
-def _as_scanned(before: Mapping[str, Any], planned: PlannedShot) -> dict[str, Any]:
+def _as_scanned(
+    before: Mapping[str, Any], planned: PlannedShot, decisions: ShotDecisions
+) -> dict[str, Any]:
     """What is said of a shot that is handed on as it is; its bytes are checked at delivery."""
     numbers = _numbers(before, planned)
     return {
         "before": numbers,
         "after": numbers,
+        "grain": grain_ledger(before, before, decisions),
         "touch_share": {"untouched": 1.0, "adjusted": 0.0, "borrowed": 0.0, "invented": 0.0},
         "max_repaired_share": 0.0,
         "max_repaired_frame": planned.shot.frames.start,

@@ -1,0 +1,174 @@
+"""Grain taken down without weights: blocks in frequency, merged along the motion, then shrunk.
+
+Each 8 x 8 block of the frame is compared with the same block of every neighbour, frequency by
+frequency. Where the two differ by no more than grain does, they are averaged; where they differ
+by more, the frame's own value stands. What is left is shrunk by a Wiener filter whose gain comes
+from a first pass of the same kind. Grain that is not white is met by its own spectrum.
+
+Sources: Dabov et al. 2007 (two passes, hard threshold, then Wiener), Hasinoff et al. 2016
+(pairwise merging in frequency), Ehret and Arias 2020 (blocks along optical flow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore.noise import blocks_torch
+from restore.noise.align import Quality
+from restore.noise.curve import GrainCurve, Stabiliser
+from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE
+
+_OPPONENT = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.5, -1.0, 0.5]], np.float64) / np.sqrt(
+    np.array([[3.0], [2.0], [1.5]])
+)
+"""Orthonormal: grain that is alike in strength and independent stays so."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time a frame is given."""
+
+    radius: int = 3
+    """Frames looked at on each side."""
+    first_px: int = 8
+    second_px: int = 6
+    """Px between blocks in the first and second pass: a smaller step costs its square."""
+    flow: Quality = "usual"
+
+    def as_json(self) -> list[object]:
+        """For keys."""
+        return [self.radius, self.first_px, self.second_px, self.flow]
+
+
+USUAL = Effort()
+
+
+@dataclass(frozen=True, eq=False)
+class GrainModel:
+    """What the filter knows of grain, beside its strength at each level."""
+
+    spectrum: NDArray[np.float64]
+    """(8, 8) power of each DCT frequency over that of white grain of the same variance."""
+    coarse_spectrum: NDArray[np.float64]
+    """(8, 8) the same after taking means over 2 x 2 px."""
+    correlation: NDArray[np.float64]
+    """(C, C) between channels."""
+
+    @classmethod
+    def white(cls, channels: int) -> GrainModel:
+        """Grain without neighbours: every frequency and channel by itself."""
+        ones = np.ones((SIZE, SIZE))
+        return cls(ones, 0.25 * ones, np.eye(channels))
+
+    def as_json(self) -> dict[str, object]:
+        """For keys."""
+        found = (self.spectrum, self.coarse_spectrum, self.correlation)
+        return dict(
+            zip(("spectrum", "coarse", "correlation"), (v.tolist() for v in found), strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """The filter made ready for a kind of grain."""
+
+    curve: GrainCurve
+    model: GrainModel
+    effort: Effort
+
+    def on_cpu(self, own: Tensor, frames: Sequence[NDArray[np.float32]]) -> Tensor:
+        """(C, H, W) film log without its grain.
+
+        own: (C, H, W) film log. frames: (H, W, C) each, own first, then neighbours brought onto
+        it.
+        """
+        # Compiled on first use, and kept beside the module: not at import.
+        from restore.noise import blocks, scale
+
+        mix, back, sigma, tables = self._prepared()
+        planes = scale.stabilise(np.stack(frames), tables.forward, mix, RIM)
+        first_px, second_px = self.effort.first_px, self.effort.second_px
+
+        def filtered(
+            planes: NDArray[np.float32], sigma: NDArray[np.float32]
+        ) -> NDArray[np.float32]:
+            flat, dct, window = sigma.reshape(-1), _dct(), np.kaiser(SIZE, 2.0).astype(np.float32)
+            pilot = blocks.filtered(planes, planes[0], False, first_px, flat, dct, window)
+            found: NDArray[np.float32] = blocks.filtered(
+                planes, pilot, True, second_px, flat, dct, window
+            )
+            return found
+
+        clean = filtered(planes, sigma[0])
+        clean = _with_coarse(clean, filtered(_halved(planes), sigma[1]))
+        planar = np.ascontiguousarray(own.numpy())
+        found = scale.restored(
+            planar, clean, RIM, tables.forward, tables.backward, tables.ends, back
+        )
+        return torch.from_numpy(found)
+
+    def on_device(self, frames: Tensor) -> Tensor:
+        """The same for (T, C, H, W) on any device, own first: equal within rounding."""
+        mix, back, sigma, tables = self._prepared()
+        steps_px = (self.effort.first_px, self.effort.second_px)
+        return blocks_torch.filtered_frame(frames, tables, mix, back, sigma, steps_px)
+
+    def _prepared(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], Stabiliser]:
+        """Channels to planes and back, grain of each frequency, tables by level.
+
+        On their scale grain has unit strength: at every level, in each plane, each frequency.
+        """
+        channels = len(self.curve.sigma)
+        turn = _OPPONENT if channels == 3 else np.eye(channels)
+        power = np.clip(np.diag(turn @ self.model.correlation @ turn.T), 0.05, None)
+        mix = (turn / np.sqrt(power)[:, None]).astype(np.float32)
+        back = (turn.T * np.sqrt(power)).astype(np.float32)
+        spectra = np.stack([self.model.spectrum, self.model.coarse_spectrum])
+        sigma = np.sqrt(np.maximum(spectra, 1e-3)).astype(np.float32)
+        return mix, np.ascontiguousarray(back), sigma, self.curve.tables()
+
+
+def _dct() -> NDArray[np.float32]:
+    """(8, 8) orthonormal, frequencies by places."""
+    k = np.arange(SIZE)
+    rows = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * SIZE)) * np.sqrt(2.0 / SIZE)
+    rows[0] /= np.sqrt(2.0)
+    found: NDArray[np.float32] = rows.astype(np.float32)
+    return found
+
+
+def _halved(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, C, H, W) means over 2 x 2 px; an odd last row or column is left out."""
+    t, c, h, w = planes.shape
+    size = (w // 2, h // 2)
+    found = np.empty((t, c, h // 2, w // 2), np.float32)
+    for n in range(t):
+        for p in range(c):
+            even = planes[n, p, : 2 * (h // 2), : 2 * (w // 2)]
+            cv2.resize(even, size, dst=found[n, p], interpolation=cv2.INTER_AREA)
+    return found
+
+
+def _with_coarse(fine: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C, H, W) with its lowest frequencies from the (C, H/2, W/2) result.
+
+    A block's mean is only averaged along the motion, never shrunk; at half size the blocks see
+    the frequencies between.
+    """
+    gap = coarse - _halved(fine[None])[0]
+    out = fine.copy()
+    _, h, w = gap.shape
+    for p, plane in enumerate(gap):
+        smooth = cv2.GaussianBlur(plane, (3, 3), COARSE_BLUR_PX, borderType=cv2.BORDER_REPLICATE)
+        large = cv2.resize(smooth, (2 * w, 2 * h), interpolation=cv2.INTER_LINEAR)
+        out[p, : 2 * h, : 2 * w] += large
+    return out
