@@ -101,7 +101,7 @@ def measured(case: Case, quick: bool) -> list[dict[str, Any]]:
         DESHAKE[: 1 if quick or case.condition != "foreground" else 3]
         if weave_only
         else DEFLICKER_QUICK
-        if quick
+        if quick or case.condition != "local"
         else DEFLICKER
     )
     best: dict[str, dict[str, Any]] = {}

@@ -41,7 +41,7 @@ class WeaveDecision(Decided):
     jumps: tuple[int, ...] = ()
     """Frames from which on the picture stands elsewhere in the scan than before."""
     unseen: tuple[int, ...] = ()
-    """Frames that could not be followed; they are not moved."""
+    """Frames that could not be followed or lie beyond the limit; they are not moved."""
 
 
 class FlickerDecision(Decided):

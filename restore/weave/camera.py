@@ -30,6 +30,8 @@ _ORDERS = (2, 3)
 _BETTER = 0.97
 """A penalty of higher order is taken where its prediction error is below this share."""
 _MOST_JUMPS = 4
+_THROWN, _ROUNDS = 3.0, 2
+"""Frames further off than this many standard deviations lose their say, in so many rounds."""
 _LEAST_JUMP = 0.3
 """px; a smaller step is of no account."""
 _JUMP = 12.0
@@ -68,6 +70,17 @@ def camera_path(
     looks for them.
     """
     w = np.maximum(np.asarray(trust, np.float64), 1e-6)
+    found = _camera(path, w, unit, jumps_at)
+    for _ in range(_ROUNDS):
+        # A frame that was thrown far off says little of where the camera looked.
+        off = np.abs(path - found.meant - found.steps)
+        far = _THROWN * 1.4826 * float(np.median(off[w > 0.01])) + 1e-9
+        found = _camera(path, w * np.minimum(1.0, np.square(far / (off + 1e-12))), unit, jumps_at)
+    return found
+
+
+def _camera(path: Curve, w: Curve, unit: float, jumps_at: Sequence[int] | None) -> Camera:
+    """Camera and jumps, given what each frame has to say."""
     jumps: list[int] = []
     best = _model(path, w, jumps, unit)
     for candidate in _candidates(path, w) if jumps_at is None else jumps_at:

@@ -25,6 +25,8 @@ Reference = Literal["picture", "perforation", "edge"]
 
 _EXPLAINED = 0.5
 """Share of what is white in the picture's path that may be left without the film's."""
+_SELDOM = 0.1
+"""Share of the frames that may be thrown beyond the limit; they stay where they are."""
 _SURE_MARKS = 4
 """Two of them for each perforation."""
 _STEADY = "of the shot can be followed from frame to frame"
@@ -35,7 +37,8 @@ class WeaveOptions:
     """When weave is corrected."""
 
     limit_px: float = 16.0
-    """A larger excursion is a lost registration, not weave: left alone. Larger jumps are kept."""
+    """Frames further off are not moved; a shot with many of them is left alone. Larger jumps are
+    kept."""
     floor_px: float = 0.04
     """Weave below this rms is under the accuracy of the measurement: left alone."""
     floor_deg: float = 0.004
@@ -65,7 +68,7 @@ class WeaveSolution:
     jumps: tuple[int, ...] = ()
     """Frames from which on the picture stands elsewhere in the scan than before."""
     unseen: tuple[int, ...] = ()
-    """Frames that could not be followed; they are not moved."""
+    """Frames that could not be followed or lie beyond the limit; they are not moved."""
     reference: Reference = "picture"
     """What was held still: the picture, perforations, or the edges of the picture."""
 
@@ -167,9 +170,10 @@ def _judged(
         return _alone(n, f"only {100 * (1 - unseen.mean()):.0f} % {_STEADY}", 0.0)
     weave_px, turn_deg, error_px = moved[:, :2], np.degrees(moved[:, 2]), float(errors[0])
     rms_px = float(np.sqrt((weave_px**2).sum(axis=1).mean()))
+    over = np.abs(weave_px).max(axis=1) > options.limit_px
     peak_px = float(np.abs(weave_px).max())
     confidence = float(np.clip(rms_px / (rms_px + 2.0 * error_px + 1e-6), 0.0, 1.0))
-    if peak_px > options.limit_px:
+    if over.mean() > _SELDOM:
         return _alone(n, f"excursion of {peak_px:.1f} px is over the limit", confidence)
     turned_deg = float(np.sqrt(np.square(turn_deg).mean()))
     turns = options.turns and turned_deg >= max(
@@ -177,10 +181,12 @@ def _judged(
     )
     if rms_px < max(options.floor_px, options.floor_errors * error_px) and not turns:
         return _alone(n, f"weave of {rms_px:.3f} px rms is below what can be measured", confidence)
+    unseen = unseen | over
+    stays = np.where(unseen, 0.0, -1.0)
     return WeaveSolution(
-        dx_px=-weave_px[:, 0],
-        dy_px=-weave_px[:, 1],
-        turn_deg=-turn_deg if turns else np.zeros(n),
+        dx_px=stays * weave_px[:, 0] + 0.0,
+        dy_px=stays * weave_px[:, 1] + 0.0,
+        turn_deg=stays * turn_deg + 0.0 if turns else np.zeros(n),
         confidence=confidence,
         reason="",
         jumps=tuple(frames.start + k for k in sorted(jumps)),

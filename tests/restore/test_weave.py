@@ -157,6 +157,22 @@ def test_a_splice_is_a_step_and_taken_out() -> None:
     assert rms(left_px(tight, truth.weave_px)) < 0.3
 
 
+def test_one_frame_thrown_far_off_does_not_bend_the_rest() -> None:
+    thrown = FRAMES // 3
+    clean = scene("pan").copy()
+    clean[thrown] = np.roll(clean[thrown], 7, axis=-2)
+    frames, truth = damage(clean, replace(WEAVE, weave_px=(0.5, 0.4)))
+    weave_px = truth.weave_px.copy()
+    weave_px[thrown, 1] += 7.0
+    solution = solved(frames)
+    assert rms(without_trend(left_px(solution, weave_px))) < 0.08
+    tight = solve_weave(observed(WeaveProbe(1.0), frames), SHOT, WeaveOptions(limit_px=4.0))
+    assert tight.unseen == (SHOT.start + thrown,)
+    assert tight.dy_px[thrown] == 0.0
+    rest = np.arange(FRAMES) != thrown
+    assert np.allclose(tight.dy_px[rest], solution.dy_px[rest])
+
+
 def test_frames_without_a_picture_are_named_and_not_moved() -> None:
     frames, truth = damage(scene("still"), WEAVE)
     blank = FRAMES // 2

@@ -101,7 +101,10 @@ def weave_curve(decision: WeaveDecision, first: int, shown: int) -> Curve | None
         ("down", "down", np.array(decision.dy_px, np.float64)),
     ]
     jumps = [(n, "the picture jumps here") for n in decision.jumps]
-    lost = [(n, "could not be followed, not moved") for n in decision.unseen[:_MOST_MARKS]]
+    lost = [
+        (n, "not moved: could not be followed, or too far off")
+        for n in decision.unseen[:_MOST_MARKS]
+    ]
     marks = [(shown, "frame shown"), *jumps, *lost]
     return _curve("Picture moved", "px", lines, _LEAST_PX, first, marks)
 
