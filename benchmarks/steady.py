@@ -1,6 +1,6 @@
 """Deflicker and gate weave against known truth, and against peers in the same run.
 
-    python -m benchmarks.steady [--quick] [--out benchmarks/results/steady.json]
+    python -m benchmarks.steady [--quick] [--ours] [--out benchmarks/results/steady.json]
 
 Real footage gets seeded damage (``media.synthetic``), our chain and the peers of the installed
 FFmpeg repair it, and what is left is measured against the truth. docs/steady.md says what the
@@ -84,8 +84,8 @@ def figures(case: Case, found: Frames) -> dict[str, float]:
     return row
 
 
-def measured(case: Case, quick: bool) -> list[dict[str, Any]]:
-    """Input, ours, and the best setting of each peer."""
+def measured(case: Case, quick: bool, ours_only: bool) -> list[dict[str, Any]]:
+    """Input, ours, and the best setting of each peer (unless ``ours_only``)."""
     head = {"table": case.table, "condition": case.condition, "clip": case.clip}
     head_frames: dict[str, Any] = {**head, "frames": len(case.scan)}
     before = figures(case, case.scan)
@@ -96,6 +96,17 @@ def measured(case: Case, quick: bool) -> list[dict[str, Any]]:
     if case.weave:
         row["largest_shift_px"] = round(float(np.abs(ours.shifts_px).max()), 3)
     rows.append({**row, "note": ours.note})
+    if not ours_only:
+        rows += best_peers(case, quick, head_frames)
+    for found in rows[1:]:
+        for key in ("local", "whole", "breathing", "jitter_px", "total_px", "turn_deg"):
+            if key in found and case.table != "harm" and before[key] > 1e-3:
+                found[f"{key}_share"] = round(found[key] / before[key], 4)
+    return rows
+
+
+def best_peers(case: Case, quick: bool, head_frames: dict[str, Any]) -> list[dict[str, Any]]:
+    """The best setting of each peer."""
     weave_only = case.weave and not case.flicker
     settings = (
         DESHAKE[: 1 if quick or case.condition != "foreground" else 3]
@@ -120,19 +131,14 @@ def measured(case: Case, quick: bool) -> list[dict[str, Any]]:
             found |= {"s_per_frame": round(out.seconds / len(case.scan), 4), "note": transform}
             if name not in best or _badness(found) < _badness(best[name]):
                 best[name] = found
-    rows += best.values()
-    for found in rows[1:]:
-        for key in ("local", "whole", "breathing", "jitter_px", "total_px", "turn_deg"):
-            if key in found and case.table != "harm" and before[key] > 1e-3:
-                found[f"{key}_share"] = round(found[key] / before[key], 4)
-    return rows
+    return list(best.values())
 
 
-def worked(task: tuple[str, int, bool]) -> list[dict[str, Any]]:
+def worked(task: tuple[str, int, bool, bool]) -> list[dict[str, Any]]:
     """All rows of a group, in a process of its own."""
     pin_numerics()
-    group, frames, quick = task
-    return [row for case in cases(group, frames, quick) for row in measured(case, quick)]
+    group, frames, quick, ours_only = task
+    return [row for case in cases(group, frames, quick) for row in measured(case, quick, ours_only)]
 
 
 def _badness(row: Mapping[str, Any]) -> float:
@@ -194,15 +200,22 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="fewer clips, frames and settings")
+    parser.add_argument(
+        "--ours", action="store_true", help="measure Wetgate again, keep the peers of the last run"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
-    work = [(group, 32 if given.quick else 60, given.quick) for group in groups(given.quick)]
+    frames = 32 if given.quick else 60
+    work = [(group, frames, given.quick, given.ours) for group in groups(given.quick)]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         for found in pool.map(worked, work):
             rows += found
             print(".", end="", flush=True)
+    if given.ours:
+        last = json.loads(given.out.read_text("utf-8"))["rows"]
+        rows += [row for row in last if row["method"] not in ("input", "Wetgate")]
     for table, columns in _COLUMNS.items():
         print(f"\n\n{table:47}", *(f"{c:>10}" for c in columns))
         for row in sorted(rows, key=lambda r: str(r["condition"])):

@@ -65,8 +65,8 @@ class Weave(Section):
     reference: Literal["auto", "picture", "perforation", "edge"] = "auto"
     turn: bool = True
     border: Literal["keep", "matte", "mirror"] = "keep"
-    limit_px: Positive = 16.0
-    floor_px: NonNegative = 0.04
+    limit_px: Positive = 32.0
+    floor_px: NonNegative = 0.08
 
 
 class Flicker(Section):

@@ -16,6 +16,8 @@ from restore.smoothing import Curve
 
 _AGREE_PX = 0.15
 """Cells within this of the motion of the picture, beside their own errors, follow it."""
+_BLURRED_PX = 0.35
+"""Cells measured worse than this are not given more room to disagree."""
 _INFORMED_PX = 0.5
 """Cells measured worse than this are not asked whether they agree."""
 _MOST_TURN = 0.02
@@ -79,7 +81,7 @@ def _one(
 ) -> tuple[Curve, Curve, float]:
     """One pair: motion (4,), errors (4,), share of cells that follow."""
     trust = 1.0 / (0.03**2 + spread**2)
-    tolerance = np.hypot(_AGREE_PX, 2.0 * np.minimum(spread, _AGREE_PX))
+    tolerance = np.hypot(_AGREE_PX, 2.0 * np.minimum(spread, _BLURRED_PX))
     guesses = np.concatenate([_shifts(motion), _couples(motion, cells, couples)])
     off = np.linalg.norm(np.einsum("cij,gj->gci", basis, guesses) - motion, axis=2)
     outer = np.where((np.abs(cells) > _RIM * size[::-1] / 2).any(axis=1), _RIM_SAY, 1.0)

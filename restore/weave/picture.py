@@ -25,6 +25,10 @@ _LEAST_ERROR = (0.005, 0.005, 1e-5)
 _ODD = (0.1, 0.1, 3e-4)
 """A pair that is off the path by this much loses half its say."""
 _CALM_FRAMES = 11
+_TOGETHER_PX = 0.3
+"""Cells whose jolts typically differ by less than this belong to the same rigid thing."""
+_KNOWN_PX = 0.4
+"""Shared jolts known worse than this, as the cells scatter about them, are not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,60 @@ def _motions(
     gap = pairs[:, 1] - pairs[:, 0]
     if not len(pairs) or float(np.median(whole.share)) >= AS_ONE or (gap == 1).sum() < 2:
         return whole, pairs
-    short = gap <= 2
-    jolts = motion[short] - _calm(motion[gap == 1], pairs[short])
-    return agreed(jolts, spread[short], cells, size), pairs[short]
+    return _by_jolts(motion[gap <= 2], spread[gap <= 2], pairs[gap <= 2])
+
+
+def _by_jolts(
+    motion: Curve, spread: Curve, pairs: NDArray[np.int64]
+) -> tuple[Motions, NDArray[np.int64]]:
+    """Shifts that the cells of one group share beyond the calm motion of each; nothing turns.
+
+    A cell without texture, or one that an actor walks through, measures nonsense on some pairs;
+    a median over the group, pair by pair, keeps that from spreading along its path.
+    """
+    n = int(pairs.max()) + 1
+    near = pairs[:, 1] - pairs[:, 0] == 1
+    weights = 1.0 / np.square(0.03 + spread)
+    shaken, steps, off = np.zeros((n, 2)), np.zeros((len(pairs), 2)), np.zeros_like(spread)
+    for _ in range(2):
+        own = shaken[pairs[near, 1]] - shaken[pairs[near, 0]]
+        jolts = motion - _calm(motion[near] - own[:, None, :], pairs)
+        group = _together(jolts)
+        steps = _weighted_median(jolts, weights * np.where(group, 1.0, 1e-3))
+        off = np.linalg.norm(jolts - steps[:, None, :], axis=2)[:, group]
+        shaken = solve_path(pairs, steps, np.ones_like(steps), n, robust_scale=0.3)
+    error = np.median(off, axis=1) * 1.2 / np.sqrt(max(off.shape[1], 1))
+    known = float(np.median(error)) < _KNOWN_PX
+    follow = group.mean() if known else 0.0
+    none = np.zeros(len(pairs))
+    found = Motions(
+        np.stack([steps[:, 0], steps[:, 1], none, none], axis=1),
+        np.stack([error, error, none, none], axis=1),
+        np.full(len(pairs), follow),
+    )
+    return found, pairs
+
+
+def _together(jolts: Curve) -> NDArray[np.bool_]:
+    """(cells,) those that are jolted in time with most others.
+
+    jolts: (m, cells, 2) px. Weave jolts all that is fixed to the film by the same amount at the
+    same time; what an actor or a wave does on a frame is not shared.
+    """
+    apart = np.median(np.linalg.norm(jolts[:, :, None] - jolts[:, None, :], axis=3), axis=0)
+    near = apart < max(_TOGETHER_PX, float(np.quantile(apart, 0.1)))
+    group: NDArray[np.bool_] = near[int(near.sum(axis=1).argmax())]
+    return group
+
+
+def _weighted_median(values: Curve, weights: Curve) -> Curve:
+    """Over cells: values (m, cells, 2), weights (m, cells); returns (m, 2)."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    say = np.repeat(weights[:, :, None], values.shape[2], axis=2)
+    cumulative = np.cumsum(np.take_along_axis(say, order, axis=1), axis=1)
+    middle = (cumulative >= 0.5 * cumulative[:, -1:, :]).argmax(axis=1)
+    return np.take_along_axis(ordered, middle[:, None, :], axis=1)[:, 0, :]
 
 
 def _calm(velocity: Curve, pairs: NDArray[np.int64]) -> Curve:

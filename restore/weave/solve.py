@@ -36,11 +36,11 @@ _STEADY = "of the shot can be followed from frame to frame"
 class WeaveOptions:
     """When weave is corrected."""
 
-    limit_px: float = 16.0
+    limit_px: float = 32.0
     """Frames further off are not moved; a shot with many of them is left alone. Larger jumps are
     kept."""
-    floor_px: float = 0.04
-    """Weave below this rms is under the accuracy of the measurement: left alone."""
+    floor_px: float = 0.08
+    """Weave below this rms is not seen, and near the accuracy of the measurement: left alone."""
     floor_deg: float = 0.004
     """The same for turns: below it the picture is shifted but not turned."""
     reference: Reference | Literal["auto"] = "auto"
