@@ -16,7 +16,7 @@ from restore.smoothing import Curve
 
 _AGREE_PX = 0.15
 """Cells within this of the motion of the picture, beside their own errors, follow it."""
-_BLURRED_PX = 0.35
+_BLURRED_PX = 0.2
 """Cells measured worse than this are not given more room to disagree."""
 _INFORMED_PX = 0.5
 """Cells measured worse than this are not asked whether they agree."""

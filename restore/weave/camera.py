@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 
 Curve = NDArray[np.float64]
 
-_LAMBDAS = 10.0 ** np.arange(-1.0, 10.01, 0.5)
+_LAMBDAS = 10.0 ** np.arange(-6.0, 10.01, 0.5)
 _DRIFT = 0.5
 """Units a frame: drifts of cameras are taken to be about this large when there are any."""
 _STOOD = 2.0 * np.log(10.0)
@@ -74,7 +74,7 @@ def camera_path(
     for _ in range(_ROUNDS):
         # A frame that was thrown far off says little of where the camera looked.
         off = np.abs(path - found.meant - found.steps)
-        far = _THROWN * 1.4826 * float(np.median(off[w > 0.01])) + 1e-9
+        far = max(_THROWN * 1.4826 * float(np.median(off[w > 0.01])), _LEAST_JUMP * unit)
         found = _camera(path, w * np.minimum(1.0, np.square(far / (off + 1e-12))), unit, jumps_at)
     return found
 
