@@ -27,6 +27,8 @@ _ODD = (0.1, 0.1, 3e-4)
 _CALM_FRAMES = 11
 _TOGETHER_PX = 0.3
 """Cells whose jolts typically differ by less than this belong to the same rigid thing."""
+_APART = 0.25
+"""Share of the jolts by which pairs of one and of two frames may tell another path."""
 _KNOWN_PX = 0.4
 """Shared jolts known worse than this, as the cells scatter about them, are not believed."""
 
@@ -96,7 +98,9 @@ def _by_jolts(
         off = np.linalg.norm(jolts - steps[:, None, :], axis=2)[:, group]
         shaken = solve_path(pairs, steps, np.ones_like(steps), n, robust_scale=0.3)
     error = np.median(off, axis=1) * 1.2 / np.sqrt(max(off.shape[1], 1))
-    known = float(np.median(error)) < _KNOWN_PX
+    apart = steps - (shaken[pairs[:, 1]] - shaken[pairs[:, 0]])
+    told_alike = np.square(apart).mean() < _APART**2 * np.square(steps).mean()
+    known = told_alike and float(np.median(error)) < _KNOWN_PX
     follow = group.mean() if known else 0.0
     none = np.zeros(len(pairs))
     found = Motions(
