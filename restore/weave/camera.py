@@ -94,8 +94,10 @@ def _camera(path: Curve, w: Curve, unit: float, jumps_at: Sequence[int] | None) 
 def _candidates(path: Curve, w: Curve) -> list[int]:
     """Frames at which the path may jump, most likely first."""
     n = len(path)
+    # Against the usual drift: a pan is no jump.
+    path = path - np.arange(n) * float(np.median(np.diff(path)))
     change = np.diff(path)
-    usual = 1.4826 * float(np.median(np.abs(change - np.median(change)))) + 1e-9
+    usual = 1.4826 * float(np.median(np.abs(change))) + 1e-9
     found = []
     for k in range(3, n - 2):
         before, after = slice(max(0, k - 6), k), slice(k, min(n, k + 6))
