@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from media.errors import RepairError
 from restore.geometry import HALF, Placement
 
 Border = Literal["keep", "matte", "mirror"]
 Matte = tuple[int, int, int, int]
 """Rows from the top and the bottom, columns from the left and the right."""
+Rim = tuple[slice, slice, Tensor]
+"""Rows, columns, and where in them (bool) a picture has no place in the scan."""
 BLACK = 95.0 / 1023.0
 """Film log of no light: what a matte shows."""
 
@@ -24,7 +28,7 @@ def without_source(
     size_px: tuple[int, int],
     shape: tuple[int, int],
     device: torch.device,
-) -> list[tuple[slice, slice, Tensor]]:
+) -> list[Rim]:
     """Borders of a tile in which pixels have no place in the scanned frame.
 
     returns: rows, columns, and (rows, columns) bool, True where the pixel's picture would come
@@ -57,6 +61,42 @@ def without_source(
         )
         found.append((rows, cols, torch.from_numpy(outside).to(device)))
     return found
+
+
+def on_frame(placement: Placement, size_px: tuple[int, int], frame: int) -> None:
+    """raises: RepairError when nothing of the frame would be left on it."""
+    if abs(placement.dx_px) >= size_px[1] or abs(placement.dy_px) >= size_px[0]:
+        raise RepairError("weave shift is larger than the frame", frame=frame)
+
+
+def settled(
+    moved: Tensor,
+    still: Callable[[], Tensor],
+    placement: Placement,
+    border: Border,
+    matte_px: Matte,
+    origin_px: tuple[int, int],
+    size_px: tuple[int, int],
+) -> tuple[Tensor, list[Rim]]:
+    """A moved picture with its borders settled, and where they are made up.
+
+    moved: (C, H, W) of a tile, changed in place. still: the same, not moved. origin_px, size_px:
+    of the tile and the frame, at the size of ``moved``, as are placement and matte.
+    """
+    invented: list[Rim] = []
+    if placement.moves:
+        shape = (moved.shape[-2], moved.shape[-1])
+        rims = without_source(placement, origin_px, size_px, shape, moved.device)
+        if border == "mirror":
+            invented = rims
+        elif rims:
+            kept = still()
+            for rows, cols, outside in rims:
+                part = moved[:, rows, cols]
+                moved[:, rows, cols] = torch.where(outside, kept[:, rows, cols], part)
+    if border == "matte":
+        moved = matted(moved, matte_px, origin_px, size_px)
+    return moved, invented
 
 
 def matted(

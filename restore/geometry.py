@@ -10,6 +10,7 @@ r px from the middle of the frame lands turn^2 / 2 * r px off, which is 0.004 px
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 TAPS = 12
+LARGEST_PX = 8192
+"""Frames are taken to be no larger than this when a turn's reach is stated."""
 HALF = TAPS // 2
 _BETA = 7.0
 _STEPS = 1024
@@ -53,18 +56,19 @@ class Placement:
         return HALF + 1 + math.ceil(max(abs(self.dx_px), abs(self.dy_px)) + turn)
 
 
+def farthest_px(placements: Iterable[Placement]) -> int:
+    """The largest reach of several placements, in frames of any size."""
+    reach = (p.reach_px((LARGEST_PX, LARGEST_PX) if p.turn_deg else (0, 0)) for p in placements)
+    return max(reach, default=Placement().reach_px((0, 0)))
+
+
 def sinc_taps(fraction_px: float) -> NDArray[np.float32]:
-    """(12,) the nearest kernel kept for ``fraction_px``, 0 <= fraction_px < 1."""
-    taps: NDArray[np.float32] = _table()[:, min(round(fraction_px * _STEPS), _STEPS - 1)]
-    return taps
-
-
-def sinc_kernel(fraction_px: float) -> list[float]:
-    """12 taps of a Kaiser-windowed sinc that fetches ``fraction_px`` (0..1) right of tap 6.
+    """(12,) the nearest kernel kept that fetches ``fraction_px`` (0..1, 1 excluded) right of tap 6.
 
     The taps sum to one, so flat areas keep their value.
     """
-    return [float(t) for t in _kernels(np.array([fraction_px], np.float64))[:, 0]]
+    taps: NDArray[np.float32] = _table()[:, min(round(fraction_px * _STEPS), _STEPS - 1)]
+    return taps
 
 
 def _kernels(fractions_px: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ luma proxy. The proxy only ever steers where to look; no delivered pixel passes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -93,69 +92,6 @@ def distinct_neighbours(frames: Sequence[int], center: int) -> list[int]:
             seen.add(frames[k])
             found.append(k)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What two frames of a shot say about each other."""
-
-    first: int
-    second: int
-    flow: NDArray[np.float32]
-    """(H, W, 2) px from the first frame to the second, at analysis size."""
-    difference: Tensor
-    """(C, H, W) film log, second fetched along the flow minus first, lightly blurred."""
-    valid: Tensor
-    """(H, W) bool: seen in both, not clipped in either."""
-    before: NDArray[np.float32]
-    """(H, W) film log luma of the first frame, lightly blurred."""
-    after: NDArray[np.float32]
-    """(H, W) the same of the second frame."""
-
-
-class PairTracker:
-    """Pairs of each frame with the ``lags`` frames before it, computed once for all probes."""
-
-    def __init__(self, lags: Sequence[int] = (1, 2, 3)) -> None:
-        self._lags = tuple(lags)
-        self._kept: list[_Seen] = []
-        self._frame: int | None = None
-        self._pairs: list[Pair] = []
-
-    def pairs(self, frame: int, pixels: Tensor) -> list[Pair]:
-        """Pairs that end at ``frame``. pixels: (C, H, W) film log; frames come in order."""
-        if frame == self._frame:
-            return self._pairs
-        smooth = blur(pixels.unsqueeze(0), 1.0)[0]
-        seen = _Seen(frame, smooth, luma(smooth).cpu().numpy(), steering_image(luma(pixels)))
-        self._pairs = [
-            _pair(self._kept[-lag], seen) for lag in self._lags if lag <= len(self._kept)
-        ]
-        self._kept = [*self._kept, seen][-max(self._lags) :]
-        self._frame = frame
-        return self._pairs
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    frame: int
-    smooth: Tensor
-    plane: NDArray[np.float32]
-    image: NDArray[np.uint8]
-
-
-def _pair(first: _Seen, second: _Seen) -> Pair:
-    flow = find_flow(first.image, second.image)
-    steer = flow_tensor(flow, second.smooth)
-    fetched, inside = warp(second.smooth.unsqueeze(0), steer, cubic=False)
-    valid = inside[0, 0] & _usable(fetched[0]) & _usable(first.smooth)
-    difference = fetched[0] - first.smooth
-    return Pair(first.frame, second.frame, flow, difference, valid, first.plane, second.plane)
-
-
-def _usable(pixels: Tensor) -> Tensor:
-    """(H, W) bool: no channel at an end of the scale."""
-    return ((pixels > 0.02) & (pixels < 0.97)).all(dim=0)
 
 
 def blur(pixels: Tensor, sigma_px: float) -> Tensor:

@@ -19,23 +19,26 @@ _ORDER = 2
 _LAMBDAS = 10.0 ** np.arange(0.0, 9.01, 0.5)
 
 
-def _penalty_bands(n: int) -> Curve:
-    """Upper bands (order + 1, n) of D'D for second differences."""
-    stencil = np.array([1.0, -2.0, 1.0])
-    bands = np.zeros((_ORDER + 1, n))
-    for row in range(n - _ORDER):
-        for i in range(_ORDER + 1):
-            for j in range(i, _ORDER + 1):
-                bands[_ORDER - (j - i), row + j] += stencil[i] * stencil[j]
+def penalty_bands(n: int, order: int) -> Curve:
+    """Upper bands (order + 1, n) of D'D for differences of an order."""
+    stencil = np.array([1.0])
+    for _ in range(order):
+        stencil = np.convolve(stencil, [1.0, -1.0])
+    bands = np.zeros((order + 1, n))
+    for row in range(n - order):
+        for i in range(order + 1):
+            for j in range(i, order + 1):
+                bands[order - (j - i), row + j] += stencil[i] * stencil[j]
     return bands
 
 
-def _fit(curves: Curve, weights: Curve, bands: Curve, lam: float) -> tuple[Curve, float]:
-    """Smooth (n, k) curves; also the log determinant of the system."""
+def smoothed(curves: Curve, weights: Curve, bands: Curve, lam: float) -> tuple[Curve, float]:
+    """(n, k) curves under a penalty of ``penalty_bands``, and the log determinant of the system."""
+    order = len(bands) - 1
     system = lam * bands
-    system[_ORDER] = system[_ORDER] + weights
+    system[order] = system[order] + weights
     factor = cholesky_banded(system)
-    log_det = 2.0 * float(np.log(factor[_ORDER]).sum())
+    log_det = 2.0 * float(np.log(factor[order]).sum())
     return cho_solve_banded((factor, False), weights[:, None] * curves), log_det
 
 
@@ -48,10 +51,10 @@ def smooth_part(curves: Curve, weights: Curve | None = None, stiffest: float = 1
     """
     n, k = curves.shape
     w = np.ones(n) if weights is None else np.maximum(weights, 1e-6)
-    bands = _penalty_bands(n)
+    bands = penalty_bands(n, _ORDER)
     best: tuple[float, Curve] | None = None
     for lam in _LAMBDAS[stiffest >= _LAMBDAS]:
-        fit, log_det = _fit(curves, w, bands, float(lam))
+        fit, log_det = smoothed(curves, w, bands, float(lam))
         power = np.einsum("n,nk,nk->k", w, curves, curves - fit) / (n - _ORDER)
         cost = float(
             (n - _ORDER) * np.log(np.maximum(power, 1e-14)).mean()

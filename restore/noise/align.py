@@ -35,7 +35,7 @@ class FlowMemory:
     """Flow between pairs of 8-bit pictures, remembered by what is in them.
 
     The same pictures give the same flow whether it is remembered or not, so a memory never
-    changes a result; it holds the last 32 pairs.
+    changes a result; it holds the pairs of one window and a few more.
     """
 
     def __init__(self, quality: Quality = "usual") -> None:

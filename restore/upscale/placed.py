@@ -10,14 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from media.encoding import Domain
-from media.errors import RepairError
 from media.passes import Effect, Needs, Window
-from restore.border import Border, Matte, matted, without_source
-from restore.geometry import HALF, Placement, placed
+from restore.border import Border, Matte, Rim, on_frame, settled
+from restore.geometry import Placement, farthest_px, placed
 from restore.upscale.resample import enlarge, enlarged, reduce
 
-_LARGEST_PX = 8192
-"""Frames are taken to be no larger than this when a turn's reach is stated."""
 _NEAR_PX = 7
 """Square in which the scan's own values bound what a pixel may show."""
 
@@ -54,13 +51,7 @@ class PlacedUpscale:
     @property
     def needs(self) -> Needs:
         """Kernel support of every round, and the largest move there and back."""
-        size = (
-            (_LARGEST_PX, _LARGEST_PX)
-            if any(p.turn_deg for p in self.placements.values())
-            else (0, 0)
-        )
-        reach = [p.reach_px(size) for p in self.placements.values()]
-        once = max(reach, default=HALF + 1)
+        once = farthest_px(self.placements.values())
         return Needs(reach_px=once + 2 * self.rounds * once + _NEAR_PX)
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
@@ -80,9 +71,7 @@ class PlacedUpscale:
         frames, made_up = [], []
         for pixels, number in zip(window.pixels, window.frames, strict=True):
             placement = self.placements.get(number, Placement())
-            height, width = window.size_px
-            if abs(placement.dx_px) >= width or abs(placement.dy_px) >= height:
-                raise RepairError("weave shift is larger than the frame", frame=number)
+            on_frame(placement, window.size_px, number)
             large = _Frame(window, self.scale, placement, self.border == "mirror").enlarged(
                 pixels, self.rounds, self.ringing
             )
@@ -97,26 +86,19 @@ class PlacedUpscale:
 
     def _bordered(
         self, large: Tensor, pixels: Tensor, window: Window, placement: Placement
-    ) -> tuple[Tensor, list[tuple[slice, slice, Tensor]]]:
+    ) -> tuple[Tensor, list[Rim]]:
         """With its borders settled, and where they are made up."""
         s = self.scale
-        origin = (window.origin_px[0] * s, window.origin_px[1] * s)
-        size = (window.size_px[0] * s, window.size_px[1] * s)
-        invented: list[tuple[slice, slice, Tensor]] = []
-        if placement.moves:
-            shape = (large.shape[-2], large.shape[-1])
-            rims = without_source(_scaled(placement, s), origin, size, shape, large.device)
-            if self.border == "mirror":
-                invented = rims
-            elif rims:
-                still = enlarge(pixels.unsqueeze(0), s)[0]
-                for rows, cols, outside in rims:
-                    kept = still[:, rows, cols]
-                    large[:, rows, cols] = torch.where(outside, kept, large[:, rows, cols])
-        if self.border == "matte":
-            top, bottom, left, right = (side * s for side in self.matte_px)
-            large = matted(large, (top, bottom, left, right), origin, size)
-        return large, invented
+        top, bottom, left, right = (side * s for side in self.matte_px)
+        return settled(
+            large,
+            lambda: enlarge(pixels.unsqueeze(0), s)[0],
+            _scaled(placement, s),
+            self.border,
+            (top, bottom, left, right),
+            (window.origin_px[0] * s, window.origin_px[1] * s),
+            (window.size_px[0] * s, window.size_px[1] * s),
+        )
 
 
 @dataclass(frozen=True, slots=True)

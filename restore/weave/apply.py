@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 
 from media.encoding import Domain
-from media.errors import RepairError
 from media.passes import Effect, Needs, Window
-from restore.border import Border, Matte, matted, without_source
-from restore.geometry import Placement, placed
-
-_LARGEST_PX = 8192
-"""Frames are taken to be no larger than this when a turn's reach is stated."""
+from restore.border import Border, Matte, Rim, on_frame, settled
+from restore.geometry import Placement, farthest_px, placed
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,8 @@ class WeaveOperator:
     @property
     def needs(self) -> Needs:
         """Kernel support plus the largest move."""
-        size = (_LARGEST_PX, _LARGEST_PX) if any(self.turns_deg.values()) else (0, 0)
         numbers = {*self.shifts_px, *self.turns_deg}
-        reach = [self.placement(n).reach_px(size) for n in numbers]
-        return Needs(reach_px=max(reach, default=Placement().reach_px((0, 0))))
+        return Needs(reach_px=farthest_px(self.placement(n) for n in numbers))
 
     def placement(self, frame: int) -> Placement:
         """How this frame is moved."""
@@ -77,28 +71,23 @@ class WeaveOperator:
                 part[outside] = int(Effect.INVENTED)
         return moved
 
-    def _one(self, window: Window, at: int) -> tuple[Tensor, list[tuple[slice, slice, Tensor]]]:
+    def _one(self, window: Window, at: int) -> tuple[Tensor, list[Rim]]:
         """One frame's pixels, and where they are made up."""
         pixels, placement = window.pixels[at], self.placement(window.frames[at])
-        height, width = window.size_px
-        if abs(placement.dx_px) >= width or abs(placement.dy_px) >= height:
-            raise RepairError("weave shift is larger than the frame", frame=window.frames[at])
-        invented = []
+        on_frame(placement, window.size_px, window.frames[at])
         moved = pixels
         if placement.moves:
             mirror = self.border == "mirror"
             moved = placed(pixels, placement, window.origin_px, window.size_px, mirror=mirror)
-            shape = (pixels.shape[-2], pixels.shape[-1])
-            rims = without_source(placement, window.origin_px, window.size_px, shape, pixels.device)
-            if mirror:
-                invented = rims
-            else:
-                for rows, cols, outside in rims:
-                    scan = pixels[:, rows, cols]
-                    moved[:, rows, cols] = torch.where(outside, scan, moved[:, rows, cols])
-        if self.border == "matte":
-            moved = matted(moved, self.matte_px, window.origin_px, window.size_px)
-        return moved, invented
+        return settled(
+            moved,
+            lambda: pixels,
+            placement,
+            self.border,
+            self.matte_px,
+            window.origin_px,
+            window.size_px,
+        )
 
 
 def _together(frames: list[Tensor]) -> Tensor:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import cho_solve_banded, cholesky_banded
 
-Curve = NDArray[np.float64]
+from restore.smoothing import Curve, penalty_bands, smoothed
 
 _LAMBDAS = 10.0 ** np.arange(-6.0, 10.01, 0.5)
 _DRIFT = 0.5
@@ -159,46 +157,28 @@ class _Curved:
 def _curve(path: Curve, w: Curve, leaps: Curve, order: int) -> _Curved:
     """The curve, as smooth as restricted likelihood makes it, and steps."""
     n, k = len(path), leaps.shape[1]
-    bands = _penalty(n, order)
+    bands = penalty_bands(n, order)
     found: list[tuple[_Fit, float]] = []
     for lam in _LAMBDAS:
-        system = lam * bands
-        system[order] = system[order] + w
-        factor = cholesky_banded(system)
-        log_det = 2.0 * float(np.log(factor[order]).sum())
-        solved = cho_solve_banded((factor, False), w[:, None] * np.column_stack([path, leaps]))
+        solved, log_det = smoothed(np.column_stack([path, leaps]), w, bands, float(lam))
         smooth, shapes = solved[:, 0], solved[:, 1:]
-        size = np.zeros(k)
+        size: Curve = np.zeros(k)
         if k:
             inner = leaps.T @ (w[:, None] * (leaps - shapes))
-            size = np.linalg.solve(inner, leaps.T @ (w * (path - smooth)))
+            size = np.asarray(np.linalg.solve(inner, leaps.T @ (w * (path - smooth))))
             log_det += float(np.linalg.slogdet(inner)[1])
-        meant, steps = smooth - shapes @ size, leaps @ size
+        meant: Curve = smooth - shapes @ size
+        steps: Curve = leaps @ size
         free = n - order - k
         power = float((w * path) @ (path - meant - steps)) / free
         cost = free * float(np.log(max(power, 1e-12))) + log_det - (n - order) * float(np.log(lam))
         found.append((_Fit(meant, steps, cost), float(lam)))
     fit, lam = min(found, key=lambda one: one[0].cost)
-    return _Curved(fit, _left_out(path - fit.steps, w, bands, order, lam), found[-1][0].cost)
+    return _Curved(fit, _left_out(path - fit.steps, w, bands, lam), found[-1][0].cost)
 
 
-def _left_out(path: Curve, w: Curve, bands: Curve, order: int, lam: float) -> float:
-    system = lam * bands
-    system[order] = system[order] + w
-    inverse = cho_solve_banded((cholesky_banded(system), False), np.eye(len(path)))
-    smooth = inverse @ (w * path)
-    off = (path - smooth) / np.maximum(1.0 - np.diag(inverse) * w, 1e-3)
+def _left_out(path: Curve, w: Curve, bands: Curve, lam: float) -> float:
+    """Mean square error on frames that a fit without them would make."""
+    hat, _ = smoothed(np.eye(len(path)), w, bands, lam)
+    off = (path - hat @ path) / np.maximum(1.0 - np.diag(hat), 1e-3)
     return float(np.average(off**2, weights=w))
-
-
-def _penalty(n: int, order: int) -> Curve:
-    """Upper bands (order + 1, n) of D'D for differences of an order."""
-    stencil = np.array([1.0])
-    for _ in range(order):
-        stencil = np.convolve(stencil, [1.0, -1.0])
-    bands = np.zeros((order + 1, n))
-    for row in range(n - order):
-        for i in range(order + 1):
-            for j in range(i, order + 1):
-                bands[order - (j - i), row + j] += stencil[i] * stencil[j]
-    return bands

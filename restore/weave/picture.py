@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from media.frames import FrameRange
-from restore.smoothing import Curve, solve_path
+from restore.smoothing import Curve, penalty_bands, smoothed, solve_path
 from restore.weave.agree import Motions, agreed
 
 AS_ONE = 0.3
@@ -25,6 +25,8 @@ _LEAST_ERROR = (0.005, 0.005, 1e-5)
 _ODD = (0.1, 0.1, 3e-4)
 """A pair that is off the path by this much loses half its say."""
 _CALM_FRAMES = 11
+_SLOW = 100.0
+"""Penalty on second differences that parts jolts from what is slower than about 20 frames."""
 _TOGETHER_PX = 0.3
 """Cells whose jolts typically differ by less than this belong to the same rigid thing."""
 _APART = 0.25
@@ -51,7 +53,7 @@ def picture_path(evidence: dict[str, object], frames: FrameRange) -> PicturePath
     """The path from the evidence of ``WeaveProbe``."""
     n = len(frames)
     pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
-    motions, pairs = _motions(evidence, pairs)
+    motions, pairs, by_jolts = _motions(evidence, pairs)
     share = float(np.median(motions.share)) if len(pairs) else 0.0
     path = np.zeros((n, 3))
     if share < AS_ONE:
@@ -60,13 +62,17 @@ def picture_path(evidence: dict[str, object], frames: FrameRange) -> PicturePath
     parts = tuple(_followed(pairs, say, n))
     for part in parts:
         path[part] = _path(pairs, motions, say, part, n)[part]
+        if by_jolts:
+            # Every cell has lost its slow motion: what is slow in this path means nothing.
+            bands = penalty_bands(len(part), 2)
+            path[part] -= smoothed(path[part], np.ones(len(part)), bands, _SLOW)[0]
     return PicturePath(share, parts, path, np.median(motions.errors[:, :3], axis=0))
 
 
 def _motions(
     evidence: dict[str, object], pairs: NDArray[np.int64]
-) -> tuple[Motions, NDArray[np.int64]]:
-    """The motion of the picture in each pair, and the pairs it was found in."""
+) -> tuple[Motions, NDArray[np.int64], bool]:
+    """The motion of the picture in each pair, the pairs, and whether only jolts were found."""
     motion = np.asarray(evidence["motion_px"], np.float64)
     spread = np.asarray(evidence["spread_px"], np.float64)
     cells = np.asarray(evidence["cells_px"], np.float64)
@@ -74,14 +80,15 @@ def _motions(
     whole = agreed(motion, spread, cells, size)
     gap = pairs[:, 1] - pairs[:, 0]
     if not len(pairs) or float(np.median(whole.share)) >= AS_ONE or (gap == 1).sum() < 2:
-        return whole, pairs
-    return _by_jolts(motion[gap <= 2], spread[gap <= 2], pairs[gap <= 2])
+        return whole, pairs, False
+    shaken = _by_jolts(motion[gap <= 2], spread[gap <= 2], pairs[gap <= 2])
+    return (whole, pairs, False) if shaken is None else (shaken, pairs[gap <= 2], True)
 
 
-def _by_jolts(
-    motion: Curve, spread: Curve, pairs: NDArray[np.int64]
-) -> tuple[Motions, NDArray[np.int64]]:
+def _by_jolts(motion: Curve, spread: Curve, pairs: NDArray[np.int64]) -> Motions | None:
     """Shifts that the cells of one group share beyond the calm motion of each; nothing turns.
+
+    returns: None where the pairs do not tell one path of it.
 
     A cell without texture, or one that an actor walks through, measures nonsense on some pairs;
     a median over the group, pair by pair, keeps that from spreading along its path.
@@ -100,15 +107,14 @@ def _by_jolts(
     error = np.median(off, axis=1) * 1.2 / np.sqrt(max(off.shape[1], 1))
     apart = steps - (shaken[pairs[:, 1]] - shaken[pairs[:, 0]])
     told_alike = np.square(apart).mean() < _APART**2 * np.square(steps).mean()
-    known = told_alike and float(np.median(error)) < _KNOWN_PX
-    follow = group.mean() if known else 0.0
+    if not told_alike or float(np.median(error)) > _KNOWN_PX:
+        return None
     none = np.zeros(len(pairs))
-    found = Motions(
+    return Motions(
         np.stack([steps[:, 0], steps[:, 1], none, none], axis=1),
         np.stack([error, error, none, none], axis=1),
-        np.full(len(pairs), follow),
+        np.full(len(pairs), group.mean()),
     )
-    return found, pairs
 
 
 def _together(jolts: Curve) -> NDArray[np.bool_]:

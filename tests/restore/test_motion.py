@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 
 from restore.motion import (
-    PairTracker,
     blur,
     distinct_neighbours,
     find_flow,
@@ -21,7 +20,7 @@ from restore.motion import (
     warp,
 )
 from restore.smoothing import smooth_part, solve_path
-from tests.restore.conftest import CLEAN, SHOT, damage, scene
+from tests.restore.conftest import CLEAN, damage, scene
 
 
 def planes(seed: int = 1) -> torch.Tensor:
@@ -73,17 +72,6 @@ def test_a_frame_is_never_its_own_neighbour() -> None:
     assert distinct_neighbours((7, 7, 7), 1) == []
     assert distinct_neighbours((3, 2, 1, 2, 3), 2) == [1, 0]
     assert distinct_neighbours((1, 2, 3, 4, 5), 2) == [1, 3, 0, 4]
-
-
-def test_pairs_are_made_once_and_in_order() -> None:
-    frames, _ = damage(scene("still"), CLEAN)
-    tracker = PairTracker()
-    seen = []
-    for number, frame in zip(SHOT, frames[:5], strict=False):
-        pairs = tracker.pairs(number, torch.from_numpy(frame))
-        assert tracker.pairs(number, torch.from_numpy(frame)) is pairs
-        seen.append([p.first - SHOT.start for p in pairs])
-    assert seen == [[], [0], [1, 0], [2, 1, 0], [3, 2, 1]]
 
 
 def test_smooth_part_keeps_intention_and_leaves_jitter() -> None:

@@ -14,7 +14,7 @@ from media.errors import RepairError
 from media.frames import FrameRange
 from media.passes import Effect, Window
 from restore.border import BLACK
-from restore.geometry import Placement, placed, sinc_kernel
+from restore.geometry import Placement, placed, sinc_taps
 from restore.weave.apply import WeaveOperator
 from restore.weave.measure import WeaveProbe
 from restore.weave.overscan import OverscanProbe
@@ -235,6 +235,50 @@ def test_a_picture_that_moves_in_pieces_is_left_alone() -> None:
     assert not solution.dx_px.any()
 
 
+def cells_of_a_street(told: bool, seed: int) -> tuple[dict[str, object], NDArray[np.float64]]:
+    """Evidence of a picture in which every cell goes its own way, and the weave of it.
+
+    told: the film jolts half of the cells alike. Otherwise each is jolted by itself.
+    """
+    random = np.random.default_rng(seed)
+    t, cells = 40, 40
+    speed = random.normal(0.0, 5.0, (cells, 2))
+    sway = random.normal(0.0, 4.0, (cells, 2))
+    weave = random.normal(0.0, 1.0, (t, 2))
+    own = random.normal(0.0, 1.5, (t, cells, 2))
+    follows = (np.arange(cells) % 2 == 0) & told
+    at = np.arange(t)[:, None, None]
+    place = at * speed + 6.0 * np.sin(at / 9.0) * sway
+    place = place + np.where(follows[None, :, None], weave[:, None, :], own)
+    pairs = np.array([(a, a + lag) for lag in (1, 2, 8) for a in range(t - lag)], np.int64)
+    motion = place[pairs[:, 1]] - place[pairs[:, 0]] + random.normal(0, 0.2, (len(pairs), cells, 2))
+    x, y = np.meshgrid(np.linspace(-280, 280, 8), np.linspace(-110, 110, 5))
+    return {
+        "pairs": pairs,
+        "motion_px": motion,
+        "spread_px": np.full((len(pairs), cells), 0.2),
+        "cells_px": np.stack([x.ravel(), y.ravel()], axis=1),
+        "size_px": np.array([256.0, 624.0]),
+    }, weave
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_nothing_moves_alike_what_jolts_all_at_once_is_weave(seed: int) -> None:
+    evidence, weave = cells_of_a_street(True, seed)
+    solution = solve_weave(evidence, FrameRange(0, len(weave)), WeaveOptions())
+    assert solution.applied
+    left = weave + np.stack([solution.dx_px, solution.dy_px], axis=1)
+    assert rms(left - left.mean(axis=0)) < 0.5 * rms(weave - weave.mean(axis=0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_jolts_that_nothing_shares_are_no_weave(seed: int) -> None:
+    evidence, weave = cells_of_a_street(False, seed)
+    solution = solve_weave(evidence, FrameRange(0, len(weave)), WeaveOptions())
+    assert "does not move as one" in solution.reason
+    assert not solution.dx_px.any()
+
+
 def test_short_shot_and_excursion_are_refused() -> None:
     frames, _ = damage(scene("still"), WEAVE)
     evidence = observed(WeaveProbe(1.0), frames[:4])
@@ -255,8 +299,8 @@ def test_whole_pixel_shift_is_a_copy() -> None:
     ramp = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
     moved = placed(ramp, Placement(dx_px=3.0), (0, 0), (20, 30))
     assert torch.allclose(moved[..., 3:], ramp[..., :-3], atol=1e-6)
-    assert sinc_kernel(0.37) == pytest.approx(sinc_kernel(0.63)[::-1])
-    assert sum(sinc_kernel(0.37)) == pytest.approx(1.0)
+    assert sinc_taps(0.25) == pytest.approx(sinc_taps(0.75)[::-1])
+    assert float(sinc_taps(0.37).sum()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("turn_deg", [0.06, -0.15, 0.5])
