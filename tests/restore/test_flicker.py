@@ -14,7 +14,17 @@ from media.synthetic import Damage
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.flicker.measure import FlickerProbe
 from restore.flicker.solve import FlickerOptions, FlickerSolution, solve_flicker
-from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
+from tests.restore.conftest import (
+    CLEAN,
+    F32,
+    FRAMES,
+    MARGIN_PX,
+    SHOT,
+    damage,
+    observed,
+    rendered,
+    scene,
+)
 
 FLICKER = replace(CLEAN, flicker_stops=0.12, flicker_channel_stops=0.02, flicker_local_stops=0.06)
 EVERYTHING = replace(FLICKER, weave_px=(1.2, 0.9), grain_sigma=0.012, dirt_per_frame=4.0)
@@ -170,6 +180,46 @@ def test_a_flash_is_kept() -> None:
     others = np.abs(np.delete(solution.exposure_stops, [10, 11], axis=0)).max()
     assert float(np.abs(solution.exposure_stops[10:12]).max()) < 0.2
     assert float(others) > 0.05
+
+
+def lit(place_px: NDArray[np.float64], stops: NDArray[np.float64]) -> tuple[F32, F32]:
+    """(T, 3, H, W) the still scene under a light of one stop, and the light in stops (T, H, W)."""
+    clean = scene("still").copy()
+    h, w = clean.shape[-2:]
+    y, x = np.mgrid[0:h, 0:w]
+    light = np.stack(
+        [
+            s * np.exp(-((x - at) ** 2 + (y - 60) ** 2) / (2 * 20.0**2))
+            for at, s in zip(place_px, stops, strict=True)
+        ]
+    ).astype(np.float32)
+    clean += (light * np.float32(STOP))[:, None]
+    inner = slice(MARGIN_PX, -MARGIN_PX)
+    return clean, np.asarray(light[:, inner, inner], np.float32)
+
+
+def kept_share(clean: F32, light: F32) -> float:
+    """Of the light, when the shot flickers and is corrected."""
+    frames, truth = damage(clean, FLICKER)
+    left = truth.flicker_stops + correction(solved(frames), frames)
+    change = light - light.mean(axis=0)
+    left = (left - left.mean(axis=0)).mean(axis=1)
+    return 1.0 + float((left * change).sum() / np.square(change).sum())
+
+
+def test_a_lamp_that_is_switched_on_stays() -> None:
+    on = (np.arange(FRAMES) >= FRAMES // 2).astype(np.float64)
+    clean, light = lit(np.full(FRAMES, 60.0), on)
+    assert kept_share(clean, light) > 0.8
+    # Without flicker nothing is done about it at all.
+    frames, _ = damage(clean, CLEAN)
+    assert not solved(frames).applied
+
+
+def test_headlights_that_pass_keep_most_of_their_light() -> None:
+    """They cross in a few frames, as flicker does: a part of their light is lost to it."""
+    clean, light = lit(10.0 + 12.0 * np.arange(FRAMES), np.ones(FRAMES))
+    assert kept_share(clean, light) > 0.55
 
 
 def test_clean_picture_is_left_alone() -> None:
