@@ -218,7 +218,7 @@ def test_a_lamp_that_is_switched_on_stays() -> None:
 
 def test_headlights_that_pass_keep_most_of_their_light() -> None:
     """They cross in a few frames, as flicker does: a part of their light is lost to it."""
-    clean, light = lit(10.0 + 12.0 * np.arange(FRAMES), np.ones(FRAMES))
+    clean, light = lit(np.linspace(10.0, 12.0 * FRAMES, FRAMES), np.ones(FRAMES))
     assert kept_share(clean, light) > 0.55
 
 
