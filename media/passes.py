@@ -86,6 +86,8 @@ class Needs:
     """Spatial context each side that makes tiling exact; -1: never tile."""
     multiple_of: int = 1
     """Height and width of a tile must divide by this; the executor pads and crops."""
+    block_frames: int = 1
+    """Pictures made together, in fixed blocks counted from the first picture of the shot."""
 
 
 @runtime_checkable
@@ -128,7 +130,10 @@ class Operator(Protocol):
         """
 
     def __call__(self, window: Window) -> Window:
-        """Repair: (T, C, H, W) in, the middle T - 2*radius frames out, at ``scale``."""
+        """Repair: (T, C, H, W) in, the middle T - 2*radius frames out, at ``scale``.
+
+        T is 2*radius + 1, or 2*radius and a block of frames where ``needs`` asks for blocks.
+        """
 
 
 class Probe(Protocol):

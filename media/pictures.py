@@ -62,6 +62,18 @@ class Pictures:
         # Mirrored ends lead back to the picture that this frame shows: that is this frame.
         return tuple(number if n == self.own[at] else n for n in numbers)
 
+    def block(self, number: int, size: int, radius: int) -> tuple[int, ...]:
+        """The pictures made together with ``number``, and ``radius`` more on each side.
+
+        Blocks of ``size`` are counted from the first picture on; the last may be shorter. A
+        frame that repeats or is rebuilt stands in the block in place of its picture.
+        """
+        at = self.place(number)
+        first = at - at % size
+        last = min(first + size, len(self.own))
+        numbers = [self._mirrored(k) for k in range(first - radius, last + radius)]
+        return tuple(number if n == self.own[at] else n for n in numbers)
+
     def reach(self, frames: FrameRange, halo: int) -> tuple[int, ...]:
         """All frames that go into rendering ``frames`` when stages reach ``halo`` pictures on."""
         first, last = self.place(frames.start), self.place(frames.stop - 1)

@@ -15,6 +15,7 @@ from torch import nn
 
 from color.apply import BalanceOperator
 from color.cdl import CDL
+from media.errors import ModelRefused
 from media.passes import Operator
 from media.reel import Shot
 from restore.dirt.apply import DirtOperator
@@ -22,6 +23,8 @@ from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.models.card import ModelCard
 from restore.models.load import load_network
+from restore.models.precision import half_pays
+from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
 from restore.noise.curve import GrainCurve
 from restore.noise.transform import Effort, GrainModel
@@ -40,6 +43,7 @@ from wetgate.decisions import (
     ShotDecisions,
     WeaveDecision,
 )
+from wetgate.numerics import pick_device
 
 EFFORTS = {
     "fast": Effort(radius=1, flow="quick"),
@@ -124,19 +128,34 @@ def as_cdl(decision: ColorDecision) -> CDL:
 
 
 def model_card(project: Project) -> ModelCard:
-    """The card of the model the project names."""
+    """The card of the model the project names, or spells out.
+
+    raises: ModelRefused for a name nobody knows, another digest or another factor.
+    """
     upscale = project.restore.upscale
-    model = upscale.model
-    return ModelCard(
-        path=Path(model.path),
-        sha256=model.sha256,
-        licence=model.licence,
-        arch=model.arch,
-        scale=upscale.factor,
-        trained_on=model.trained_on,
-        features=model.features,
-        layers=model.layers,
-    )
+    said = upscale.model
+    if not said.name:
+        return ModelCard(
+            path=Path(said.path),
+            sha256=said.sha256,
+            licence=said.licence,
+            arch=said.arch,
+            scale=upscale.factor,
+            trained_on=said.trained_on,
+            settings=(("features", said.features), ("layers", said.layers)),
+        )
+    card = model(said.name)
+    if said.sha256 and said.sha256.lower() != card.sha256:
+        raise ModelRefused(
+            f"model {said.name} here has SHA-256 {card.sha256}, the project says {said.sha256}",
+            hint="bring in the weights this title was planned with, or change the project",
+        )
+    if card.scale != upscale.factor:
+        raise ModelRefused(
+            f"model {said.name} enlarges {card.scale} times, the project asks for {upscale.factor}",
+            hint=f"set restore.upscale.factor = {card.scale}, or name another model",
+        )
+    return card
 
 
 def _scratch(decisions: ShotDecisions) -> ScratchOperator:
@@ -201,7 +220,20 @@ def _upscale(project: Project) -> Operator:
     if upscale.method == "lanczos":
         return ResampleUpscale(upscale.factor)
     card = model_card(project)
-    return NetworkUpscale(_network(card, project.policy.use == "commercial"), card)
+    network = _network(card, project.policy.use == "commercial")
+    return NetworkUpscale(network, card, _half(project, card))
+
+
+def _half(project: Project, card: ModelCard) -> bool:
+    """Half precision: where it pays and the card allows it, or where a person insists."""
+    wanted = project.restore.upscale.precision
+    if wanted == "half" and card.half_loss_db is None:
+        raise ModelRefused(
+            f"{card.name or card.path.name}: half precision was never measured",
+            hint="bring the model in with 'wetgate models import', which measures it",
+        )
+    pays = half_pays(pick_device(project.render.device))
+    return wanted == "half" or (wanted == "auto" and pays and card.half_allowed)
 
 
 @lru_cache(maxsize=2)

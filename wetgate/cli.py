@@ -17,6 +17,7 @@ from rich.console import Console
 
 from media.errors import UsageError, WetgateError
 from wetgate import __version__
+from wetgate.cli_models import models_app
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -28,9 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-models_app = typer.Typer(
-    help="Learned models: what may be used, and on what terms.", no_args_is_help=True
 )
 app.add_typer(models_app, name="models")
 
@@ -329,48 +327,6 @@ def doctor(as_json: Json = False) -> None:
             typer.echo(f"{mark} {finding.what}{remedy}")
         typer.echo(f"wetgate {__version__}")
     raise SystemExit(0 if all(f.ok for f in found) else 2)
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """Architectures that weights may be for."""
-    from restore.models.load import ARCHITECTURES
-
-    typer.echo("No weights are shipped. Architectures that a local checkpoint may be for:")
-    for name in ARCHITECTURES:
-        typer.echo(f"  {name}")
-
-
-@models_app.command("get")
-def models_get(name: str) -> None:
-    """Refused: nothing is ever fetched over a network."""
-    raise UsageError(
-        f"cannot get {name!r}: this program never fetches anything",
-        hint="bring the file yourself, then 'wetgate models import FILE'",
-    )
-
-
-@models_app.command("import")
-def models_import(
-    file: Path, licence: str, trained_on: str, features: int = 64, layers: int = 16, scale: int = 4
-) -> None:
-    """Check a local checkpoint and print the project lines that use it."""
-    from wetgate.weights import project_lines
-
-    typer.echo(project_lines(file, licence, trained_on, features, layers, scale))
-
-
-@models_app.command("verify")
-def models_verify(file: Path, sha256: str) -> None:
-    """Is a file the one with this SHA-256?"""
-    from media.fixity import file_sha256
-
-    if not file.is_file():
-        raise UsageError(f"{file} is not there", hint="check the path")
-    found = file_sha256(file)
-    typer.echo(f"{found}  {file}")
-    if found != sha256.lower():
-        raise UsageError(f"{file.name} is not the file with SHA-256 {sha256}", hint="do not use it")
 
 
 def _runner(prefect: bool) -> Callable[..., Any] | None:

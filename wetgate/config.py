@@ -103,6 +103,7 @@ class Grain(Section):
 
 
 class UpscaleModel(Section):
+    name: str = ""
     path: str = ""
     sha256: str = ""
     licence: str = ""
@@ -116,6 +117,7 @@ class Upscale(Section):
     enabled: bool = False
     factor: Literal[1, 2, 4] = 2
     method: Literal["lanczos", "network"] = "lanczos"
+    precision: Literal["auto", "full", "half"] = "auto"
     model: UpscaleModel = UpscaleModel()
 
 

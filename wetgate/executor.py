@@ -58,7 +58,7 @@ class ShotRenderer:
             stage = _Stage(operator, stage, pictures, read, tile_px, borrowed)
             self._stages.append(stage)
         for before, after in zip(self._stages[:-1], self._stages[1:], strict=True):
-            before.keep(2 * after.radius + 2)
+            before.keep(2 * after.radius + after.block_frames + 1)
 
     def frame(self, number: int) -> Rendered:
         """raises: NotFinite when an operator made NaN or Inf; OutOfMemory from the device."""
@@ -99,28 +99,33 @@ class _Stage:
         self._operator = operator
         self._before = before
         self._pictures = pictures
+        self._own = frozenset(pictures.own)
         self._borrowed = borrowed
         self._read = read
         self._tile_px = tile_px
         self._kept: OrderedDict[int, Window] = OrderedDict()
-        self._room = 2
         self.radius = operator.radius if operator is not None else 0
+        self.block_frames = operator.needs.block_frames if operator is not None else 1
+        self._room = 1 + self.block_frames
         self.domain = operator.domain if operator is not None else Domain.LOG_DENSITY
 
     def keep(self, frames: int) -> None:
         """How many frames the successor looks back on."""
-        self._room = frames
+        self._room = frames + self.block_frames
 
     def get(self, number: int) -> Window:
         """A window of the one frame ``number``, in this stage's domain."""
         found = self._kept.get(number)
         if found is None:
             found = self._make(number)
-            self._kept[number] = found
-            while len(self._kept) > self._room:
-                self._kept.popitem(last=False)
+            self._keep_frame(number, found)
         self._kept.move_to_end(number)
         return found
+
+    def _keep_frame(self, number: int, window: Window) -> None:
+        self._kept[number] = window
+        while len(self._kept) > self._room:
+            self._kept.popitem(last=False)
 
     def _make(self, number: int) -> Window:
         if self._operator is None or self._before is None:
@@ -129,14 +134,44 @@ class _Stage:
                 marked = torch.full_like(window.touch, int(Effect.BORROWED))
                 window = replace(window, touch=marked)
             return window
-        numbers = self._pictures.around(number, self.radius)
-        parts = [self._before.get(n) for n in numbers]
+        if self.block_frames == 1:
+            numbers = self._pictures.around(number, self.radius)
+            return self._apply(self._operator, self._before, numbers)
+        numbers = self._pictures.block(number, self.block_frames, self.radius)
+        made = self._apply(self._operator, self._before, numbers, told=())
+        wanted = None
+        for k, other in enumerate(made.frames):
+            one = replace(
+                made,
+                pixels=made.pixels[k : k + 1],
+                touch=made.touch[k : k + 1],
+                frames=(other,),
+                caveats=(*self._before.get(other).caveats, *made.caveats),
+            )
+            if other == number:
+                wanted = one
+            elif number in self._own:
+                # Beside a frame that only repeats one, a block is not quite what it is without.
+                self._keep_frame(other, one)
+        assert wanted is not None
+        return wanted
+
+    def _apply(
+        self,
+        operator: Operator,
+        before: _Stage,
+        numbers: tuple[int, ...],
+        told: tuple[str, ...] | None = None,
+    ) -> Window:
+        """told: caveats to begin with; those of the frame in the middle unless given."""
+        parts = [before.get(n) for n in numbers]
         alone = len(parts) == 1
         pixels = parts[0].pixels if alone else torch.cat([p.pixels for p in parts])
         window = replace(
             parts[self.radius],
-            pixels=convert(pixels, self._before.domain, self.domain),
+            pixels=convert(pixels, before.domain, self.domain),
             touch=parts[0].touch if alone else torch.cat([p.touch for p in parts]),
             frames=numbers,
+            caveats=parts[self.radius].caveats if told is None else told,
         )
-        return apply_tiled(self._operator, window, self._tile_px)
+        return apply_tiled(operator, window, self._tile_px)

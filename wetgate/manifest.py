@@ -10,6 +10,7 @@ from typing import Any
 
 from media.errors import StoreError
 from wetgate import __version__
+from wetgate.chain import model_card
 from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.numerics import profile
@@ -69,14 +70,17 @@ def models_used(job: Job) -> list[dict[str, object]]:
     upscale = job.project.restore.upscale
     if not (upscale.enabled and upscale.method == "network"):
         return []
-    model = upscale.model
+    card = model_card(job.project)
     return [
         {
             "used_for": "upscale",
-            "arch": model.arch,
-            "weights_sha256": model.sha256,
-            "licence": model.licence,
-            "trained_on": model.trained_on,
+            "name": card.name,
+            "arch": card.network.basicsr_name,
+            "weights_sha256": card.sha256,
+            "licence": card.licence,
+            "trained_on": card.trained_on,
+            "made_by": card.made_by,
+            "not_for": card.not_for,
         }
     ]
 

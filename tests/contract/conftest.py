@@ -73,8 +73,7 @@ def network(seed: int = 5) -> NetworkUpscale:
         arch="srvgg",
         scale=2,
         trained_on="nothing: seeded noise",
-        features=8,
-        layers=2,
+        settings=(("features", 8), ("layers", 2)),
     )
     return NetworkUpscale(module, card)
 

@@ -26,7 +26,7 @@ _READY = (
 )
 
 
-def card_of(path: Path, **changes: str) -> ModelCard:
+def card_of(path: Path, **changes: object) -> ModelCard:
     """A card that fits ``path``: 8 features, 2 layers, x2."""
     card = ModelCard(
         path=path,
@@ -35,8 +35,7 @@ def card_of(path: Path, **changes: str) -> ModelCard:
         arch="srvgg",
         scale=2,
         trained_on="unknown",
-        features=8,
-        layers=2,
+        settings=(("features", 8), ("layers", 2)),
     )
     return replace(card, **changes)  # type: ignore[arg-type]
 
@@ -69,7 +68,7 @@ def test_torch_files_with_and_without_a_wrapper(tmp_path: Path, key: str | None)
 def test_wrong_digest(weights: Path) -> None:
     with pytest.raises(ModelRefused, match="SHA-256 is"):
         load_network(card_of(weights, sha256="0" * 64), commercial=False)
-    with pytest.raises(ModelRefused, match="says nothing"):
+    with pytest.raises(ModelRefused, match="its card says nothing"):
         load_network(card_of(weights, sha256=""), commercial=False)
 
 
@@ -141,9 +140,45 @@ def test_not_a_table_of_tensors(tmp_path: Path) -> None:
 
 def test_wrong_shapes(weights: Path) -> None:
     card = card_of(weights)
-    for wrong in (replace(card, features=16), replace(card, layers=3), replace(card, scale=4)):
-        with pytest.raises(ModelRefused, match="does not fit"):
+    wide, deep = (("features", 16), ("layers", 2)), (("features", 8), ("layers", 3))
+    for wrong in (replace(card, settings=wide), replace(card, settings=deep)):
+        with pytest.raises(ModelRefused, match="does not fit srvgg"):
             load_network(wrong, commercial=False)
+    with pytest.raises(ModelRefused, match=r"does not fit srvgg .* x4"):
+        load_network(replace(card, scale=4), commercial=False)
+    with pytest.raises(ModelRefused, match="does not enlarge 3 times"):
+        load_network(replace(card, scale=3), commercial=False)
+
+
+def test_missing_and_extra_keys_are_named(tmp_path: Path) -> None:
+    state = srvgg(8, 2, 2).state_dict()
+    gone, more = dict(state), {**state, "spare.weight": torch.zeros(3)}
+    del gone["body.2.bias"]
+    for name, wrong, said in (
+        ("gone", gone, "no body.2.bias"),
+        ("more", more, "spare.weight belongs to no part"),
+    ):
+        path = tmp_path / f"{name}.safetensors"
+        save_file(wrong, str(path))
+        with pytest.raises(ModelRefused, match=said):
+            load_network(card_of(path), commercial=False)
+
+
+def test_numbers_that_are_none(tmp_path: Path) -> None:
+    state = srvgg(8, 2, 2).state_dict()
+    state["body.0.bias"][3] = float("nan")
+    path = tmp_path / "nan.safetensors"
+    save_file(state, str(path))
+    with pytest.raises(ModelRefused, match="NaN"):
+        load_network(card_of(path), commercial=False)
+
+
+@pytest.mark.parametrize("settings", [(("tone", 3),), (("layers", (1, 2)),), (("features", -1),)])
+def test_settings_an_architecture_does_not_have(
+    weights: Path, settings: tuple[tuple[str, object], ...]
+) -> None:
+    with pytest.raises(ModelRefused, match=r"no setting|does not fit"):
+        load_network(card_of(weights, settings=settings), commercial=False)
 
 
 def test_unknown_architecture(weights: Path) -> None:
@@ -157,7 +192,14 @@ def test_a_network_enlarges_through_its_card(weights: Path) -> None:
     frame = torch.from_numpy(texture(3, 40, 60)[None])
     done = repair(Window.whole(frame, (1,)))
     assert done.pixels.shape == (1, 3, 80, 120)
-    assert repair.key((1,)) == {"weights_sha256": card.sha256, "arch": "srvgg", "scale": 2}
+    assert repair.key((1,)) == {
+        "weights_sha256": card.sha256,
+        "arch": "srvgg",
+        "scale": 2,
+        "features": 8,
+        "layers": 2,
+        "half": False,
+    }
 
 
 @pytest.mark.reference
@@ -170,8 +212,6 @@ def test_real_weights_enlarge_a_picture() -> None:
         arch="srvgg",
         scale=4,
         trained_on="unknown",
-        features=64,
-        layers=16,
     )
     repair = NetworkUpscale(load_network(card, commercial=True), card)
     original = torch.from_numpy(texture(5, 128, 160)[None])

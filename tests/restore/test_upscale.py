@@ -87,8 +87,7 @@ def network(scale: int, seed: int = 2) -> NetworkUpscale:
         arch="srvgg",
         scale=scale,
         trained_on="nothing",
-        features=8,
-        layers=2,
+        settings=(("features", 8), ("layers", 2)),
     )
     return NetworkUpscale(module, card)
 

@@ -1,0 +1,1 @@
+"""How the weights that come with Wetgate were made; nothing here runs on a film."""

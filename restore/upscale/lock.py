@@ -1,0 +1,34 @@
+"""What a model may not change: the color and brightness of the scan, seen from afar."""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from restore.upscale.resample import enlarge, reduce
+
+SIGMA_PX = 2.5
+"""Detail finer than this is the model's; what is coarser stays the scan's. Source px."""
+REACH_PX = 11
+
+
+def color_locked(large: Tensor, source: Tensor, scale: int) -> Tensor:
+    """``large`` with its low frequencies put back to those of ``source``.
+
+    large: (T, C, H * scale, W * scale). source: (T, C, H, W), same domain. A model that was
+    trained for another reducing kernel keeps its fine detail; a shift of color does not pass.
+    """
+    missing = _softened(source - reduce(large, scale))
+    return large + (missing if scale == 1 else enlarge(missing, scale))
+
+
+def _softened(planes: Tensor) -> Tensor:
+    reach = REACH_PX - 4
+    taps = [math.exp(-0.5 * (k / SIGMA_PX) ** 2) for k in range(-reach, reach + 1)]
+    line = planes.new_tensor(taps) / sum(taps)
+    channels = planes.shape[1]
+    wide = F.pad(planes, (reach,) * 4, mode="replicate")
+    wide = F.conv2d(wide, line.repeat(channels, 1)[:, None, :, None], groups=channels)
+    return F.conv2d(wide, line.repeat(channels, 1)[:, None, None, :], groups=channels)

