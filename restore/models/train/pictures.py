@@ -103,6 +103,8 @@ class Crops:
     """Random pairs of a picture and its reduction, the same for the same seed."""
 
     def __init__(self, pictures: Sequence[Picture], scale: int, crop_px: int, seed: int) -> None:
+        side = (crop_px + 2 * _MARGIN_PX) * scale
+        pictures = [p for p in pictures if min(p.shape[:2]) >= side]
         self._pictures = pictures
         self._scale, self._crop = scale, crop_px
         self._rng = np.random.default_rng(seed)
