@@ -17,6 +17,7 @@ from rich.console import Console
 
 from media.errors import UsageError, WetgateError
 from wetgate import __version__
+from wetgate.cli_join import gc, join
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -33,6 +34,8 @@ models_app = typer.Typer(
     help="Learned models: what may be used, and on what terms.", no_args_is_help=True
 )
 app.add_typer(models_app, name="models")
+app.command()(join)
+app.command()(gc)
 
 Sources = Annotated[
     list[str], typer.Argument(help="One PROJECT.toml, or sources: movies, folders, patterns.")
