@@ -17,6 +17,7 @@ from rich.console import Console
 
 from media.errors import UsageError, WetgateError
 from wetgate import __version__
+from wetgate.cli_join import gc, join
 from wetgate.cli_models import models_app
 
 INTERRUPTED = 130
@@ -31,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models_app, name="models")
+app.command()(join)
+app.command()(gc)
 
 Sources = Annotated[
     list[str], typer.Argument(help="One PROJECT.toml, or sources: movies, folders, patterns.")

@@ -13,13 +13,18 @@ from pathlib import Path
 from media.errors import DeliveryExists, StorageFull, UsageError
 from media.write import atomic_write_bytes, storage_error
 from wetgate.config import Project
+from wetgate.crew import leading
 from wetgate.files import Folder, digest, read_json, write_json
+from wetgate.leases import Leases
 from wetgate.project import dump_project, project_digest_table
 
 
 @contextmanager
-def sole_owner(folder: Folder) -> Iterator[None]:
-    """Hold the folder for this process. raises: UsageError when another run holds it."""
+def sole_owner(folder: Folder) -> Iterator[Leases]:
+    """Lead the work in a folder, alone on this machine and on every other that sees it.
+
+    raises: UsageError when another run does.
+    """
     _make(folder.root)
     with (folder.root / ".lock").open("a") as lock:
         try:
@@ -27,9 +32,10 @@ def sole_owner(folder: Folder) -> Iterator[None]:
         except OSError as error:
             raise UsageError(
                 f"another run is at work in {folder.root}",
-                hint="wait for it, or give another --out",
+                hint="wait for it, help it with 'wetgate join', or give another --out",
             ) from error
-        yield
+        with leading(folder) as leases:
+            yield leases
 
 
 def prepare(folder: Folder, project: Project, *, replace: bool) -> None:

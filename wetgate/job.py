@@ -17,6 +17,7 @@ from media.errors import ConfigError, UsageError
 from wetgate.config import Project
 from wetgate.events import Events
 from wetgate.files import Folder
+from wetgate.leases import LEAD, Leases
 from wetgate.numerics import pick_device
 from wetgate.project import validate
 from wetgate.store import Store
@@ -37,6 +38,10 @@ class Job:
     folder: Folder
     events: Events
     stopping: threading.Event = field(default_factory=threading.Event)
+    leases: Leases | None = None
+    """This worker's leases; None for a job that nobody can help with (a dry run)."""
+    helping: bool = False
+    """Another worker leads this title."""
 
     @property
     def store(self) -> Store:
@@ -56,9 +61,11 @@ class Job:
         return max(1, min(len(os.sched_getaffinity(0)), 8))
 
     def check_stop(self) -> None:
-        """Called between pieces of work. raises: Interrupted."""
+        """Called between pieces of work. raises: Interrupted; LeaseLost when another leads."""
         if self.stopping.is_set():
             raise Interrupted
+        if self.leases is not None and self.leases.lost(LEAD):
+            self.leases.check(LEAD)
 
     def spread(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, Future[B]]]:
         """Run ``work`` on items with the job's workers; pairs come back as they finish.

@@ -60,9 +60,9 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
     """The job of a folder, held alone, with progress on the terminal."""
     pin_numerics()
     folder = Folder(out.resolve())
-    with _disk_errors_named(folder.root), sole_owner(folder):
+    with _disk_errors_named(folder.root), sole_owner(folder) as leases:
         prepare(folder, project, replace=replace)
-        job = Job(project, folder, Events(folder.events))
+        job = Job(project, folder, Events(folder.events), leases=leases)
         job.device  # noqa: B018 - refuses a missing device before any work
         job.events.emit("run_started", {"title": project.title})
         with _end_noted(job), _progress(quiet) as progress:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from media.errors import InputError, StorageFull, WetgateError
 from wetgate.config import ReelConfig
+from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
 from wetgate.decisions import ShotDecisions
 from wetgate.estimate import rough_bytes
 from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
+from wetgate.leases import LEAD
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import analyse_shot, too_small
@@ -25,7 +28,7 @@ from wetgate.stages.verify import Verdict, verify_shot
 
 TRIES = 3
 _ORPHAN_AGE_S = 0.0
-"""The folder is held alone: whatever is half-made there belongs to a run that died."""
+"""With no helper alive: whatever is half-made there belongs to a worker that died."""
 
 
 @dataclass
@@ -72,8 +75,10 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
 
     pictures: False when nothing is going to be rendered.
     """
-    job.store.sweep(_ORPHAN_AGE_S, time.time())
-    sweep_unfinished(job.folder)
+    announce(job, Phase.WAIT)
+    if not helpers(job):
+        job.store.sweep(_ORPHAN_AGE_S, time.time())
+        sweep_unfinished(job.folder)
     for config in job.project.reels:
         name = reel_name(config)
         title.configs[name] = config
@@ -81,6 +86,7 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
     check_shot_ids(title)
     if pictures:
         check_room(job.folder, _bytes_to_come(job, title))
+    announce(job, Phase.ANALYSE, title.shot_ids())
 
 
 def check_shot_ids(title: Title) -> None:
@@ -104,7 +110,8 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
     ingested = title.reels[reel]
     if too_small(ingested.reel):
         return {}
-    return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id), wanted)
+    with own_shot(job, Phase.ANALYSE, shot_id):
+        return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id), wanted)
 
 
 def decide(job: Job, title: Title) -> None:
@@ -116,6 +123,7 @@ def decide(job: Job, title: Title) -> None:
     chunks = [c for variants in title.planned.values() for p in variants for c in p.chunks]
     missing = sum(len(c.frames) for c in chunks if not job.store.has(c.key))
     job.events.emit("planned", {"chunks": len(chunks), "frames_missing": missing})
+    announce(job, Phase.RENDER, title.shot_ids(), title.planned)
 
 
 def restore(job: Job, title: Title, shot_id: str) -> Verdict:
@@ -138,11 +146,12 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
     ingested, variants = title.reels[reel], title.planned[shot_id]
     # With fewer shots than workers, a shot is rendered in several stretches at once.
     lanes = max(1, job.workers // len(title.planned))
-    for planned in variants:
-        render_shot(job, title.configs[reel], ingested, planned, lanes)
-    return verify_shot(
-        job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
-    )
+    with own_shot(job, Phase.RENDER, shot_id):
+        for planned in variants:
+            render_shot(job, title.configs[reel], ingested, planned, lanes)
+        return verify_shot(
+            job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
+        )
 
 
 def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
@@ -163,8 +172,10 @@ def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdi
 
 def deliver(job: Job, title: Title) -> Outcome:
     """Write what can be delivered, and say what could not."""
+    if job.leases is not None:
+        job.leases.check(LEAD)
     order = title.shot_ids()
-    return finish_title(
+    outcome = finish_title(
         job,
         title.configs,
         title.reels,
@@ -174,15 +185,17 @@ def deliver(job: Job, title: Title) -> Outcome:
         {n: title.verdicts[n] for n in order if n in title.verdicts},
         {n: title.failures[n] for n in order if n in title.failures},
     )
+    dismiss(job)
+    return outcome
 
 
 def _bytes_to_come(job: Job, title: Title) -> int:
     """An upper bound for what this run may write; what lies there already is not counted twice."""
     planned = sum(rough_bytes(job, r.reel) for r in title.reels.values())
-    there = sum(
-        p.stat().st_size
-        for top in (job.folder.store, job.folder.deliver)
-        for p in top.rglob("*")
-        if p.is_file()
-    )
+    there = 0
+    for top in (job.folder.store, job.folder.deliver):
+        for path in top.rglob("*"):
+            # A helper may be writing, and what it writes moves into place.
+            with suppress(FileNotFoundError):
+                there += path.stat().st_size if path.is_file() else 0
     return max(0, planned - there)

@@ -29,7 +29,7 @@ class Status:
 
 def status(job: Job) -> Status:
     """Read events.jsonl of the newest run in the folder."""
-    events = read_events(job.folder.events)
+    events = all_events(job)
     starts = [i for i, e in enumerate(events) if e.get("event") == "run_started"]
     events = events[starts[-1] :] if starts else events
     if not events:
@@ -56,6 +56,15 @@ def status(job: Job) -> Status:
         rate = done / max(1e-3, _float(rendered[-1].get("time")) - begun)
         left = (0.8 * (total - done) / rate, 1.4 * (total - done) / rate)
     return Status(state, _stage(names), done, total, left, held, failed, round(age, 1))
+
+
+def all_events(job: Job) -> list[dict[str, object]]:
+    """The leader's events, and those of helpers among them by the time they give."""
+    found = read_events(job.folder.events)
+    helped = [e for p in sorted(job.folder.root.glob("events.*.jsonl")) for e in read_events(p)]
+    if not helped:
+        return found
+    return sorted([*found, *helped], key=lambda e: _float(e.get("time")))
 
 
 def _stage(names: list[str]) -> str:

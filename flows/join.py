@@ -1,0 +1,43 @@
+"""One more worker for a title under way; it leads on when the leader's worker is lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.desk import at_desk
+from flows.overnight import runner, title
+from wetgate.helper import help_or_lead
+from wetgate.job import Job
+from wetgate.launch import BeforeReport
+from wetgate.stages.finish import Outcome
+
+
+@flow(name="join", flow_run_name="help {out}", persist_result=False)
+def join(out: str, wait_s: float = 600.0) -> dict[str, Any]:
+    """Take shots of the title in an output folder, for as long as it is worked on.
+
+    returns: the shots this worker measured and restored, and the outcome if it led.
+    raises: RuntimeError when shots failed under its lead.
+    """
+    helped, outcome = help_or_lead(Path(out), threading.Event(), wait_s, _lead)
+    said: dict[str, Any] = {
+        "analysed": list(helped.analysed),
+        "restored": list(helped.restored),
+        "led": outcome is not None,
+    }
+    if outcome is not None:
+        if outcome.failed:
+            raise RuntimeError(f"shots failed: {', '.join(outcome.failed)}; see {outcome.report}")
+        said |= outcome.as_dict()
+    return said
+
+
+def _lead(job: Job, before_report: BeforeReport | None) -> Outcome:
+    with at_desk(job):
+        return title.with_options(task_runner=runner(job.workers))(
+            str(job.folder.root), before_report
+        )

@@ -1,0 +1,86 @@
+"""Room: chunks that no plan needs any more are removed, and nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.errors import UsageError
+from wetgate.crew import called
+from wetgate.decisions import ShotDecisions
+from wetgate.files import read_json
+from wetgate.guard import sole_owner
+from wetgate.job import Job
+from wetgate.numerics import profile
+from wetgate.plan import plan_shot
+from wetgate.stages.ingest import read_reel
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was removed, or would be."""
+
+    chunks: int
+    damaged: int
+    bytes: int
+    kept: int
+    """Chunks that the title's decisions as they stand need."""
+
+
+def clear_store(job: Job, *, dry: bool) -> Cleared:
+    """Remove chunks that the decisions on disk do not lead to, and chunks set aside as damaged.
+
+    Delivered files are never touched. dry: only count.
+    raises: UsageError while a run is at work in the folder, or on another kind of worker.
+    """
+    with sole_owner(job.folder):
+        _check_kind(job)
+        needed = _needed(job)
+        store = job.store
+        keys = store.keys()
+        spare = [store.place(k) for k in keys if k not in needed]
+        damaged = sorted(job.folder.store.glob("damaged-*"))
+        size = sum(_bytes(p) for p in (*spare, *damaged))
+        if not dry:
+            for place in (*spare, *damaged):
+                shutil.rmtree(place)
+        return Cleared(len(spare), len(damaged), size, len(keys) - len(spare))
+
+
+def _check_kind(job: Job) -> None:
+    """Keys say which arithmetic made a chunk: only that kind of worker knows which are needed."""
+    call = called(job.folder)
+    if call is None or call.numerics != profile(job.device):
+        raise UsageError(
+            "the chunks here were made by another kind of worker, or it is not known by which",
+            hint="clear up on a worker of the kind that restored this title last",
+        )
+
+
+def _needed(job: Job) -> set[str]:
+    keys: set[str] = set()
+    reels = [read_reel(job, config) for config in job.project.reels]
+    decisions: dict[str, ShotDecisions] = {}
+    for ingested in reels:
+        for shot in ingested.shots:
+            found = read_json(job.folder.decision(shot.reel, shot.id))
+            # A shot that is not decided on has no chunks yet, and its neighbours may need it.
+            decisions[shot.id] = (
+                ShotDecisions.model_validate(found)
+                if found is not None
+                else ShotDecisions(
+                    shot=shot.id,
+                    reel=shot.reel,
+                    frames=(shot.frames.start, shot.frames.stop - 1),
+                )
+            )
+    for ingested in reels:
+        for shot in ingested.shots:
+            for planned in plan_shot(job, ingested, shot, decisions):
+                keys.update(c.key for c in planned.chunks)
+    return keys
+
+
+def _bytes(place: Path) -> int:
+    return sum(p.stat().st_size for p in place.rglob("*") if p.is_file())

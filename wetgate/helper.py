@@ -1,0 +1,220 @@
+"""A helper: shots of a title that another worker leads, measured and rendered from the far end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.errors import StorageFull, UsageError, WetgateError
+from wetgate.crew import Call, Phase, called, lease_name, leases_of
+from wetgate.decisions import ShotDecisions
+from wetgate.events import Events
+from wetgate.files import Folder, read_json
+from wetgate.job import Job, open_job
+from wetgate.launch import Runner, launch
+from wetgate.leases import LEAD, LeaseLost, Leases
+from wetgate.numerics import pin_numerics, profile
+from wetgate.plan import plan_shot
+from wetgate.run import Title, analyse, restore
+from wetgate.stages.finish import Outcome
+from wetgate.stages.ingest import read_reel, reel_name
+
+_LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Helped:
+    """What a helper did."""
+
+    analysed: tuple[str, ...]
+    restored: tuple[str, ...]
+    ended: str
+    """``over`` when the title is done, ``lead`` when the leader is lost, ``stopped``."""
+
+
+def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
+    """Work on shots of a title until it is over, or until nobody leads it.
+
+    out: the output folder; it may not be there yet. wait_s: how long to wait for a leader that
+    has not begun. raises: UsageError when none comes, or when this worker computes otherwise
+    than the leader (another kind of device, other versions); Interrupted.
+    """
+    folder = Folder(out.resolve())
+    pin_numerics()
+    first = _first_call(folder, stopping, wait_s)
+    if first is None:
+        return Helped((), (), "over" if called(folder) else "stopped")
+    leases = leases_of(folder)
+    # So that a leader who begins anew does not sweep away what is being written here.
+    folder.root.joinpath("leases").mkdir(exist_ok=True)
+    leases.claim(f"worker-{leases.owner}")
+    hands = open_job(folder.root).workers
+    try:
+        with ThreadPoolExecutor(hands, thread_name_prefix="helper") as pool:
+            works = [pool.submit(_work, folder, leases, stopping) for _ in range(hands)]
+            done = [w.result() for w in works]
+    finally:
+        leases.close()
+    return Helped(
+        tuple(s for d in done for s in d.analysed),
+        tuple(s for d in done for s in d.restored),
+        done[0].ended,
+    )
+
+
+def help_or_lead(
+    out: Path,
+    stopping: threading.Event,
+    wait_s: float,
+    runner: Runner | None = None,
+) -> tuple[Helped, Outcome | None]:
+    """Help until the title is over; when its leader is lost, lead it to its end.
+
+    runner: as for ``wetgate.launch.launch``. returns: what was helped with, and the outcome of
+    the title where this worker led it.
+    """
+    analysed, restored = list[str](), list[str]()
+    while True:
+        helped = help_title(out, stopping, wait_s)
+        analysed += helped.analysed
+        restored += helped.restored
+        helped = Helped(tuple(analysed), tuple(restored), helped.ended)
+        if helped.ended != "lead":
+            return helped, None
+        project = open_job(out).project
+        try:
+            return helped, launch(project, out, runner=runner, quiet=True)
+        except UsageError:
+            # Another helper was quicker; it is helped like the leader before.
+            if not leases_of(Folder(out.resolve())).alive(LEAD):
+                raise
+
+
+def _first_call(folder: Folder, stopping: threading.Event, wait_s: float) -> Call | None:
+    """What the leader wants; None for a title that was over long ago, or a stop."""
+    deadline = time.monotonic() + wait_s
+    while not stopping.is_set():
+        call = called(folder) if folder.project.is_file() else None
+        if call is not None and call.phase is not Phase.OVER:
+            return call
+        if time.monotonic() > deadline:
+            if call is not None:
+                return None
+            raise UsageError(
+                f"nobody works on a title in {folder.root}",
+                hint="start it with 'wetgate run', or the deployment 'overnight'",
+            )
+        stopping.wait(_LOOK_S)
+    return None
+
+
+def _work(folder: Folder, leases: Leases, stopping: threading.Event) -> Helped:
+    """One shot after the other, until there is nobody to help."""
+    analysed, restored = list[str](), list[str]()
+    helper = _Helper(folder, leases, stopping)
+    ended = "stopped"
+    while not stopping.is_set():
+        call = called(folder)
+        if call is None or call.phase is Phase.OVER:
+            ended = "over"
+            break
+        if not leases.alive(LEAD):
+            ended = "lead"
+            break
+        done = helper.one(call)
+        if done is None:
+            stopping.wait(_LOOK_S)
+        else:
+            (analysed if call.phase is Phase.ANALYSE else restored).append(done)
+    return Helped(tuple(analysed), tuple(restored), ended)
+
+
+class _Helper:
+    """Knows the title as far as it can be read, and what it has done or failed at."""
+
+    def __init__(self, folder: Folder, leases: Leases, stopping: threading.Event) -> None:
+        self._folder = folder
+        self._leases = leases
+        self._stopping = stopping
+        self._work = ""
+        self._job: Job | None = None
+        self._title = Title()
+        self._over: set[str] = set()
+
+    def one(self, call: Call) -> str | None:
+        """Do one shot that nobody does; its id, or None where there is none now."""
+        if call.phase not in (Phase.ANALYSE, Phase.RENDER):
+            return None
+        if call.work != self._work:
+            self._read(call)
+        job = self._job
+        assert job is not None
+        work: Callable[[Job, Title, str], object] = (
+            analyse if call.phase is Phase.ANALYSE else restore
+        )
+        for shot in reversed(self._title.shot_ids()):
+            name = lease_name(call.phase, shot)
+            term = self._leases.newest(name)
+            done = term is not None and term.state == "done" and term.note == call.work
+            if shot in self._over or done or not self._leases.claim(name):
+                continue
+            try:
+                found = work(job, self._title, shot)
+                if call.phase is Phase.ANALYSE:
+                    assert isinstance(found, dict)
+                    self._title.evidence[shot] = found
+                self._leases.check(name)
+                self._leases.leave(name, done=True, note=call.work)
+            except LeaseLost:
+                continue
+            except StorageFull:
+                raise
+            except WetgateError as error:
+                # The leader meets the same error, and parks the shot.
+                job.events.emit("helper_failed", {**error.as_dict(), "shot": shot})
+                self._leases.leave(name)
+            finally:
+                self._over.add(shot)
+                self._leases.leave(name)
+            return shot
+        return None
+
+    def _read(self, call: Call) -> None:
+        job = open_job(self._folder.root)
+        here = profile(job.device)
+        if here != call.numerics:
+            theirs = call.numerics
+            other = sorted(k for k in {*here, *theirs} if here.get(k) != theirs.get(k))
+            raise UsageError(
+                f"this worker computes otherwise than the leader: {other[0]} is "
+                f"{here.get(other[0], 'not there')}, not {theirs.get(other[0])}",
+                hint="help with a worker of the same kind: a title is never made of two kinds",
+            )
+        events = self._folder.root / f"events.{self._leases.owner}.jsonl"
+        job.events = Events(events)
+        job.stopping = self._stopping
+        job.leases = self._leases
+        job.helping = True
+        title = Title()
+        for config in job.project.reels:
+            name = reel_name(config)
+            title.configs[name] = config
+            title.reels[name] = read_reel(job, config)
+        self._job, self._title, self._work, self._over = job, title, call.work, set()
+        if call.phase is Phase.RENDER:
+            self._read_decisions(job, title)
+
+    def _read_decisions(self, job: Job, title: Title) -> None:
+        for ingested in title.reels.values():
+            for shot in ingested.shots:
+                found = read_json(job.folder.decision(shot.reel, shot.id))
+                title.decisions[shot.id] = ShotDecisions.model_validate(found)
+        for ingested in title.reels.values():
+            for shot in ingested.shots:
+                title.planned[shot.id] = plan_shot(job, ingested, shot, title.decisions)
+                # Kept since the leader's analysis: read, not measured again.
+                title.evidence[shot.id] = analyse(job, title, shot.id)
