@@ -28,6 +28,7 @@ from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -38,6 +39,7 @@ from wetgate.decisions import (
     FlickerDecision,
     NoiseDecision,
     ShotDecisions,
+    UpscaleDecision,
     WeaveDecision,
 )
 
@@ -74,7 +76,7 @@ def build_chain(
     upscale = project.restore.upscale
     larger = upscale.enabled and upscale.factor > 1
     # One resample: where the picture is enlarged by a kernel anyway, weave waits for that.
-    together = larger and upscale.method == "lanczos"
+    together = larger and _enlarged_by(project, decisions.upscale) != "network"
     moved = _weave(numbers, weave) if weave.applied or any(weave.matte_px) else None
     if moved is not None and not together:
         chain.append(moved)
@@ -100,11 +102,8 @@ def build_chain(
     noise = decisions.noise
     if noise.applied:
         chain.append(noise_operator(noise, decisions.grain.kept))
-    if moved is not None and together:
-        places = {n: moved.placement(n) for n in numbers}
-        chain.append(PlacedUpscale(upscale.factor, places, moved.border, moved.matte_px))
-    elif larger:
-        chain.append(_upscale(project))
+    if larger:
+        chain.append(_upscale(project, decisions.upscale, numbers, moved if together else None))
     if baked:
         color = None if decisions.protected else _color(shot, decisions.balance, before, after)
         if color is not None:
@@ -196,10 +195,38 @@ def _flicker(numbers: Sequence[int], decision: FlickerDecision) -> FlickerOperat
     return FlickerOperator(dict(zip(numbers, frames, strict=True)), decision.pivot)
 
 
-def _upscale(project: Project) -> Operator:
+def _enlarged_by(project: Project, decision: UpscaleDecision) -> str:
+    """Several frames only where that was decided on this shot's own pictures."""
+    if decision.applied:
+        return decision.method
+    return "network" if project.restore.upscale.method == "network" else "lanczos"
+
+
+def _upscale(
+    project: Project,
+    decision: UpscaleDecision,
+    numbers: Sequence[int],
+    moved: WeaveOperator | None,
+) -> Operator:
+    """moved: weave that waits for the resample of the enlargement."""
     upscale = project.restore.upscale
-    if upscale.method == "lanczos":
-        return ResampleUpscale(upscale.factor)
+    method = _enlarged_by(project, decision)
+    if method != "network":
+        places = {} if moved is None else {n: moved.placement(n) for n in numbers}
+        border = "keep" if moved is None else moved.border
+        matte_px = (0, 0, 0, 0) if moved is None else moved.matte_px
+        if method == "frames":
+            return FramesUpscale(
+                upscale.factor,
+                places,
+                border,
+                matte_px,
+                kernel=upscale.kernel,
+                share=decision.share,
+            )
+        if moved is None:
+            return ResampleUpscale(upscale.factor, kernel=upscale.kernel)
+        return PlacedUpscale(upscale.factor, places, border, matte_px, kernel=upscale.kernel)
     card = model_card(project)
     return NetworkUpscale(_network(card, project.policy.use == "commercial"), card)
 

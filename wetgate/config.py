@@ -115,7 +115,8 @@ class UpscaleModel(Section):
 class Upscale(Section):
     enabled: bool = False
     factor: Literal[1, 2, 4] = 2
-    method: Literal["lanczos", "network"] = "lanczos"
+    method: Literal["frames", "lanczos", "network"] = "frames"
+    kernel: Literal["mixed", "area", "bicubic"] = "mixed"
     model: UpscaleModel = UpscaleModel()
 
 

@@ -32,6 +32,11 @@ def bounded(large: Tensor, low: Tensor, high: Tensor, scale: int) -> Tensor:
 
         found = compiled.bounded(as_planes(large), as_planes(low), as_planes(high), scale)
         return like(large, found)
+    return bounded_by_torch(large, low, high, scale)
+
+
+def bounded_by_torch(large: Tensor, low: Tensor, high: Tensor, scale: int) -> Tensor:
+    """The same on any device."""
     middle = torch.minimum(torch.maximum(reduce(large, scale), low), high)
     floor, ceiling, mean = (repeated(v, scale) for v in (low, high, middle))
     found = large

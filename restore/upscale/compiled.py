@@ -155,9 +155,7 @@ def along_edges(planes: F32, fine: F32, wide: F32, amount: float, floor: float) 
                 dxx = (here[left] + here[right]) - two * value
                 dyy = (up[x] + down[x]) - two * value
                 dxy = (down[right] + up[left]) - (up[right] + down[left])
-                out[p, y, x] = value + (
-                    (xx[y, x] * dxx + yy[y, x] * dyy) + xy[y, x] * dxy
-                )
+                out[p, y, x] = value + ((xx[y, x] * dxx + yy[y, x] * dyy) + xy[y, x] * dxy)
     return out
 
 

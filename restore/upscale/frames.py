@@ -242,9 +242,7 @@ def _grid(size: tuple[int, int]) -> Places:
     return grid
 
 
-def _places(
-    placement: Placement, scale: int, size_px: tuple[int, int], *, back: bool
-) -> Places:
+def _places(placement: Placement, scale: int, size_px: tuple[int, int], *, back: bool) -> Places:
     """Where each pixel of the placed, enlarged frame lies in the unmoved one; or back.
 
     size_px: height and width of the scan. As ``restore.geometry.placed`` moves pictures.

@@ -110,9 +110,7 @@ def _missing(
     return value / total
 
 
-def _trusted(
-    own: Tensor, found: Tensor, own_places: Places, near: Neighbour, scale: int
-) -> Tensor:
+def _trusted(own: Tensor, found: Tensor, own_places: Places, near: Neighbour, scale: int) -> Tensor:
     """(1, H*s, W*s) 0..1: whether a neighbour shows the same thing, and moved as is thought."""
     apart = blur((found - own).unsqueeze(0), _NEAR_PX)[0].abs().mean(dim=0, keepdim=True)
     trust = torch.exp(-((apart / ALIKE) ** 2))
@@ -142,6 +140,11 @@ def fetched(planes: Tensor, places: Places, *, smooth: bool = True) -> Tensor:
         for plane, filled in zip(planes.numpy(), out, strict=True):
             cv2.remap(plane, places, None, flag, dst=filled, borderMode=cv2.BORDER_REPLICATE)
         return torch.from_numpy(out)
+    return fetched_by_torch(planes, places, smooth=smooth)
+
+
+def fetched_by_torch(planes: Tensor, places: Places, *, smooth: bool = True) -> Tensor:
+    """The same on any device; OpenCV rounds places to a 32nd of a pixel, this does not."""
     h, w = planes.shape[-2:]
     at = torch.from_numpy(places).to(planes.device)
     size = torch.tensor((max(w - 1, 1), max(h - 1, 1)), device=planes.device)

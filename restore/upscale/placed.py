@@ -76,9 +76,9 @@ class PlacedUpscale:
         for pixels, number in zip(window.pixels, window.frames, strict=True):
             placement = self.placements.get(number, Placement())
             on_frame(placement, window.size_px, number)
-            large = Seat(window, self.scale, placement, self.border == "mirror", self.kernel).enlarged(
-                pixels, self.rounds, self.ringing
-            )
+            large = Seat(
+                window, self.scale, placement, self.border == "mirror", self.kernel
+            ).enlarged(pixels, self.rounds, self.ringing)
             large, invented = self._bordered(large, pixels, window, placement)
             frames.append(large)
             made_up.append(invented)

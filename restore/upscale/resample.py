@@ -13,6 +13,8 @@ from restore.upscale.bounds import bounded, extremes, repeated
 from restore.upscale.kernels import Kernel, reach_px
 from restore.upscale.sampling import EDGE_REACH_PX, along_edges, enlarge, reduce
 
+__all__ = ["ResampleUpscale", "enlarge", "enlarged", "enlarged_alone", "reduce"]
+
 EDGES = 0.25
 """Step along the edges in each round: more than 0.3 is unstable."""
 

@@ -28,7 +28,7 @@ def enlarge(pixels: Tensor, scale: int) -> Tensor:
 
         return like(pixels, compiled.enlarge(as_planes(pixels), taps, first))
     for dim in (-1, -2):
-        pixels = _enlarge_axis(pixels, taps.tolist(), first.tolist(), dim)
+        pixels = enlarge_axis(pixels, taps.tolist(), first.tolist(), dim)
     return pixels
 
 
@@ -39,6 +39,12 @@ def reduce(pixels: Tensor, scale: int, kernel: Kernel = "area") -> Tensor:
         from restore.upscale import compiled
 
         return like(pixels, compiled.reduce(as_planes(pixels), taps, scale))
+    return reduce_by_torch(pixels, scale, kernel)
+
+
+def reduce_by_torch(pixels: Tensor, scale: int, kernel: Kernel) -> Tensor:
+    """The same on any device."""
+    taps = reducing_taps(kernel, scale)
     rim = (len(taps) - scale) // 2
     flat = pixels.reshape(-1, 1, *pixels.shape[-2:])
     if rim:
@@ -60,12 +66,15 @@ def along_edges(pixels: Tensor, amount: float) -> Tensor:
 
         fine, wide = np.array(_FINE, np.float32), _wide()
         steps = [
-            compiled.along_edges(
-                np.ascontiguousarray(p.numpy()), fine, wide, amount, _EDGE_FLOOR
-            )
+            compiled.along_edges(np.ascontiguousarray(p.numpy()), fine, wide, amount, _EDGE_FLOOR)
             for p in pixels
         ]
         return torch.from_numpy(np.stack(steps))
+    return along_edges_by_torch(pixels, amount)
+
+
+def along_edges_by_torch(pixels: Tensor, amount: float) -> Tensor:
+    """The same on any device."""
     mean = _smoothed(pixels.mean(dim=1, keepdim=True), np.array(_FINE, np.float32))
     held = F.pad(mean, (1, 1, 1, 1), mode="replicate")
     gx = 0.5 * (held[..., 1:-1, 2:] - held[..., 1:-1, :-2])
@@ -85,7 +94,8 @@ def along_edges(pixels: Tensor, amount: float) -> Tensor:
 
 def _wide() -> NDArray[np.float32]:
     taps = np.array(_WIDE)
-    return (taps / taps.sum()).astype(np.float32)
+    found: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
+    return found
 
 
 def _smoothed(plane: Tensor, taps: NDArray[np.float32]) -> Tensor:
@@ -106,7 +116,8 @@ def like(pixels: Tensor, planes: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(planes).reshape(*pixels.shape[:-2], *planes.shape[-2:])
 
 
-def _enlarge_axis(pixels: Tensor, taps: list[list[float]], first: list[int], dim: int) -> Tensor:
+def enlarge_axis(pixels: Tensor, taps: list[list[float]], first: list[int], dim: int) -> Tensor:
+    """One axis of an enlargement, on any device."""
     pad = (TAPS, TAPS, 0, 0) if dim == -1 else (0, 0, TAPS, TAPS)
     padded = F.pad(pixels, pad, mode="replicate")
     size = pixels.shape[dim]

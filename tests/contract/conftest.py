@@ -27,6 +27,7 @@ from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -46,6 +47,9 @@ NAMES = (
     "upscale-placed-x2",
     "upscale-resample-x2",
     "upscale-resample-x4",
+    "upscale-frames-x2",
+    "upscale-frames-x4",
+    "upscale-frames-placed-x2",
     "upscale-network-x2",
     "color",
 )
@@ -124,6 +128,11 @@ def operator(name: str, channels: int = 3) -> Operator:
         "upscale-placed-x2": PlacedUpscale(
             2,
             {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]},
+        ),
+        "upscale-frames-x2": FramesUpscale(2),
+        "upscale-frames-x4": FramesUpscale(4, kernel="area", share=0.7),
+        "upscale-frames-placed-x2": FramesUpscale(
+            2, {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]}
         ),
         "upscale-network-x2": network(),
         "color": BalanceOperator(

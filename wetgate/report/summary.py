@@ -158,6 +158,7 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
         "dirt": whole["dirt"],
         "noise": whole["noise"],
         "grain": whole["grain"],
+        "upscale": whole["upscale"],
         "balance": color,
     }
 

@@ -28,6 +28,10 @@ OPERATOR_WORDS = {
         "moved each frame back to its place and made it larger, in one resample",
     ),
     "upscale": ("Enlargement", "made the picture larger"),
+    "upscale from frames": (
+        "Enlargement from several frames",
+        "made the picture larger with what the frames beside it show of the same place",
+    ),
     "color": ("Color", "applied the shot's CDL"),
 }
 
@@ -42,6 +46,7 @@ MEASURES = (
     ("flicker_stops", "Flicker", "stops", 1.0, 3),
     ("weave_px", "Weave", "px", 1.0, 2),
     ("grain_sigma", "Grain", "codes of 1023", 1023.0, 2),
+    ("unsteady", "Change along the motion", "codes of 1023", 1023.0, 2),
     ("clipped_share", "Clipped picture", "%", 100.0, 2),
 )
 """Key in a verdict, name, unit, factor to that unit, decimals."""

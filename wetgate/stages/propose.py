@@ -14,6 +14,7 @@ from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
+from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
 from wetgate.decisions import (
@@ -24,6 +25,7 @@ from wetgate.decisions import (
     NoiseDecision,
     ScratchDecision,
     ShotDecisions,
+    UpscaleDecision,
     WeaveDecision,
 )
 
@@ -59,6 +61,7 @@ def propose_shot(
         dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
+        upscale=_upscale(project, shot, evidence.get("upscale") or {}),
         balance=_color(color),
     )
 
@@ -81,6 +84,7 @@ def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions
         dirt=DirtDecision(reason=why("dirt")),
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
+        upscale=_upscale(project, shot, {}),
         balance=_color(color),
     )
 
@@ -264,6 +268,26 @@ def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
         measured_sigma=tuple(_round(float(v), 6) for v in grain["sigma"]),
         correlation=_round(float(grain.get("correlation", 0.0)), 3),
         reason="" if options.enabled else OFF,
+    )
+
+
+def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> UpscaleDecision:
+    options = project.restore.upscale
+    if not options.enabled or options.factor == 1:
+        return UpscaleDecision(reason=OFF)
+    if options.method != "frames":
+        return UpscaleDecision(applied=True, method=options.method)
+    if shot.kind is not SegmentKind.SHOT:
+        return UpscaleDecision(applied=True, reason=f"{shot.kind.value}: from single frames")
+    found = solve_upscale(evidence)
+    return UpscaleDecision(
+        applied=True,
+        method="frames" if found.share else "lanczos",
+        share=found.share,
+        reason=found.reason,
+        gain_db=evidence.get("gain_db"),
+        steadiness=evidence.get("steadiness"),
+        deviation=evidence.get("deviation"),
     )
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
-from media.passes import Effect
 from media.reel import SegmentKind
 from media.write import to_planes
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.weave.solve import WeaveOptions, solve_weave
+from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
@@ -28,9 +28,9 @@ from wetgate.stages.analyse import PROBES, measure
 from wetgate.stages.grain_ledger import grain_ledger
 
 Verdict = dict[str, Any]
-_MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "clipped_share")
+_MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 2
+CHECKS = 3
 """Rises when a verdict would come out differently."""
 
 
@@ -48,7 +48,8 @@ def verify_shot(
     pin_numerics()
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     # Marks in the overscan lead the repair; what it reached shows in the picture.
-    probes = (frozenset(before) - {"overscan"}) or frozenset({"color"})
+    # What enlarging does was tried on the scan; what it did shows in its steadiness.
+    probes = (frozenset(before) - {"overscan", "upscale"}) or frozenset({"color"})
     key = digest(
         {
             "checks": CHECKS,
@@ -73,6 +74,7 @@ def verify_shot(
         job.project.analyse.width_px,
         ColorProbe(space),
         probes,
+        scale_of(job.project),
     )
     frames.count_rest()
     numbers = {
@@ -136,9 +138,10 @@ class _Frames:
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
-        # Where a model enlarges, every pixel is invented by permission; that is no repair.
-        enlarged = any(op.effect is Effect.INVENTED and op.scale > 1 for op in planned.chain)
-        self._repaired = [2] if enlarged else [2, 3]
+        # Where a model or other frames enlarge, pixels are invented or borrowed everywhere, as
+        # was asked for; that is no repair.
+        enlarged = {int(op.effect) for op in planned.chain if op.scale > 1}
+        self._repaired = [k for k in (2, 3) if k not in enlarged]
         self.caveats: dict[str, list[str]] = {}
         """Frame number to what operators left undone on it."""
         self.worst_repaired = 0.0
@@ -207,6 +210,9 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
     grain = evidence.get("grain")
     if grain and grain["frames_used"]:
         found["grain_sigma"] = round(float(grain["sigma_luma"]), 6)
+    steadiness = evidence.get("steadiness")
+    if steadiness and steadiness["pairs"]:
+        found["unsteady"] = steadiness["unsteady"]
     clipped = float(np.max(evidence["color"]["clipped_share"]))
     return found | {"clipped_share": round(clipped, 5)}
 
@@ -222,6 +228,9 @@ def _held(
         applied = decisions.flicker.applied if name == "flicker_stops" else decisions.weave.applied
         if applied and was is not None and now is not None and now > was * 1.1 + slack:
             held.append(f"{name.split('_')[0]} rose from {was} to {now} {unit}")
+    was, now = before["unsteady"], after["unsteady"]
+    if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
+        held.append(f"the enlarged picture changes more along its motion: {was} to {now} film log")
     if before["clipped_share"] is not None and after["clipped_share"] is not None:
         rise = after["clipped_share"] - before["clipped_share"]
         if rise > 0.02:
