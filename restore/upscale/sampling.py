@@ -16,7 +16,7 @@ _WIDE = (0.0439, 0.1217, 0.2053, 0.2582, 0.2053, 0.1217, 0.0439)
 """Of the structure tensor: sigma 1.5 px."""
 EDGE_REACH_PX = 7
 """How far one step along the edges looks, px of the larger picture."""
-_EDGE_FLOOR = 4e-4
+_EDGE_FLOOR = 1e-4
 """Square of film log per px: weaker gradients are grain as likely as edges."""
 
 

@@ -235,7 +235,7 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
         (noise(0.01, 1.0, 0.2), noise(0.01, 1.2, 0.2)),
         (noise(0.01, 1.0, 0.2), noise(0.02, 1.0, 0.2)),
         (ResampleUpscale(2), ResampleUpscale(4)),
-        (ResampleUpscale(2), ResampleUpscale(2, ringing=0.01)),
+        (ResampleUpscale(2), ResampleUpscale(2, ringing=0.03)),
         (ResampleUpscale(2), ResampleUpscale(2, kernel="area")),
         (PlacedUpscale(2, {}), PlacedUpscale(2, {}, kernel="area")),
         (FramesUpscale(2), FramesUpscale(4)),
