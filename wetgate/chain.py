@@ -20,6 +20,8 @@ from media.reel import Shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
+from restore.grain.apply import GrainOperator
+from restore.grain.synth import GrainLook
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
@@ -37,6 +39,7 @@ from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
     FlickerDecision,
+    GrainDecision,
     NoiseDecision,
     ShotDecisions,
     UpscaleDecision,
@@ -101,9 +104,14 @@ def build_chain(
         chain.append(RebuildOperator(dict(rebuilt)))
     noise = decisions.noise
     if noise.applied:
-        chain.append(noise_operator(noise, decisions.grain.kept))
+        made = decisions.grain.source == "made"
+        chain.append(noise_operator(noise, 0.0 if made else decisions.grain.kept))
     if larger:
         chain.append(_upscale(project, decisions.upscale, numbers, moved if together else None))
+    if noise.applied and decisions.grain.source == "made" and decisions.grain.kept > 0.0:
+        look = grain_look(noise, decisions.grain)
+        size = scale_of(project)
+        chain.append(GrainOperator(look, decisions.grain.kept, decisions.grain.seed, size))
     if baked:
         color = None if decisions.protected else _color(shot, decisions.balance, before, after)
         if color is not None:
@@ -163,13 +171,23 @@ def _weave(numbers: Sequence[int], decision: WeaveDecision) -> WeaveOperator:
     )
 
 
+def grain_curve(decision: NoiseDecision) -> GrainCurve:
+    """Strength by level and channel, as it was measured."""
+    if not decision.level_share:
+        return GrainCurve.flat(decision.sigma)
+    shares = zip(decision.sigma, decision.level_share, strict=True)
+    return GrainCurve(decision.levels, tuple(tuple(s * v for v in row) for s, row in shares))
+
+
+def grain_look(noise: NoiseDecision, grain: GrainDecision) -> GrainLook:
+    """What grain that is made has to look like."""
+    return GrainLook.measured(grain_curve(noise), grain.autocorrelation, noise.channel_correlation)
+
+
 def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:
     """The denoiser that a decision asks for."""
     channels = len(decision.sigma)
-    curve = GrainCurve.flat(decision.sigma)
-    if decision.level_share:
-        shares = zip(decision.sigma, decision.level_share, strict=True)
-        curve = GrainCurve(decision.levels, tuple(tuple(s * v for v in row) for s, row in shares))
+    curve = grain_curve(decision)
     model = GrainModel.white(channels)
     if decision.spectrum and decision.channel_correlation:
         model = GrainModel(

@@ -100,6 +100,9 @@ class Noise(Section):
 class Grain(Section):
     enabled: bool = True
     amount: Share = 0.35
+    source: Literal["auto", "own", "made"] = "auto"
+    tolerance: Share = 0.2
+    av1_table: bool = False
 
 
 class UpscaleModel(Section):

@@ -99,6 +99,13 @@ class NoiseDecision(Decided):
 
 class GrainDecision(Decided):
     kept: Share = 0.0
+    """Of the measured grain, that the result is to have."""
+    source: Literal["own", "made"] = "own"
+    """The frame's own, or made from what was measured of it."""
+    seed: int = 0
+    """Of what is made; the rest of its randomness is place and frame number."""
+    autocorrelation: tuple[tuple[float, ...], ...] = ()
+    """(8, 8) between pixels so many rows and columns apart; empty for white."""
     measured_sigma: tuple[float, ...] = ()
     correlation: float = 0.0
 

@@ -19,6 +19,8 @@ from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.geometry import Placement
+from restore.grain.apply import GrainOperator
+from restore.grain.synth import GrainLook
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
@@ -43,6 +45,7 @@ NAMES = (
     "scratch",
     "dirt",
     "noise",
+    "grain",
     "rebuild",
     "upscale-placed-x2",
     "upscale-resample-x2",
@@ -81,6 +84,14 @@ def network(seed: int = 5) -> NetworkUpscale:
         layers=2,
     )
     return NetworkUpscale(module, card)
+
+
+def grain_look(channels: int) -> GrainLook:
+    """Coarse, stronger in the middle of the scale, alike in the channels to a half."""
+    lags = np.arange(8)
+    near = np.exp(-(lags[:, None] ** 2 + lags[None] ** 2) / 2.0)
+    curve = GrainCurve((0.1, 0.5, 0.9), ((0.004, 0.01, 0.005),) * channels)
+    return GrainLook(curve, near, 0.5 + 0.5 * np.eye(channels))
 
 
 def operator(name: str, channels: int = 3) -> Operator:
@@ -122,6 +133,7 @@ def operator(name: str, channels: int = 3) -> Operator:
             0.25,
             Effort(radius=2),
         ),
+        "grain": GrainOperator(grain_look(channels), 0.5, 17, size=2),
         "rebuild": RebuildOperator({FIRST + 2: 0.5, FIRST + 5: 0.25}),
         "upscale-resample-x2": ResampleUpscale(scale=2),
         "upscale-resample-x4": ResampleUpscale(scale=4),

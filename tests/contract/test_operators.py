@@ -19,6 +19,7 @@ from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.geometry import Placement
+from restore.grain.apply import GrainOperator
 from restore.noise.apply import NoiseOperator
 from restore.noise.curve import GrainCurve
 from restore.noise.transform import GrainModel
@@ -36,6 +37,7 @@ from tests.contract.conftest import (
     SHOT,
     WIDTH_PX,
     damaged,
+    grain_look,
     network,
     operator,
 )
@@ -234,6 +236,12 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
         (noise(0.01, 1.0, 0.2), noise(0.01, 1.0, 0.3)),
         (noise(0.01, 1.0, 0.2), noise(0.01, 1.2, 0.2)),
         (noise(0.01, 1.0, 0.2), noise(0.02, 1.0, 0.2)),
+        (
+            GrainOperator(grain_look(1), 0.5, 17),
+            GrainOperator(grain_look(1), 0.5, 18),
+        ),
+        (GrainOperator(grain_look(1), 0.5, 17), GrainOperator(grain_look(1), 0.4, 17)),
+        (GrainOperator(grain_look(1), 0.5, 17), GrainOperator(grain_look(1), 0.5, 17, size=2)),
         (ResampleUpscale(2), ResampleUpscale(4)),
         (ResampleUpscale(2), ResampleUpscale(2, ringing=0.03)),
         (ResampleUpscale(2), ResampleUpscale(2, kernel="area")),

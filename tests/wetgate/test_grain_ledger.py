@@ -35,3 +35,19 @@ def test_untouched_grain_stays_as_it_was() -> None:
     assert ledger["kept"] == 1.0
     assert ledger["target_sigma"] == ledger["before"]["sigma"] == ledger["after"]["sigma"]
     assert grain_ledger({}, {}, decisions)["before"] is None
+
+
+def test_the_ledger_says_how_far_off_its_target_grain_came_out() -> None:
+    before = {"grain": {"frames_used": 5, "sigma": [0.01], "sigma_luma": 0.01}}
+    after = {"grain": {"frames_used": 5, "sigma": [0.006], "sigma_luma": 0.006}}
+    decisions = ShotDecisions(
+        shot="s1",
+        reel="R1",
+        frames=(1, 5),
+        noise=NoiseDecision(applied=True, sigma=(0.01,)),
+        grain=GrainDecision(kept=0.35, source="made"),
+    )
+    ledger = grain_ledger(before, after, decisions)
+    assert ledger["error"] == pytest.approx(0.25)
+    assert ledger["source"] == "made"
+    assert grain_ledger(before, {}, decisions)["error"] is None

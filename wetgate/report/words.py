@@ -23,6 +23,7 @@ OPERATOR_WORDS = {
     "dirt": ("Dirt", "covered specks and hairs with the same spot of a neighbouring frame"),
     "scratch": ("Scratches", "repaired vertical lines"),
     "noise": ("Grain reduction", "softened grain and kept a stated share of it"),
+    "grain": ("Grain", "laid on grain made from what was measured of the shot's own"),
     "weave and upscale": (
         "Weave and enlargement",
         "moved each frame back to its place and made it larger, in one resample",

@@ -30,7 +30,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 8
+PROBES = 9
 """Rises when any probe measures differently."""
 PROBED = frozenset(
     {"weave", "overscan", "flicker", "scratch", "color", "grain", "upscale", "steadiness"}
@@ -137,7 +137,8 @@ def measure(
             elif view is _View.WHOLE:
                 probe.observe(at, pixels)
             elif view is _View.MIDDLE:
-                probe.observe(at, _middle(pixels, _GRAIN_CROP_PX))
+                # At the scan's size, so that grain before and after can be compared.
+                probe.observe(at, _reduced(_middle(pixels, scale * _GRAIN_CROP_PX), scale))
             elif view is _View.SAME_MIDDLE:
                 probe.observe(at, _middle(pixels, scale * _GRAIN_CROP_PX))
             else:

@@ -14,6 +14,7 @@ _KEPT = (
     "level_sigma",
     "correlation",
     "spectrum",
+    "autocorrelation",
     "channel_correlation",
 )
 
@@ -29,12 +30,24 @@ def grain_ledger(
     noise = decisions.noise
     kept = decisions.grain.kept if noise.applied else 1.0
     found = before.get("grain", {})
+    now = after.get("grain", {})
+    source = decisions.grain.source if noise.applied else "own"
     return {
         "before": _part(found),
-        "after": _part(after.get("grain", {})),
+        "after": _part(now),
         "kept": kept,
+        "source": source,
         "target_sigma": [round(float(s) * kept, 6) for s in found.get("sigma", ())],
+        "error": _error(found, now, kept),
     }
+
+
+def _error(before: Mapping[str, Any], after: Mapping[str, Any], kept: float) -> float | None:
+    """How far luma grain is off its target, as a share of what was there. None: not measured."""
+    if not before.get("frames_used") or not after.get("frames_used"):
+        return None
+    was = float(before["sigma_luma"])
+    return round((float(after["sigma_luma"]) - kept * was) / max(was, 1e-6), 4)
 
 
 def _part(grain: Mapping[str, Any]) -> dict[str, Any] | None:

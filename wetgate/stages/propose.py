@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def propose_shot(
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
-        grain=_grain(project, grain),
+        grain=_grain(project, shot, grain),
         upscale=_upscale(project, shot, evidence.get("upscale") or {}),
         balance=_color(color),
     )
@@ -261,10 +262,18 @@ def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
-    options = project.restore.grain
+def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecision:
+    options, upscale = project.restore.grain, project.restore.upscale
+    enlarged = upscale.enabled and upscale.factor > 1 and project.policy.allow_invented
+    made = options.source == "made" or (options.source == "auto" and enlarged)
     return GrainDecision(
         kept=options.amount if options.enabled else 0.0,
+        source="made" if made and options.enabled else "own",
+        # Of the reel: its frame numbers tell its shots apart.
+        seed=zlib.crc32(shot.reel.encode()),
+        autocorrelation=tuple(
+            tuple(_round(v, 5) for v in row) for row in grain.get("autocorrelation", ())
+        ),
         measured_sigma=tuple(_round(float(v), 6) for v in grain["sigma"]),
         correlation=_round(float(grain.get("correlation", 0.0)), 3),
         reason="" if options.enabled else OFF,

@@ -15,6 +15,7 @@ from media.frames import FrameRange
 from media.reel import SegmentKind
 from media.write import to_planes
 from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
@@ -59,6 +60,7 @@ def verify_shot(
             if planned.untouched
             else [],
             "policy": job.project.policy.model_dump(mode="json"),
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
         }
     )
     kept = read_json(path)
@@ -140,8 +142,11 @@ class _Frames:
         self._counts = np.zeros(4, np.int64)
         # Where a model or other frames enlarge, pixels are invented or borrowed everywhere, as
         # was asked for; that is no repair.
-        enlarged = {int(op.effect) for op in planned.chain if op.scale > 1}
-        self._repaired = [k for k in (2, 3) if k not in enlarged]
+        # So is grain that is made.
+        asked = {
+            int(op.effect) for op in planned.chain if op.scale > 1 or isinstance(op, GrainOperator)
+        }
+        self._repaired = [k for k in (2, 3) if k not in asked]
         self.caveats: dict[str, list[str]] = {}
         """Frame number to what operators left undone on it."""
         self.worst_repaired = 0.0
@@ -217,6 +222,18 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
     return found | {"clipped_share": round(clipped, 5)}
 
 
+def _grain_off(job: Job, decisions: ShotDecisions, ledger: Mapping[str, Any]) -> list[str]:
+    """Grain that did not come out as it was meant to."""
+    error, limit = ledger["error"], job.project.restore.grain.tolerance
+    if not decisions.noise.applied or error is None or abs(error) <= limit:
+        return []
+    more = "more" if error > 0 else "less"
+    return [
+        f"grain came out {100 * abs(error):.0f} % of the scan's {more} than was meant, "
+        f"the limit is {100 * limit:.0f} %"
+    ]
+
+
 def _held(
     job: Job, planned: PlannedShot, decisions: ShotDecisions, numbers: Mapping[str, Any]
 ) -> list[str]:
@@ -228,6 +245,7 @@ def _held(
         applied = decisions.flicker.applied if name == "flicker_stops" else decisions.weave.applied
         if applied and was is not None and now is not None and now > was * 1.1 + slack:
             held.append(f"{name.split('_')[0]} rose from {was} to {now} {unit}")
+    held += _grain_off(job, decisions, numbers["grain"])
     was, now = before["unsteady"], after["unsteady"]
     if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
         held.append(f"the enlarged picture changes more along its motion: {was} to {now} film log")
