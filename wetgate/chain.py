@@ -22,10 +22,10 @@ from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.grain.apply import GrainOperator
 from restore.grain.synth import GrainLook
+from restore.grain_curve import GrainCurve
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator

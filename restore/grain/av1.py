@@ -68,8 +68,9 @@ class GrainEntry:
 
     def autocorrelation(self, plane: int) -> F64:
         """(8, 8) of the decoded grain, rows and columns apart, at the size of the plane."""
-        found = spread(np.array(self.taps[plane][:24]) / 2.0**self.ar_shift)
-        return found[:8, :8] / found[0, 0]
+        whole = spread(np.array(self.taps[plane][:24]) / 2.0**self.ar_shift)
+        found: F64 = whole[:8, :8] / whole[0, 0]
+        return found
 
 
 def places() -> list[tuple[int, int]]:

@@ -47,8 +47,9 @@ def white(
 def _mixed(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """A hash of 32 bits in which every bit of the input moves every bit of the output
     (lowbias32, Wellons 2018, public domain)."""
-    found = values ^ (values >> np.uint32(16))
-    found = found * np.uint32(0x7FEB352D)
+    found: NDArray[np.uint32] = values ^ (values >> np.uint32(16))
+    found *= np.uint32(0x7FEB352D)
     found ^= found >> np.uint32(15)
     found *= np.uint32(0x846CA68B)
-    return found ^ (found >> np.uint32(16))
+    found ^= found >> np.uint32(16)
+    return found

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.grain.field import white
-from restore.noise.curve import GrainCurve
+from restore.grain_curve import GrainCurve
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -139,7 +139,8 @@ def enlarged(near: F64, scale: int) -> F64:
     taps /= taps.sum(axis=1, keepdims=True)
     even = near[np.abs(known)][:, np.abs(known)]
     found: F64 = taps @ even @ taps.T
-    return found / found[0, 0]
+    found /= found[0, 0]
+    return found
 
 
 def kernel(near: F64) -> F64:

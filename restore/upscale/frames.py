@@ -16,10 +16,10 @@ from torch import Tensor
 
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
+from restore.alignment import Flow, FlowMemory, Steering, chained_flows, interleaved
 from restore.border import Border, Matte, Rim, on_frame, settled
 from restore.geometry import Placement
 from restore.motion import distinct_neighbours
-from restore.noise.align import Flow, FlowMemory, Steering, chained_flows, interleaved
 from restore.upscale.bounds import bounded, extremes
 from restore.upscale.fused import Neighbour, Places, fetched, fused
 from restore.upscale.kernels import Kernel

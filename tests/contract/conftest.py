@@ -21,10 +21,10 @@ from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.geometry import Placement
 from restore.grain.apply import GrainOperator
 from restore.grain.synth import GrainLook
+from restore.grain_curve import GrainCurve
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator

@@ -20,8 +20,8 @@ from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.geometry import Placement
 from restore.grain.apply import GrainOperator
+from restore.grain_curve import GrainCurve
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import GrainModel
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace

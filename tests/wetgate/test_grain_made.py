@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.reels import FIRST, project_of, put_reel, run_here, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import GrainDecision, NoiseDecision, ShotDecisions
-from wetgate.files import Folder, read_json
+from wetgate.files import Folder
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 DECIDED = ShotDecisions(
@@ -25,6 +27,11 @@ DECIDED = ShotDecisions(
     noise=NoiseDecision(applied=True, sigma=(0.01, 0.011, 0.012)),
     grain=GrainDecision(kept=0.4, source="made", seed=3),
 )
+
+
+def loaded(path: Path) -> Any:
+    """What a file says."""
+    return json.loads(path.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +70,9 @@ def test_made_delivered_and_told(reel: Path, tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
     assert run_here(project_of([reel], *sets, only="noise,grain"), out).failed == ()
-    decided = read_json(out / "reels/R1/decisions/R1_0010.json")
-    assert decided is not None
+    decided = loaded(out / "reels/R1/decisions/R1_0010.json")
     assert decided["grain"]["source"] == "made"
-    verdict = read_json(Folder(out).verdict("R1", "R1_0010"))
-    assert verdict is not None
+    verdict = loaded(Folder(out).verdict("R1", "R1_0010"))
     assert verdict["grain"]["kept"] == 0.5
     assert abs(verdict["grain"]["error"]) < 0.2
     assert verdict["touch_share"]["invented"] > 0.9
@@ -84,7 +89,6 @@ def test_grain_that_came_out_wrong_is_held(reel: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     sets = ("restore.grain.amount=0.35", "restore.grain.tolerance=0.0")
     run_here(project_of([reel], *sets, only="noise,grain"), out)
-    verdict = read_json(Folder(out).verdict("R1", "R1_0010"))
-    assert verdict is not None
+    verdict = loaded(Folder(out).verdict("R1", "R1_0010"))
     assert verdict["verdict"] == "held"
     assert any(line.startswith("grain came out") for line in verdict["held_because"])

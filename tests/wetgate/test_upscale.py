@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from wetgate.decisions import (
     WeaveDecision,
     settle,
 )
-from wetgate.files import Folder, read_json
+from wetgate.files import Folder
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 DECIDED = ShotDecisions(
@@ -31,6 +33,11 @@ DECIDED = ShotDecisions(
     frames=(0, 11),
     upscale=UpscaleDecision(applied=True, method="frames", share=0.6, gain_db=0.09),
 )
+
+
+def loaded(path: Path) -> Any:
+    """What a file says."""
+    return json.loads(path.read_text("utf-8"))
 
 
 def project(method: str = "frames") -> Project:
@@ -83,20 +90,17 @@ def test_decided_verified_and_reported(tmp_path: Path) -> None:
     assert run_here(asked, out).exit_code in (0, 3)
     folder = Folder(out)
     found = {
-        path.stem: read_json(path) for path in sorted((out / "reels/R1/decisions").glob("*.json"))
+        path.stem: loaded(path) for path in sorted((out / "reels/R1/decisions").glob("*.json"))
     }
     first = found["R1_0010"]
-    assert first is not None
     upscale = first["upscale"]
     assert upscale["applied"]
     assert upscale["method"] == ("frames" if upscale["share"] else "lanczos")
     assert upscale["gain_db"] is not None
     short = found["R1_0020"]
-    assert short is not None
     assert short["upscale"]["method"] == "lanczos"
     assert any("several frames could not be tried" in line for line in short["reasons"])
-    verdict = read_json(folder.verdict("R1", "R1_0010"))
-    assert verdict is not None
+    verdict = loaded(folder.verdict("R1", "R1_0010"))
     assert verdict["after"]["unsteady"] is not None
     page = (out / "report/index.html").read_text("utf-8")
     assert "Enlarged from" in page
