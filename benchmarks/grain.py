@@ -67,7 +67,7 @@ def main() -> None:
         "rows": rows,
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    given.out.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def made_again(clean: F32, kind: Grain) -> Row:
@@ -96,7 +96,7 @@ def made_again(clean: F32, kind: Grain) -> Row:
     return {
         "variance_ratio_flat": round(_by_level(made, truth, level, flat), 3),
         "variance_ratio": round(_by_level(made, truth, level, sound), 3),
-        "spectrum_off_db": round(_spectrum_off_db(made, truth, sound), 2),
+        "spectrum_off_db": _spectrum_off_db(made, truth, sound),
         "kurtosis": [round(_kurtosis(v), 2) for v in (truth, made)],
         "from_frame_to_frame": round(_frame_to_frame(made), 4),
         "lag_one": [round(_lag_one(v), 3) for v in (truth, made)],
@@ -158,7 +158,7 @@ def _power(grain: F32, sound: NDArray[np.bool_]) -> NDArray[np.float64]:
     for top in range(0, h - size + 1, size):
         for left in range(0, w - size + 1, size):
             part = grain[..., top : top + size, left : left + size].reshape(-1, size, size)
-            if sound[..., top : top + size, left : left + size].mean() < 0.9:
+            if sound[..., top : top + size, left : left + size].mean() < 0.6:
                 continue
             total += np.square(np.abs(np.fft.fft2(part * hann))).mean(axis=0)
     f = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size)))
@@ -168,12 +168,15 @@ def _power(grain: F32, sound: NDArray[np.bool_]) -> NDArray[np.float64]:
     return found
 
 
-def _spectrum_off_db(made: F32, truth: F32, sound: NDArray[np.bool_]) -> float:
-    """Largest difference of a band of both spectra, each of unit power."""
+def _spectrum_off_db(made: F32, truth: F32, sound: NDArray[np.bool_]) -> float | None:
+    """Largest difference of a band of both spectra, each of unit power; None where too much of
+    every window is black or clipped."""
     one, other = (_power(v, sound) for v in (made, truth))
+    if not other.any():
+        return None
     one, other = one / one.mean() + 1e-12, other / other.mean() + 1e-12
     seen = 10.0 * np.log10(other / other.max()) > _FLOOR_DB
-    return float(np.abs(10.0 * np.log10(one / other))[seen].max())
+    return round(float(np.abs(10.0 * np.log10(one / other))[seen].max()), 2)
 
 
 def _kurtosis(grain: F32) -> float:

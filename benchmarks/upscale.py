@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.detail_clips import CLIPS, F32, Grain, available, psnr_db, with_grain
-from benchmarks.detail_ours import film_log, shown
+from benchmarks.detail_ours import film_log, grain_evidence, shown
 from benchmarks.upscale_peers import peers
 from media.frames import FrameRange
 from media.passes import Operator
@@ -35,8 +35,11 @@ from restore.upscale.kernels import Kernel
 from restore.upscale.measure import change_along_motion
 from restore.upscale.resample import ResampleUpscale
 from restore.upscale.sampling import reduce
+from wetgate.chain import noise_operator
+from wetgate.decisions import NoiseDecision
 from wetgate.executor import ShotRenderer
 from wetgate.numerics import pin_numerics, profile
+from wetgate.stages.propose import measured_noise
 
 RESULTS = Path(__file__).parent / "results" / "upscale.json"
 STILLS = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "kodak24"
@@ -128,6 +131,10 @@ def measured(
     if moving:
         operators["Wetgate frames"] = FramesUpscale(scale)
     outputs = {k: ours_alone(small, op) for k, op in operators.items()}
+    if moving and grain.sigma:
+        # As the line does it: grain is measured and taken out first.
+        cleaner = noise_operator(measured_grain(small), 0.0)
+        outputs["Wetgate noise, frames"] = ours_alone(small, cleaner, operators["Wetgate frames"])
     outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, scale, vapoursynth)}
     megapixels = truth[..., 0].size / 1e6
     log = torch.stack(film_log(truth)) if moving else torch.empty(0)
@@ -156,11 +163,16 @@ def typical_db(frames: F32, truth: F32, moving: bool) -> float:
     return float(np.mean([psnr_db(f[None], t[None]) for f, t in zip(frames, truth, strict=True)]))
 
 
-def ours_alone(small: F32, operator: Operator) -> tuple[F32, float]:
-    """(T, H, W, 3) codes through an operator, as the line does it, and its seconds."""
+def measured_grain(small: F32) -> NoiseDecision:
+    """What the line decides from what it measures."""
+    return NoiseDecision(applied=True, **measured_noise(grain_evidence(film_log(small))))
+
+
+def ours_alone(small: F32, *operators: Operator) -> tuple[F32, float]:
+    """(T, H, W, 3) codes through operators, as the line does it, and their seconds."""
     frames = film_log(small)
     shot = FrameRange(1, len(frames) + 1)
-    renderer = ShotRenderer("clip", all_own(shot), lambda n: frames[n - 1], [operator])
+    renderer = ShotRenderer("clip", all_own(shot), lambda n: frames[n - 1], operators)
     started = time.process_time()
     done: list[Tensor] = [renderer.frame(n).pixels for n in shot]
     seconds = time.process_time() - started

@@ -20,7 +20,7 @@ from media.reel import Shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
-from restore.grain.apply import GrainOperator
+from restore.grain.apply import GrainOperator, lost_by_blending
 from restore.grain.synth import GrainLook
 from restore.grain_curve import GrainCurve
 from restore.models.card import ModelCard
@@ -102,6 +102,8 @@ def build_chain(
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
         chain.append(RebuildOperator(dict(rebuilt)))
+        if decisions.grain.measured_sigma:
+            chain.append(_rebuilt_grain(decisions, rebuilt))
     noise = decisions.noise
     if noise.applied:
         made = decisions.grain.source == "made"
@@ -182,6 +184,17 @@ def grain_curve(decision: NoiseDecision) -> GrainCurve:
 def grain_look(noise: NoiseDecision, grain: GrainDecision) -> GrainLook:
     """What grain that is made has to look like."""
     return GrainLook.measured(grain_curve(noise), grain.autocorrelation, noise.channel_correlation)
+
+
+def _rebuilt_grain(decisions: ShotDecisions, rebuilt: Mapping[int, float]) -> GrainOperator:
+    """Frames made from two have less grain than those beside them: what they lack."""
+    noise = decisions.noise
+    if not noise.sigma:
+        noise = noise.model_copy(update={"sigma": decisions.grain.measured_sigma})
+    lacking = {n: round(lost_by_blending(share), 6) for n, share in rebuilt.items()}
+    look = grain_look(noise, decisions.grain)
+    # Another seed than that of grain given back later to the same frame.
+    return GrainOperator(look, 0.0, decisions.grain.seed ^ 0x5BD1E995, only=lacking)
 
 
 def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:

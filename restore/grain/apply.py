@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,11 @@ from media.passes import Effect, Needs, Window
 from restore.grain.synth import GrainField, GrainLook, strength
 
 
+def lost_by_blending(share: float) -> float:
+    """Amount of grain that a mean of two frames lacks. share: of the second, 0..1."""
+    return math.sqrt(max(1.0 - share**2 - (1.0 - share) ** 2, 0.0))
+
+
 @dataclass(frozen=True, eq=False)
 class GrainOperator:
     """Lays ``amount`` of the measured grain on every pixel, seeded by place and frame."""
@@ -24,6 +30,8 @@ class GrainOperator:
     seed: int
     size: int = 1
     """How many times larger than the scan the picture is."""
+    only: Mapping[int, float] | None = None
+    """Frame number to amount, where not every frame gets ``amount``."""
 
     name = "grain"
     version = 1
@@ -42,15 +50,14 @@ class GrainOperator:
         """The look; and the frames, because each has grain of its own."""
         return {
             "look": self.look.as_json(),
-            "amount": self.amount,
             "seed": self.seed,
             "size": self.size,
-            "frames": list(frames),
+            "frames": [[f, self._amount(f)] for f in frames],
         }
 
     def __call__(self, window: Window) -> Window:
         """(T, C, H, W) to the same."""
-        if self.amount <= 0.0:
+        if not any(self._amount(f) for f in window.frames):
             return window
         found = [
             self._grained(pixels, number, window.origin_px)
@@ -58,7 +65,13 @@ class GrainOperator:
         ]
         return window.changed(torch.stack(found), self.effect)
 
+    def _amount(self, frame: int) -> float:
+        return self.amount if self.only is None else self.only.get(frame, 0.0)
+
     def _grained(self, pixels: Tensor, frame: int, origin_px: tuple[int, int]) -> Tensor:
+        amount = self._amount(frame)
+        if amount <= 0.0:
+            return pixels
         shape = (pixels.shape[-2], pixels.shape[-1])
         grain = torch.from_numpy(self.field.grain(frame, *origin_px, shape)).to(pixels.device)
-        return pixels + self.amount * strength(self.look.curve, pixels) * grain
+        return pixels + amount * strength(self.look.curve, pixels) * grain

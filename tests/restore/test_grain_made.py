@@ -11,7 +11,9 @@ from media.errors import InputError
 from media.frames import FrameRange
 from media.passes import Effect, Window
 from media.pictures import all_own
-from restore.grain.apply import GrainOperator
+from restore.dirt.apply import DirtOperator
+from restore.dirt.detect import DirtOptions
+from restore.grain.apply import GrainOperator, lost_by_blending
 from restore.grain.av1 import entry, read_table, table_text
 from restore.grain.field import quantiles, white
 from restore.grain.measure import GrainProbe
@@ -25,7 +27,8 @@ from restore.grain.synth import (
     white_autocorrelation,
 )
 from restore.grain_curve import GrainCurve
-from tests.restore.conftest import CLEAN, SHOT, damage, observed, scene
+from restore.rebuild.apply import RebuildOperator
+from tests.restore.conftest import CLEAN, SHOT, damage, observed, rendered, scene
 from tests.strategies import add_grain
 from wetgate.chain import grain_look
 from wetgate.decisions import GrainDecision, NoiseDecision
@@ -191,3 +194,45 @@ def test_bad_av1_tables_are_refused_by_name(damage_to: object, words: str) -> No
     text = table_text([entry(look(), 1.0, 1, 77, 0, 10_000_000)])
     with pytest.raises(InputError, match=words):
         read_table(damage_to(text))
+
+
+def test_a_frame_made_from_two_has_the_grain_of_those_beside_it() -> None:
+    clean = damage(scene("still"), CLEAN)[0][:3]
+    noisy = add_grain(clean, 0.012, 4, 0.7)
+    evidence = observed(
+        GrainProbe(), add_grain(damage(scene("still"), CLEAN)[0][:9], 0.012, 5, 0.7)
+    )
+    noise = NoiseDecision(applied=True, **measured_noise(evidence))
+    grain = GrainDecision(kept=1.0, autocorrelation=evidence["autocorrelation"])
+    look_of_it = grain_look(noise, grain)
+    middle = SHOT.start + 1
+    topped_up = GrainOperator(look_of_it, 0.0, 5, only={middle: lost_by_blending(0.5)})
+    bare, _ = rendered([RebuildOperator({middle: 0.5})], noisy)
+    full, touch = rendered([RebuildOperator({middle: 0.5}), topped_up], noisy)
+    own = float((noisy[1] - clean[1]).std())
+    assert float((bare[1] - clean[1]).std()) < 0.8 * own
+    assert float((full[1] - clean[1]).std()) == pytest.approx(own, rel=0.08)
+    assert np.array_equal(full[[0, 2]], noisy[[0, 2]])
+    assert not touch[[0, 2]].any()
+
+
+def test_what_is_borrowed_for_dirt_brings_its_own_grain() -> None:
+    """One neighbour, not a mean: the filled place is no smoother than what surrounds it."""
+    clean = damage(scene("drift"), CLEAN)[0][:7]
+    noisy = add_grain(clean, 0.012, 4, 0.6)
+    dirty = noisy.copy()
+    y, x = np.mgrid[: noisy.shape[2], : noisy.shape[3]]
+    rng = np.random.default_rng(1)
+    spots = np.zeros(noisy.shape[2:], np.bool_)
+    for _ in range(14):
+        spots |= (y - rng.integers(15, 140)) ** 2 + (x - rng.integers(15, 220)) ** 2 < 25
+    dirty[3][:, spots] = 0.85
+    fixed, touch = rendered([DirtOperator(0.012, DirtOptions(max_area_share=0.5))], dirty)
+    filled = spots & (touch[3] == int(Effect.BORROWED))
+    assert filled.sum() > 300
+
+    def spread_of(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+        return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+    left = spread_of((fixed[3] - clean[3])[:, filled])
+    assert 0.85 < left / spread_of((noisy[3] - clean[3])[:, filled]) < 1.5
