@@ -92,10 +92,10 @@ def made_again(clean: F32, kind: Grain) -> Row:
     level = _stacked(film_log(clean))
     codes = clean[:, 16:-16, 16:-16].transpose(0, 3, 1, 2)
     sound = (codes > 0.04) & (codes < 0.96)
-    flat = sound & _flattest(level)
+    flat = sound & _flattest(level, sound)
     return {
-        "variance_ratio_flat": round(_by_level(made, truth, level, flat), 3),
-        "variance_ratio": round(_by_level(made, truth, level, sound), 3),
+        "variance_ratio_flat": _by_level(made, truth, level, flat),
+        "variance_ratio": _by_level(made, truth, level, sound),
         "spectrum_off_db": _spectrum_off_db(made, truth, sound),
         "kurtosis": [round(_kurtosis(v), 2) for v in (truth, made)],
         "from_frame_to_frame": round(_frame_to_frame(made), 4),
@@ -124,21 +124,27 @@ def _stacked(frames: list[torch.Tensor]) -> F32:
     return found
 
 
-def _flattest(level: F32) -> NDArray[np.bool_]:
-    """Where the clean picture is flat: the flattest quarter of all blocks of 16 px."""
+def _flattest(level: F32, sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the clean picture is flat: the flattest quarter of the sound blocks of 16 px."""
     h, w = level.shape[-2:]
     size = 16
     cut = level[..., : h - h % size, : w - w % size].mean(axis=1)
     blocks = cut.reshape(len(level), h // size, size, w // size, size)
     rough = blocks.std(axis=(2, 4))
-    chosen = (rough <= np.quantile(rough, 0.25)).repeat(size, axis=1).repeat(size, axis=2)
+    usable = sound.all(axis=1)[..., : h - h % size, : w - w % size]
+    usable = usable.reshape(blocks.shape).mean(axis=(2, 4)) > 0.9
+    limit = np.quantile(rough[usable], 0.25) if usable.any() else 0.0
+    chosen = (usable & (rough <= limit)).repeat(size, axis=1).repeat(size, axis=2)
     found = np.zeros((len(level), 1, h, w), np.bool_)
     found[:, 0, : chosen.shape[1], : chosen.shape[2]] = chosen
     return found
 
 
-def _by_level(made: F32, truth: F32, level: F32, wanted: NDArray[np.bool_]) -> float:
+def _by_level(made: F32, truth: F32, level: F32, wanted: NDArray[np.bool_]) -> float | None:
     """Mean over levels of the ratio of variances, weighted by how much picture they hold."""
+    wanted = np.broadcast_to(wanted, level.shape)
+    if wanted.sum() < 1000:
+        return None
     edges = np.quantile(level[wanted], np.linspace(0.0, 1.0, 9))
     total, weight = 0.0, 0
     for low, high in pairwise(edges):
@@ -146,7 +152,7 @@ def _by_level(made: F32, truth: F32, level: F32, wanted: NDArray[np.bool_]) -> f
         if inside.sum() > 1000:
             total += float(made[inside].var() / truth[inside].var()) * int(inside.sum())
             weight += int(inside.sum())
-    return total / max(weight, 1)
+    return round(total / weight, 3) if weight else None
 
 
 def _power(grain: F32, sound: NDArray[np.bool_]) -> NDArray[np.float64]:

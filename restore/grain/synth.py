@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -114,15 +115,12 @@ def strength(curve: GrainCurve, pixels: Tensor) -> Tensor:
     """(C, H, W) sigma of grain at the level of each pixel, film log."""
     planes = []
     for plane, sigma in zip(pixels, curve.sigma, strict=True):
-        if len(curve.levels) == 1:
-            planes.append(torch.full_like(plane, sigma[0]))
-            continue
-        levels = torch.tensor(curve.levels, dtype=plane.dtype, device=plane.device)
-        values = torch.tensor(sigma, dtype=plane.dtype, device=plane.device)
-        at = torch.bucketize(plane.contiguous(), levels).clamp(1, len(levels) - 1)
-        low, high = levels[at - 1], levels[at]
-        share = ((plane - low) / (high - low)).clamp(0.0, 1.0)
-        planes.append(values[at - 1] + share * (values[at] - values[at - 1]))
+        # Stretch by stretch between knots: a sum of clamped ramps, held at both ends.
+        found = torch.full_like(plane, sigma[0])
+        for (low, high), (start, end) in zip(pairwise(curve.levels), pairwise(sigma), strict=True):
+            ramp = (plane - low).clamp_(0.0, high - low)
+            found.add_(ramp, alpha=(end - start) / (high - low))
+        planes.append(found)
     return torch.stack(planes)
 
 
