@@ -131,7 +131,7 @@ def measured(
     if moving:
         operators["Wetgate frames"] = FramesUpscale(scale)
     outputs = {k: ours_alone(small, op) for k, op in operators.items()}
-    if moving and grain.sigma:
+    if moving and grain.sigma and scale == 2:
         # As the line does it: grain is measured and taken out first.
         cleaner = noise_operator(measured_grain(small), 0.0)
         outputs["Wetgate noise, frames"] = ours_alone(small, cleaner, operators["Wetgate frames"])

@@ -55,11 +55,15 @@ class FramesUpscale:
     ringing: float = 0.02
     """Overshoot allowed beyond the local range of the scan, film log."""
 
-    name = "upscale from frames"
     version = 1
     radius = 2
     domain = Domain.LOG_DENSITY
     needs = Needs(reach_px=-1)
+
+    @property
+    def name(self) -> str:
+        """Says so where weave is carried out too."""
+        return "weave and upscale from frames" if self.placements else "upscale from frames"
 
     @property
     def effect(self) -> Effect:

@@ -68,6 +68,7 @@ def test_weave_waits_for_the_resample_of_several_frames() -> None:
     )
     assert isinstance(operator, FramesUpscale)
     assert operator.placements[3].dx_px == 0.5
+    assert operator.name == "weave and upscale from frames"
 
 
 @pytest.mark.parametrize(("share", "method"), [(0.0, "lanczos"), (1.0, "frames")])

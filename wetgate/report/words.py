@@ -28,6 +28,11 @@ OPERATOR_WORDS = {
         "Weave and enlargement",
         "moved each frame back to its place and made it larger, in one resample",
     ),
+    "weave and upscale from frames": (
+        "Weave and enlargement from several frames",
+        "moved each frame back to its place and made it larger with what the frames beside it "
+        "show, in one resample",
+    ),
     "upscale": ("Enlargement", "made the picture larger"),
     "upscale from frames": (
         "Enlargement from several frames",
