@@ -31,7 +31,7 @@ from wetgate.stages.grain_ledger import grain_ledger
 Verdict = dict[str, Any]
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 3
+CHECKS = 4
 """Rises when a verdict would come out differently."""
 
 
@@ -82,7 +82,7 @@ def verify_shot(
     numbers = {
         "before": _numbers(before, planned),
         "after": _numbers(after, planned),
-        "grain": grain_ledger(before, after, decisions),
+        "grain": grain_ledger(before, after, decisions, baked=planned.variant.baked),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
         "max_repaired_frame": frames.worst_frame,
