@@ -93,7 +93,7 @@ def by_ffmpeg(noisy: F32, setting: str) -> Output:
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder)
         (there / "in.raw").write_bytes(np.rint(noisy * 65535.0).astype(np.uint16).tobytes())
-        seconds = _timed(command, there)
+        seconds = timed(command, there)
         data = np.frombuffer((there / "out.raw").read_bytes(), np.uint16)
     if data.size != noisy.size:
         raise SystemExit(f"{setting}: {data.size} samples out of {noisy.size}")
@@ -106,12 +106,13 @@ def by_vapoursynth(python: Path, noisy: F32, setting: str) -> Output:
         there = Path(folder)
         np.save(there / "in.npy", np.rint(noisy * 65535.0).astype(np.uint16))
         command = [str(python), str(_SCRIPT), "in.npy", "out.npy", setting]
-        seconds = _timed(command, there)
+        seconds = timed(command, there)
         data = np.load(there / "out.npy")
     return Output(data.astype(np.float32) / 65535.0, seconds)
 
 
-def _timed(command: list[str], folder: Path) -> float:
+def timed(command: list[str], folder: Path) -> float:
+    """Processor time of a process and what it started; ends the run where it fails."""
     before = _children_s()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:

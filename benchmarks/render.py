@@ -24,8 +24,8 @@ from media.synthetic import Damage, Frames, damage_shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
+from restore.grain_curve import GrainCurve
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import GrainModel
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator

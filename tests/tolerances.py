@@ -14,6 +14,7 @@ CUDA_PARITY = {
     "scratch": 1e-4,
     "dirt": 1e-3,
     "noise": 1e-3,
+    "grain": 1e-6,
     "upscale": 1e-4,
 }
 """CPU against CUDA by operator name; flow is found on the CPU on both."""

@@ -21,16 +21,19 @@ from media.reel import Shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
+from restore.grain.apply import GrainOperator, lost_by_blending
+from restore.grain.synth import GrainLook
+from restore.grain_curve import GrainCurve
 from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.models.precision import half_pays
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -39,8 +42,10 @@ from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
     FlickerDecision,
+    GrainDecision,
     NoiseDecision,
     ShotDecisions,
+    UpscaleDecision,
     WeaveDecision,
 )
 from wetgate.numerics import pick_device
@@ -78,7 +83,7 @@ def build_chain(
     upscale = project.restore.upscale
     larger = upscale.enabled and upscale.factor > 1
     # One resample: where the picture is enlarged by a kernel anyway, weave waits for that.
-    together = larger and upscale.method == "lanczos"
+    together = larger and _enlarged_by(project, decisions.upscale) != "network"
     moved = _weave(numbers, weave) if weave.applied or any(weave.matte_px) else None
     if moved is not None and not together:
         chain.append(moved)
@@ -101,14 +106,18 @@ def build_chain(
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
         chain.append(RebuildOperator(dict(rebuilt)))
+        if decisions.grain.measured_sigma:
+            chain.append(_rebuilt_grain(decisions, rebuilt))
     noise = decisions.noise
     if noise.applied:
-        chain.append(noise_operator(noise, decisions.grain.kept))
-    if moved is not None and together:
-        places = {n: moved.placement(n) for n in numbers}
-        chain.append(PlacedUpscale(upscale.factor, places, moved.border, moved.matte_px))
-    elif larger:
-        chain.append(_upscale(project))
+        made = decisions.grain.source == "made"
+        chain.append(noise_operator(noise, 0.0 if made else decisions.grain.kept))
+    if larger:
+        chain.append(_upscale(project, decisions.upscale, numbers, moved if together else None))
+    if noise.applied and decisions.grain.source == "made" and decisions.grain.kept > 0.0:
+        look = grain_look(noise, decisions.grain)
+        size = scale_of(project)
+        chain.append(GrainOperator(look, decisions.grain.kept, decisions.grain.seed, size))
     if baked:
         color = None if decisions.protected else _color(shot, decisions.balance, before, after)
         if color is not None:
@@ -183,13 +192,34 @@ def _weave(numbers: Sequence[int], decision: WeaveDecision) -> WeaveOperator:
     )
 
 
+def grain_curve(decision: NoiseDecision) -> GrainCurve:
+    """Strength by level and channel, as it was measured."""
+    if not decision.level_share:
+        return GrainCurve.flat(decision.sigma)
+    shares = zip(decision.sigma, decision.level_share, strict=True)
+    return GrainCurve(decision.levels, tuple(tuple(s * v for v in row) for s, row in shares))
+
+
+def grain_look(noise: NoiseDecision, grain: GrainDecision) -> GrainLook:
+    """What grain that is made has to look like."""
+    return GrainLook.measured(grain_curve(noise), grain.autocorrelation, noise.channel_correlation)
+
+
+def _rebuilt_grain(decisions: ShotDecisions, rebuilt: Mapping[int, float]) -> GrainOperator:
+    """Frames made from two have less grain than those beside them: what they lack."""
+    noise = decisions.noise
+    if not noise.sigma:
+        noise = noise.model_copy(update={"sigma": decisions.grain.measured_sigma})
+    lacking = {n: round(lost_by_blending(share), 6) for n, share in rebuilt.items()}
+    look = grain_look(noise, decisions.grain)
+    # Another seed than that of grain given back later to the same frame.
+    return GrainOperator(look, 0.0, decisions.grain.seed ^ 0x5BD1E995, only=lacking)
+
+
 def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:
     """The denoiser that a decision asks for."""
     channels = len(decision.sigma)
-    curve = GrainCurve.flat(decision.sigma)
-    if decision.level_share:
-        shares = zip(decision.sigma, decision.level_share, strict=True)
-        curve = GrainCurve(decision.levels, tuple(tuple(s * v for v in row) for s, row in shares))
+    curve = grain_curve(decision)
     model = GrainModel.white(channels)
     if decision.spectrum and decision.channel_correlation:
         model = GrainModel(
@@ -215,10 +245,38 @@ def _flicker(numbers: Sequence[int], decision: FlickerDecision) -> FlickerOperat
     return FlickerOperator(dict(zip(numbers, frames, strict=True)), decision.pivot)
 
 
-def _upscale(project: Project) -> Operator:
+def _enlarged_by(project: Project, decision: UpscaleDecision) -> str:
+    """Several frames only where that was decided on this shot's own pictures."""
+    if decision.applied:
+        return decision.method
+    return "network" if project.restore.upscale.method == "network" else "lanczos"
+
+
+def _upscale(
+    project: Project,
+    decision: UpscaleDecision,
+    numbers: Sequence[int],
+    moved: WeaveOperator | None,
+) -> Operator:
+    """moved: weave that waits for the resample of the enlargement."""
     upscale = project.restore.upscale
-    if upscale.method == "lanczos":
-        return ResampleUpscale(upscale.factor)
+    method = _enlarged_by(project, decision)
+    if method != "network":
+        places = {} if moved is None else {n: moved.placement(n) for n in numbers}
+        border = "keep" if moved is None else moved.border
+        matte_px = (0, 0, 0, 0) if moved is None else moved.matte_px
+        if method == "frames":
+            return FramesUpscale(
+                upscale.factor,
+                places,
+                border,
+                matte_px,
+                kernel=upscale.kernel,
+                share=decision.share,
+            )
+        if moved is None:
+            return ResampleUpscale(upscale.factor, kernel=upscale.kernel)
+        return PlacedUpscale(upscale.factor, places, border, matte_px, kernel=upscale.kernel)
     card = model_card(project)
     network = _network(card, project.policy.use == "commercial")
     return NetworkUpscale(network, card, _half(project, card))

@@ -100,6 +100,9 @@ class Noise(Section):
 class Grain(Section):
     enabled: bool = True
     amount: Share = 0.35
+    source: Literal["auto", "own", "made"] = "auto"
+    tolerance: Share = 0.2
+    av1_table: bool = False
 
 
 class UpscaleModel(Section):
@@ -116,7 +119,8 @@ class UpscaleModel(Section):
 class Upscale(Section):
     enabled: bool = False
     factor: Literal[1, 2, 4] = 2
-    method: Literal["lanczos", "network"] = "lanczos"
+    method: Literal["frames", "lanczos", "network"] = "frames"
+    kernel: Literal["mixed", "area", "bicubic"] = "mixed"
     precision: Literal["auto", "full", "half"] = "auto"
     model: UpscaleModel = UpscaleModel()
 

@@ -99,8 +99,29 @@ class NoiseDecision(Decided):
 
 class GrainDecision(Decided):
     kept: Share = 0.0
+    """Of the measured grain, that the result is to have."""
+    source: Literal["own", "made"] = "own"
+    """The frame's own, or made from what was measured of it."""
+    seed: int = 0
+    """Of what is made; the rest of its randomness is place and frame number."""
+    autocorrelation: tuple[tuple[float, ...], ...] = ()
+    """(8, 8) between pixels so many rows and columns apart; empty for white."""
     measured_sigma: tuple[float, ...] = ()
     correlation: float = 0.0
+
+
+class UpscaleDecision(Decided):
+    applied: bool = False
+    method: Literal["frames", "lanczos", "network"] = "lanczos"
+    """What this shot is enlarged by; not always what the project asks for: see reason."""
+    share: Share = 0.0
+    """Of what neighbouring frames add."""
+    gain_db: float | None = None
+    """Several frames over single ones, the shot reduced and enlarged again."""
+    steadiness: float | None = None
+    """Change along the motion over that of single frames; below 1 is steadier."""
+    deviation: float | None = None
+    """Film log rms between both."""
 
 
 class ColorDecision(Decided):
@@ -132,6 +153,7 @@ class ShotDecisions(Section):
     dirt: DirtDecision = DirtDecision()
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
+    upscale: UpscaleDecision = UpscaleDecision()
     balance: ColorDecision = ColorDecision()
     confidence: float = 1.0
     """The least certain decision that was applied."""
@@ -171,6 +193,11 @@ class GrainOverride(Section):
     kept: Share | None = None
 
 
+class UpscaleOverride(Section):
+    share: Share | None = None
+    """Of what neighbouring frames add; 0 enlarges from single frames."""
+
+
 class DirtOverride(Switch):
     sigma: NonNegative | None = None
 
@@ -193,6 +220,7 @@ class ShotOverride(Section):
     dirt: DirtOverride = DirtOverride()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
+    upscale: UpscaleOverride = UpscaleOverride()
     balance: BalanceOverride = BalanceOverride()
     restore: dict[str, Any] = Field(default_factory=dict)
     """Settings of repairs for this shot, as in the project's [restore]."""
@@ -258,6 +286,16 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
     if person.grain.kept is not None:
         changes["grain"] = solved.grain.model_copy(
             update={"kept": person.grain.kept, "origin": "human"}
+        )
+    share = person.upscale.share
+    if share is not None and solved.upscale.method != "network" and not protected:
+        changes["upscale"] = solved.upscale.model_copy(
+            update={
+                "method": "frames" if share else "lanczos",
+                "share": share,
+                "origin": "human",
+                "reason": "",
+            }
         )
     if "flicker" not in changes or solved.flicker.applied:
         edited = _edited_flicker(solved, person.flicker)

@@ -22,7 +22,11 @@ _SECONDS_PER_MP = {
     "dirt": 0.45,
     "noise": 0.6,
     "rebuild": 0.3,
-    "upscale": 1.7,
+    "upscale": 0.6,
+    "weave and upscale": 1.7,
+    "upscale from frames": 6.0,
+    "weave and upscale from frames": 8.0,
+    "grain": 0.15,
     "color": 0.02,
 }
 _BASE_SECONDS_PER_MP = 0.15

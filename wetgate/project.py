@@ -287,9 +287,16 @@ def _check(project: Project) -> None:
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:
         raise ConfigError("deliverables need different names", hint="set deliver.name")
-    if "color" in names:
+    for taken, files in (("color", "color files"), ("grain", "grain tables")):
+        if taken in names:
+            raise ConfigError(
+                f"deliver.name = {taken!r} is where the {files} go", hint="choose another name"
+            )
+    grain = project.restore.grain
+    if grain.enabled and grain.source == "made" and not project.policy.allow_invented:
         raise ConfigError(
-            "deliver.name = 'color' is where the color files go", hint="choose another name"
+            "restore.grain.source = 'made' makes grain that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use source = 'own'",
         )
     upscale = project.restore.upscale
     if upscale.enabled and upscale.method == "network" and not project.policy.allow_invented:

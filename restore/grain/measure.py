@@ -42,7 +42,8 @@ class GrainProbe:
     log, the curve of each channel by its own level; ``band_sigma`` (bands,) of luma (0 where
     unseen) with ``band_edges``; ``correlation`` lag-1 autocorrelation (0 = white), ``spectrum``
     (8, 8) power of DCT blocks over that of white grain of the same variance, ``coarse_spectrum``
-    the same after taking means over 2 x 2 px (white: 0.25), ``channel_correlation`` (C, C),
+    the same after taking means over 2 x 2 px (white: 0.25), ``autocorrelation`` (8, 8) of luma
+    between pixels so many rows and columns apart, ``channel_correlation`` (C, C),
     ``frames_used``.
     """
 
@@ -57,6 +58,7 @@ class GrainProbe:
         self._lags: list[F64] = []
         self._spectra: list[F64] = []
         self._together: list[F64] = []
+        self._near: list[F64] = []
 
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: scan number. pixels: (C, H, W) film log, full-size crop of the middle."""
@@ -134,6 +136,7 @@ class GrainProbe:
         lag = (square[:, :, 1:] * square[:, :, :-1]).sum() / (square**2).sum()
         self._lags.append(np.array(lag))
         self._together.append(np.corrcoef(centred[:-1].reshape(len(centred) - 1, -1)).reshape(-1))
+        self._near.append(_autocovariance(square))
         squares = tiles[-1].reshape(-1, _BLOCK, _BLOCK)
         quarters = squares.reshape(-1, 2, _SIZE, 2, _SIZE).transpose(0, 1, 3, 2, 4)
         coarse = squares.reshape(-1, _SIZE, 2, _SIZE, 2).mean(axis=(2, 4))
@@ -173,6 +176,7 @@ class GrainProbe:
             "correlation": correlation,
             "spectrum": (fine / fine.mean()).round(4).tolist(),
             "coarse_spectrum": (coarse / fine.mean()).round(4).tolist(),
+            "autocorrelation": _autocorrelation(self._near).round(5).tolist(),
             "channel_correlation": np.reshape(
                 np.median(self._together, axis=0), (channels, channels)
             )
@@ -232,6 +236,28 @@ def _spectrum(blocks: F64) -> F64:
     # beside it.
     found[0, 0] = min(found[0, 0], 1.1 * max(found[0, 1], found[1, 0]))
     return found
+
+
+def _autocovariance(tiles: F64) -> F64:
+    """(8, 8) mean product of pixels dy, dx apart within tiles (N, 16, 16), both diagonals."""
+    found = np.empty((_SIZE, _SIZE))
+    for dy in range(_SIZE):
+        for dx in range(_SIZE):
+            upper, lower = tiles[:, : _BLOCK - dy], tiles[:, dy:]
+            right = (upper[:, :, : _BLOCK - dx] * lower[:, :, dx:]).mean()
+            left = (upper[:, :, dx:] * lower[:, :, : _BLOCK - dx]).mean()
+            found[dy, dx] = 0.5 * (right + left)
+    return found
+
+
+def _autocorrelation(found: list[F64]) -> F64:
+    """(8, 8), 1 at no distance. Tiles lost their means: far lags, where grain has none, say by
+    how much every product is too small."""
+    mean = np.mean(found, axis=0)
+    far = np.maximum(*np.mgrid[:_SIZE, :_SIZE]) >= _SIZE - 2
+    mean = mean - mean[far].mean()
+    settled: F64 = mean / max(float(mean[0, 0]), 1e-12)
+    return settled
 
 
 def _left_by_middle(correlation: float) -> float:

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
-from restore.motion import distinct_neighbours
-from restore.noise.align import (
+from restore.alignment import (
     FlowMemory,
     Steering,
     brought_onto,
@@ -22,7 +21,8 @@ from restore.noise.align import (
     chained_flows,
     interleaved,
 )
-from restore.noise.curve import GrainCurve
+from restore.grain_curve import GrainCurve
+from restore.motion import distinct_neighbours
 from restore.noise.transform import USUAL, Effort, Filter, GrainModel
 
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restore.grain_curve import RANGE, TABLE, Stabiliser
 from restore.motion import blur
-from restore.noise.curve import RANGE, TABLE, Stabiliser
 from restore.noise.rules import COARSE_BLUR_PX, FIRST, RIM, SECOND, SIZE, THRESHOLD
 
 _ROWS = 2

@@ -1,6 +1,6 @@
 """Frames put on the scale of their grain and back, compiled (CPU).
 
-On it grain has unit strength at every level and in every plane. See ``restore.noise.curve``.
+On it grain has unit strength at every level and in every plane. See ``restore.grain_curve``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.noise.curve import RANGE, TABLE
+from restore.grain_curve import RANGE, TABLE
 
 F32 = NDArray[np.float32]
 

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restore.alignment import Quality
+from restore.grain_curve import GrainCurve, Stabiliser
 from restore.noise import blocks_torch
-from restore.noise.align import Quality
-from restore.noise.curve import GrainCurve, Stabiliser
 from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE
 
 _OPPONENT = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.5, -1.0, 0.5]], np.float64) / np.sqrt(

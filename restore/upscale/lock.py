@@ -7,7 +7,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
-from restore.upscale.resample import enlarge, reduce
+from restore.upscale.sampling import enlarge, reduce
 
 SIGMA_PX = 2.5
 """Detail finer than this is the model's; what is coarser stays the scan's. Source px."""

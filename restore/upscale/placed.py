@@ -13,7 +13,9 @@ from media.encoding import Domain
 from media.passes import Effect, Needs, Window
 from restore.border import Border, Matte, Rim, on_frame, settled
 from restore.geometry import Placement, farthest_px, placed
-from restore.upscale.resample import enlarge, enlarged, reduce
+from restore.upscale.kernels import Kernel, reach_px
+from restore.upscale.resample import enlarged
+from restore.upscale.sampling import enlarge, reduce
 
 _NEAR_PX = 7
 """Square in which the scan's own values bound what a pixel may show."""
@@ -37,9 +39,10 @@ class PlacedUpscale:
     rounds: int = 3
     ringing: float = 0.02
     """Overshoot allowed beyond the local range of the scan, film log."""
+    kernel: Kernel = "mixed"
 
     name = "weave and upscale"
-    version = 1
+    version = 2
     radius = 0
     domain = Domain.LOG_DENSITY
 
@@ -52,7 +55,7 @@ class PlacedUpscale:
     def needs(self) -> Needs:
         """Kernel support of every round, and the largest move there and back."""
         once = farthest_px(self.placements.values())
-        return Needs(reach_px=once + 2 * self.rounds * once + _NEAR_PX)
+        return Needs(reach_px=once + self.rounds * (2 * once + reach_px(self.kernel)) + _NEAR_PX)
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
         """Places of these frames, and all else that decides a pixel."""
@@ -61,6 +64,7 @@ class PlacedUpscale:
             "scale": self.scale,
             "rounds": self.rounds,
             "ringing": self.ringing,
+            "kernel": self.kernel,
             "places": [[p.dx_px, p.dy_px, p.turn_deg] for p in places],
             "border": self.border,
             "matte_px": list(self.matte_px) if self.border == "matte" else [],
@@ -72,9 +76,9 @@ class PlacedUpscale:
         for pixels, number in zip(window.pixels, window.frames, strict=True):
             placement = self.placements.get(number, Placement())
             on_frame(placement, window.size_px, number)
-            large = _Frame(window, self.scale, placement, self.border == "mirror").enlarged(
-                pixels, self.rounds, self.ringing
-            )
+            large = Seat(
+                window, self.scale, placement, self.border == "mirror", self.kernel
+            ).enlarged(pixels, self.rounds, self.ringing)
             large, invented = self._bordered(large, pixels, window, placement)
             frames.append(large)
             made_up.append(invented)
@@ -93,7 +97,7 @@ class PlacedUpscale:
         return settled(
             large,
             lambda: enlarge(pixels.unsqueeze(0), s)[0],
-            _scaled(placement, s),
+            scaled(placement, s),
             self.border,
             (top, bottom, left, right),
             (window.origin_px[0] * s, window.origin_px[1] * s),
@@ -102,25 +106,33 @@ class PlacedUpscale:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Seat:
     """One frame's geometry: from the scan to its enlarged place, and back."""
 
     window: Window
     scale: int
     placement: Placement
     mirror: bool
+    kernel: Kernel
 
     def enlarged(self, pixels: Tensor, rounds: int, ringing: float) -> Tensor:
         """(C, H, W) to (C, H*scale, W*scale)."""
-        large = self._there(pixels)
+        return self.bounded(self.consistent(self.there(pixels), pixels, rounds), pixels, ringing)
+
+    def consistent(self, large: Tensor, pixels: Tensor, rounds: int) -> Tensor:
+        """``large`` after rounds that put back what reducing it would have lost."""
+        for _ in range(rounds):
+            large = large + self.there(pixels - self.back(large))
+        return large
+
+    def bounded(self, large: Tensor, pixels: Tensor, ringing: float) -> Tensor:
+        """``large`` near the values the scan has there."""
         low = -F.max_pool2d(-pixels.unsqueeze(0), _NEAR_PX, 1, _NEAR_PX // 2)[0] - ringing
         high = F.max_pool2d(pixels.unsqueeze(0), _NEAR_PX, 1, _NEAR_PX // 2)[0] + ringing
         floor, ceiling = self._roughly_there(low), self._roughly_there(high)
-        for _ in range(rounds):
-            large = large + self._there(pixels - self._back(large))
         return torch.minimum(torch.maximum(large, floor), ceiling)
 
-    def _there(self, pixels: Tensor) -> Tensor:
+    def there(self, pixels: Tensor) -> Tensor:
         """Fetched at the place of each pixel of the enlarged frame."""
         c, h, w = pixels.shape
         s = self.scale
@@ -138,15 +150,15 @@ class _Frame:
                 )
         return out.view(c, h * s, w * s)
 
-    def _back(self, large: Tensor) -> Tensor:
+    def back(self, large: Tensor) -> Tensor:
         """What a scanner would have seen of the enlarged frame."""
         s = self.scale
-        there = _scaled(self.placement, s)
+        there = scaled(self.placement, s)
         back = Placement(-there.dx_px, -there.dy_px, -there.turn_deg)
         origin = (self.window.origin_px[0] * s, self.window.origin_px[1] * s)
         size = (self.window.size_px[0] * s, self.window.size_px[1] * s)
         moved = placed(large, back, origin, size) if back.moves else large
-        return reduce(moved.unsqueeze(0), s)[0]
+        return reduce(moved.unsqueeze(0), s, self.kernel)[0]
 
     def _roughly_there(self, bound: Tensor) -> Tensor:
         """A bound of the scan's pixels at the enlarged size, moved by whole pixels."""
@@ -157,5 +169,6 @@ class _Frame:
         return moved.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
 
 
-def _scaled(placement: Placement, scale: int) -> Placement:
+def scaled(placement: Placement, scale: int) -> Placement:
+    """The placement in pixels of the enlarged picture."""
     return Placement(placement.dx_px * scale, placement.dy_px * scale, placement.turn_deg)

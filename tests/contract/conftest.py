@@ -19,14 +19,17 @@ from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.geometry import Placement
+from restore.grain.apply import GrainOperator
+from restore.grain.synth import GrainLook
+from restore.grain_curve import GrainCurve
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card import ModelCard
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import GrainCurve
 from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -42,10 +45,14 @@ NAMES = (
     "scratch",
     "dirt",
     "noise",
+    "grain",
     "rebuild",
     "upscale-placed-x2",
     "upscale-resample-x2",
     "upscale-resample-x4",
+    "upscale-frames-x2",
+    "upscale-frames-x4",
+    "upscale-frames-placed-x2",
     "upscale-network-x2",
     "color",
 )
@@ -76,6 +83,14 @@ def network(seed: int = 5) -> NetworkUpscale:
         settings=(("features", 8), ("layers", 2)),
     )
     return NetworkUpscale(module, card)
+
+
+def grain_look(channels: int) -> GrainLook:
+    """Coarse, stronger in the middle of the scale, alike in the channels to a half."""
+    lags = np.arange(8)
+    near = np.exp(-(lags[:, None] ** 2 + lags[None] ** 2) / 2.0)
+    curve = GrainCurve((0.1, 0.5, 0.9), ((0.004, 0.01, 0.005),) * channels)
+    return GrainLook(curve, near, 0.5 + 0.5 * np.eye(channels))
 
 
 def operator(name: str, channels: int = 3) -> Operator:
@@ -117,12 +132,18 @@ def operator(name: str, channels: int = 3) -> Operator:
             0.25,
             Effort(radius=2),
         ),
+        "grain": GrainOperator(grain_look(channels), 0.5, 17, size=2),
         "rebuild": RebuildOperator({FIRST + 2: 0.5, FIRST + 5: 0.25}),
         "upscale-resample-x2": ResampleUpscale(scale=2),
         "upscale-resample-x4": ResampleUpscale(scale=4),
         "upscale-placed-x2": PlacedUpscale(
             2,
             {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]},
+        ),
+        "upscale-frames-x2": FramesUpscale(2),
+        "upscale-frames-x4": FramesUpscale(4, kernel="area", share=0.7),
+        "upscale-frames-placed-x2": FramesUpscale(
+            2, {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]}
         ),
         "upscale-network-x2": network(),
         "color": BalanceOperator(

@@ -9,10 +9,10 @@ import torch
 from media.frames import FrameRange
 from media.passes import Window
 from media.pictures import all_own
+from restore.alignment import FlowMemory, Steering, chained_flows, interleaved
 from restore.grain.measure import GrainProbe
-from restore.noise.align import FlowMemory, Steering, chained_flows, interleaved
+from restore.grain_curve import RANGE, TABLE, GrainCurve
 from restore.noise.apply import NoiseOperator
-from restore.noise.curve import RANGE, TABLE, GrainCurve
 from restore.noise.transform import Effort, Filter, GrainModel
 from tests.restore.conftest import CLEAN, F32, SHOT, damage, observed, rendered, scene
 from tests.strategies import add_grain, psnr_db

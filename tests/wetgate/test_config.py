@@ -39,6 +39,7 @@ CANDIDATES = (
         "bt709",
         "full",
         "lanczos",
+        "area",
         "network",
         "transnetv2",
         "cpu",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from restore.grain.measure import GrainProbe
 from tests.restore.conftest import CLEAN, damage, observed, rendered, scene
 from tests.strategies import add_grain
 from wetgate.chain import noise_operator
-from wetgate.decisions import GrainDecision, NoiseDecision, ShotDecisions
+from wetgate.decisions import ColorDecision, GrainDecision, NoiseDecision, ShotDecisions
 from wetgate.stages.grain_ledger import grain_ledger
 from wetgate.stages.propose import measured_noise
 
@@ -35,3 +37,29 @@ def test_untouched_grain_stays_as_it_was() -> None:
     assert ledger["kept"] == 1.0
     assert ledger["target_sigma"] == ledger["before"]["sigma"] == ledger["after"]["sigma"]
     assert grain_ledger({}, {}, decisions)["before"] is None
+
+
+def test_the_ledger_says_how_far_off_its_target_grain_came_out() -> None:
+    before: dict[str, dict[str, Any]] = {
+        "grain": {"frames_used": 5, "sigma": [0.01], "sigma_luma": 0.01}
+    }
+    after: dict[str, dict[str, Any]] = {
+        "grain": {"frames_used": 5, "sigma": [0.006], "sigma_luma": 0.006}
+    }
+    decisions = ShotDecisions(
+        shot="s1",
+        reel="R1",
+        frames=(1, 5),
+        noise=NoiseDecision(applied=True, sigma=(0.01,)),
+        grain=GrainDecision(kept=0.35, source="made"),
+    )
+    ledger = grain_ledger(before, after, decisions)
+    assert ledger["error"] == pytest.approx(0.25)
+    assert ledger["source"] == "made"
+    assert grain_ledger(before, {}, decisions)["error"] is None
+    # A CDL that is in the picture raises grain with contrast; that is no error.
+    graded = decisions.model_copy(update={"balance": ColorDecision(slope=(2.0, 2.0, 2.0))})
+    after["grain"]["sigma"], after["grain"]["sigma_luma"] = [0.007], 0.007
+    found = grain_ledger(before, after, graded, baked=True)
+    assert found["target_sigma"] == [0.007]
+    assert found["error"] == pytest.approx(0.0)

@@ -29,6 +29,8 @@ _ALWAYS = (
 def not_attempted(project: Project, planned: Mapping[str, PlannedShot]) -> list[str]:
     """Sentences, most specific first."""
     used = {op.name for shot in planned.values() for op in shot.chain}
+    if any(name.startswith("weave and") for name in used):
+        used.add("weave")
     restore, color = project.restore, project.color
     found = []
     for name, words in _OFF.items():

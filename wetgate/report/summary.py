@@ -108,6 +108,7 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "max_repaired_share": verdict.get("max_repaired_share"),
         "before": verdict.get("before"),
         "after": verdict.get("after"),
+        "grain": verdict.get("grain"),
         "decisions": _decided(decisions) if decisions is not None else None,
     }
 
@@ -158,6 +159,7 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
         "dirt": whole["dirt"],
         "noise": whole["noise"],
         "grain": whole["grain"],
+        "upscale": whole["upscale"],
         "balance": color,
     }
 

@@ -23,11 +23,21 @@ OPERATOR_WORDS = {
     "dirt": ("Dirt", "covered specks and hairs with the same spot of a neighbouring frame"),
     "scratch": ("Scratches", "repaired vertical lines"),
     "noise": ("Grain reduction", "softened grain and kept a stated share of it"),
+    "grain": ("Grain", "laid on grain made from what was measured of the shot's own"),
     "weave and upscale": (
         "Weave and enlargement",
         "moved each frame back to its place and made it larger, in one resample",
     ),
+    "weave and upscale from frames": (
+        "Weave and enlargement from several frames",
+        "moved each frame back to its place and made it larger with what the frames beside it "
+        "show, in one resample",
+    ),
     "upscale": ("Enlargement", "made the picture larger"),
+    "upscale from frames": (
+        "Enlargement from several frames",
+        "made the picture larger with what the frames beside it show of the same place",
+    ),
     "color": ("Color", "applied the shot's CDL"),
 }
 
@@ -42,6 +52,7 @@ MEASURES = (
     ("flicker_stops", "Flicker", "stops", 1.0, 3),
     ("weave_px", "Weave", "px", 1.0, 2),
     ("grain_sigma", "Grain", "codes of 1023", 1023.0, 2),
+    ("unsteady", "Change along the motion", "codes of 1023", 1023.0, 2),
     ("clipped_share", "Clipped picture", "%", 100.0, 2),
 )
 """Key in a verdict, name, unit, factor to that unit, decimals."""

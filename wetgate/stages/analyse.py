@@ -20,6 +20,7 @@ from media.write import to_planes
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
 from restore.scratch.measure import ScratchProbe
+from restore.upscale.measure import SteadinessProbe, UpscaleProbe
 from restore.weave.measure import WeaveProbe
 from restore.weave.overscan import OverscanProbe
 from wetgate.config import ReelConfig
@@ -29,9 +30,11 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 8
+PROBES = 9
 """Rises when any probe measures differently."""
-PROBED = frozenset({"weave", "overscan", "flicker", "scratch", "color", "grain"})
+PROBED = frozenset(
+    {"weave", "overscan", "flicker", "scratch", "color", "grain", "upscale", "steadiness"}
+)
 """Names of all probes."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -102,9 +105,11 @@ def measure(
     width_px: int,
     color: Probe,
     wanted: frozenset[str] = PROBED,
+    scale: int = 1,
 ) -> dict[str, Any]:
     """Run the wanted probes over a shot. read: frame number to (C, H, W) film log, full size.
 
+    scale: how much larger than the scan the frames are.
     Only pictures of their own are looked at, counted without holes (``Pictures.strip``): a
     doubled frame would pass for stillness. Used on the scan before the repair, and on the
     result after it.
@@ -118,6 +123,8 @@ def measure(
         ScratchProbe(): _View.WHOLE,
         color: _View.COLOR,
         GrainProbe(): _View.MIDDLE,
+        UpscaleProbe(): _View.MIDDLE,
+        SteadinessProbe(): _View.SAME_MIDDLE,
     }
     probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
@@ -130,7 +137,10 @@ def measure(
             elif view is _View.WHOLE:
                 probe.observe(at, pixels)
             elif view is _View.MIDDLE:
-                probe.observe(at, _middle(pixels))
+                # At the scan's size, so that grain before and after can be compared.
+                probe.observe(at, _reduced(_middle(pixels, scale * _GRAIN_CROP_PX), scale))
+            elif view is _View.SAME_MIDDLE:
+                probe.observe(at, _middle(pixels, scale * _GRAIN_CROP_PX))
             else:
                 probe.observe(number, _reduced(proxy, color_step))
     return {probe.name: dict(probe.finish()) for probe in probes}
@@ -145,6 +155,8 @@ class _View(Enum):
     """Smaller still; frames by their own numbers."""
     MIDDLE = 4
     """A crop at full size."""
+    SAME_MIDDLE = 5
+    """A crop that shows the same as that of the scan, whatever the size."""
 
 
 def _reduced(pixels: Tensor, step: int) -> Tensor:
@@ -159,8 +171,8 @@ def _reduced(pixels: Tensor, step: int) -> Tensor:
     return torch.from_numpy(reduced)
 
 
-def _middle(pixels: Tensor) -> Tensor:
+def _middle(pixels: Tensor, size_px: int) -> Tensor:
     """A full-resolution crop from the middle of the frame."""
     h, w = pixels.shape[-2:]
-    y, x = max(0, (h - _GRAIN_CROP_PX) // 2), max(0, (w - _GRAIN_CROP_PX) // 2)
-    return pixels[:, y : y + _GRAIN_CROP_PX, x : x + _GRAIN_CROP_PX]
+    y, x = max(0, (h - size_px) // 2), max(0, (w - size_px) // 2)
+    return pixels[:, y : y + size_px, x : x + size_px]

@@ -8,7 +8,8 @@ from color.cdl_files import Correction, ccc_document, cdl_document
 from color.edl import EdlEvent, edl_document
 from color.lut import cube_document
 from media.reader import FrameReader
-from wetgate.chain import as_cdl, scale_of
+from restore.grain.av1 import TICKS_PER_S, entry, table_text
+from wetgate.chain import as_cdl, grain_look, scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.job import Job
 from wetgate.layout import lay_out
@@ -104,6 +105,39 @@ def deliver_color(
         small_file(job, folder / file, text.encode(), kept)
         for file, text in sorted(documents.items())
     ]
+
+
+def deliver_grain(
+    job: Job,
+    reels: Mapping[str, IngestedReel],
+    decisions: Mapping[str, ShotDecisions],
+    kept: Kept,
+) -> list[DeliveredFile]:
+    """grain/<reel>.tbl where it was asked for: the grain that was taken out and not given back,
+    for an AV1 encoder to have decoders lay on. Shots without such grain have no entry."""
+    if not job.project.restore.grain.av1_table:
+        return []
+    files = []
+    for reel_id, ingested in reels.items():
+        reel = ingested.reel
+        entries = []
+        for shot in ingested.shots:
+            decided = decisions[shot.id]
+            share = 1.0 - decided.grain.kept
+            if not decided.noise.applied or share <= 0.0:
+                continue
+            start, end = (
+                int(TICKS_PER_S * (n - reel.range.start) / reel.rate)
+                for n in (shot.frames.start, shot.frames.stop)
+            )
+            look = grain_look(decided.noise, decided.grain)
+            # Each shot has a seed of its own, the same in every run.
+            seed = decided.grain.seed + shot.frames.start
+            entries.append(entry(look, share, scale_of(job.project), seed, start, end))
+        if entries:
+            path = job.folder.deliver / "grain" / f"{reel_id}.tbl"
+            files.append(small_file(job, path, table_text(entries).encode(), kept))
+    return files
 
 
 def _describe(decisions: ShotDecisions) -> str:

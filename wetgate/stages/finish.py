@@ -29,7 +29,7 @@ from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, shot_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
-from wetgate.stages.deliver import deliver_color, deliver_reel
+from wetgate.stages.deliver import deliver_color, deliver_grain, deliver_reel
 from wetgate.stages.ingest import frame_reader
 from wetgate.stages.sidecar import SUFFIX
 from wetgate.stages.verify import Verdict
@@ -82,12 +82,13 @@ def finish_title(
         reader = frame_reader(configs[ingested.reel.id], ingested.reel)
         files += deliver_reel(job, ingested, planned, missing, kept, reader)
     files += deliver_color(job, reels, decisions, kept)
+    files += deliver_grain(job, reels, decisions, kept)
     expected = _expected(job, reels, missing)
     masters = [
         f
         for f in files
         if f.path.startswith("deliver/")
-        and not f.path.startswith("deliver/color/")
+        and not f.path.startswith(("deliver/color/", "deliver/grain/"))
         and not f.path.endswith(SUFFIX)
     ]
     if len(masters) != expected:

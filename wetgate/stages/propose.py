@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
+from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
 from wetgate.decisions import (
@@ -24,6 +26,7 @@ from wetgate.decisions import (
     NoiseDecision,
     ScratchDecision,
     ShotDecisions,
+    UpscaleDecision,
     WeaveDecision,
 )
 
@@ -58,7 +61,8 @@ def propose_shot(
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
-        grain=_grain(project, grain),
+        grain=_grain(project, shot, grain),
+        upscale=_upscale(project, shot, evidence.get("upscale") or {}),
         balance=_color(color),
     )
 
@@ -81,6 +85,7 @@ def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions
         dirt=DirtDecision(reason=why("dirt")),
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
+        upscale=_upscale(project, shot, {}),
         balance=_color(color),
     )
 
@@ -257,13 +262,41 @@ def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
-    options = project.restore.grain
+def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecision:
+    options, upscale = project.restore.grain, project.restore.upscale
+    enlarged = upscale.enabled and upscale.factor > 1 and project.policy.allow_invented
+    made = options.source == "made" or (options.source == "auto" and enlarged)
     return GrainDecision(
         kept=options.amount if options.enabled else 0.0,
+        source="made" if made and options.enabled else "own",
+        # Of the reel: its frame numbers tell its shots apart.
+        seed=zlib.crc32(shot.reel.encode()),
+        autocorrelation=tuple(
+            tuple(_round(v, 5) for v in row) for row in grain.get("autocorrelation", ())
+        ),
         measured_sigma=tuple(_round(float(v), 6) for v in grain["sigma"]),
         correlation=_round(float(grain.get("correlation", 0.0)), 3),
         reason="" if options.enabled else OFF,
+    )
+
+
+def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> UpscaleDecision:
+    options = project.restore.upscale
+    if not options.enabled or options.factor == 1:
+        return UpscaleDecision(reason=OFF)
+    if options.method != "frames":
+        return UpscaleDecision(applied=True, method=options.method)
+    if shot.kind is not SegmentKind.SHOT:
+        return UpscaleDecision(applied=True, reason=f"{shot.kind.value}: from single frames")
+    found = solve_upscale(evidence)
+    return UpscaleDecision(
+        applied=True,
+        method="frames" if found.share else "lanczos",
+        share=found.share,
+        reason=found.reason,
+        gain_db=evidence.get("gain_db"),
+        steadiness=evidence.get("steadiness"),
+        deviation=evidence.get("deviation"),
     )
 
 

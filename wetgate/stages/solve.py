@@ -25,6 +25,7 @@ from wetgate.decisions import (
     ScratchDecision,
     ShotDecisions,
     ShotOverride,
+    UpscaleDecision,
     WeaveDecision,
     read_overrides,
     settle,
@@ -103,6 +104,9 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     for person in read_overrides(job.folder.overrides, shots).values():
         asked |= set(person.restore) | {n for n in MEASURED if getattr(person, n).enabled}
     found = {probe for name in asked for probe in _PROBES_OF.get(name, ())}
+    upscale = restore.upscale
+    if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
+        found |= {"upscale", "steadiness"}
     if found or color.match.enabled or color.balance.enabled:
         found.add("color")
     return frozenset(found)
@@ -217,9 +221,17 @@ def _protect(solved: ShotDecisions) -> ShotDecisions:
             "scratch": ScratchDecision(reason=why),
             "dirt": DirtDecision(reason=why),
             "noise": NoiseDecision(reason=why),
+            "upscale": _from_single_frames(solved.upscale, why),
             "balance": ColorDecision(reason=why),
         }
     )
+
+
+def _from_single_frames(upscale: UpscaleDecision, why: str) -> UpscaleDecision:
+    """A protected shot has to have the size of the others, and nothing from other frames."""
+    if upscale.method != "frames":
+        return upscale
+    return upscale.model_copy(update={"method": "lanczos", "share": 0.0, "reason": why})
 
 
 def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
@@ -232,6 +244,8 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
         if not d.applied and d.reason not in (OFF, NO_LINES)
     ]
     reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
+    if decisions.upscale.applied and decisions.upscale.reason:
+        reasons.append(f"upscale: {decisions.upscale.reason}")
     color = decisions.balance
     changed = (color.slope, color.offset, color.power) != ((1.0,) * 3, (0.0,) * 3, (1.0,) * 3)
     if changed or color.saturation != 1.0:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
-from media.passes import Effect
 from media.reel import SegmentKind
 from media.write import to_planes
 from restore.flicker.solve import FlickerOptions, solve_flicker
+from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
+from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
@@ -28,9 +29,9 @@ from wetgate.stages.analyse import PROBES, measure
 from wetgate.stages.grain_ledger import grain_ledger
 
 Verdict = dict[str, Any]
-_MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "clipped_share")
+_MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 2
+CHECKS = 4
 """Rises when a verdict would come out differently."""
 
 
@@ -48,7 +49,8 @@ def verify_shot(
     pin_numerics()
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     # Marks in the overscan lead the repair; what it reached shows in the picture.
-    probes = (frozenset(before) - {"overscan"}) or frozenset({"color"})
+    # What enlarging does was tried on the scan; what it did shows in its steadiness.
+    probes = (frozenset(before) - {"overscan", "upscale"}) or frozenset({"color"})
     key = digest(
         {
             "checks": CHECKS,
@@ -58,6 +60,7 @@ def verify_shot(
             if planned.untouched
             else [],
             "policy": job.project.policy.model_dump(mode="json"),
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
         }
     )
     kept = read_json(path)
@@ -73,12 +76,13 @@ def verify_shot(
         job.project.analyse.width_px,
         ColorProbe(space),
         probes,
+        scale_of(job.project),
     )
     frames.count_rest()
     numbers = {
         "before": _numbers(before, planned),
         "after": _numbers(after, planned),
-        "grain": grain_ledger(before, after, decisions),
+        "grain": grain_ledger(before, after, decisions, baked=planned.variant.baked),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
         "max_repaired_frame": frames.worst_frame,
@@ -136,9 +140,13 @@ class _Frames:
         self._key = ""
         self._codes: NDArray[np.generic] | None = None
         self._counts = np.zeros(4, np.int64)
-        # Where a model enlarges, every pixel is invented by permission; that is no repair.
-        enlarged = any(op.effect is Effect.INVENTED and op.scale > 1 for op in planned.chain)
-        self._repaired = [2] if enlarged else [2, 3]
+        # Where a model or other frames enlarge, pixels are invented or borrowed everywhere, as
+        # was asked for; that is no repair.
+        # So is grain that is made.
+        asked = {
+            int(op.effect) for op in planned.chain if op.scale > 1 or isinstance(op, GrainOperator)
+        }
+        self._repaired = [k for k in (2, 3) if k not in asked]
         self.caveats: dict[str, list[str]] = {}
         """Frame number to what operators left undone on it."""
         self.worst_repaired = 0.0
@@ -207,8 +215,23 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
     grain = evidence.get("grain")
     if grain and grain["frames_used"]:
         found["grain_sigma"] = round(float(grain["sigma_luma"]), 6)
+    steadiness = evidence.get("steadiness")
+    if steadiness and steadiness["pairs"]:
+        found["unsteady"] = steadiness["unsteady"]
     clipped = float(np.max(evidence["color"]["clipped_share"]))
     return found | {"clipped_share": round(clipped, 5)}
+
+
+def _grain_off(job: Job, decisions: ShotDecisions, ledger: Mapping[str, Any]) -> list[str]:
+    """Grain that did not come out as it was meant to."""
+    error, limit = ledger["error"], job.project.restore.grain.tolerance
+    if not decisions.noise.applied or error is None or abs(error) <= limit:
+        return []
+    more = "more" if error > 0 else "less"
+    return [
+        f"grain came out {100 * abs(error):.0f} % of the scan's {more} than was meant, "
+        f"the limit is {100 * limit:.0f} %"
+    ]
 
 
 def _held(
@@ -222,6 +245,10 @@ def _held(
         applied = decisions.flicker.applied if name == "flicker_stops" else decisions.weave.applied
         if applied and was is not None and now is not None and now > was * 1.1 + slack:
             held.append(f"{name.split('_')[0]} rose from {was} to {now} {unit}")
+    held += _grain_off(job, decisions, numbers["grain"])
+    was, now = before["unsteady"], after["unsteady"]
+    if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
+        held.append(f"the enlarged picture changes more along its motion: {was} to {now} film log")
     if before["clipped_share"] is not None and after["clipped_share"] is not None:
         rise = after["clipped_share"] - before["clipped_share"]
         if rise > 0.02:
