@@ -31,6 +31,7 @@ from wetgate.store import Chunk
 
 _AHEAD, _KEPT = 2, 16
 """Frames decoded before they are asked for, and held decoded, for each stretch."""
+_BLOCKS_A_LANE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ def render_shot(
         return RenderReport(0, 0, 0)
     pin_numerics()
     reader = frame_reader(config, ingested.reel)
+    # Where pictures are made in blocks, a stretch that begins inside one makes it once more.
+    block = max(op.needs.block_frames for op in planned.chain) if planned.chain else 1
+    if block > 1:
+        lanes = min(lanes, len(planned.shot.frames) // (_BLOCKS_A_LANE * block))
     length = -(-len(planned.chunks) // max(1, lanes))
     stretches = [planned.chunks[i : i + length] for i in range(0, len(planned.chunks), length)]
     with ThreadPoolExecutor(len(stretches), thread_name_prefix="lane") as pool:
