@@ -93,8 +93,8 @@ def made_again(clean: F32, kind: Grain) -> Row:
     made = _stacked(again) - _stacked(without)
     level = _stacked(film_log(clean))
     codes = clean[:, 16:-16, 16:-16].transpose(0, 3, 1, 2)
-    sound = (codes > 0.04) & (codes < 0.96)
-    flat = sound & _flattest(level, sound)
+    sound: NDArray[np.bool_] = np.logical_and(codes > 0.04, codes < 0.96)
+    flat: NDArray[np.bool_] = np.logical_and(sound, _flattest(level, sound))
     return {
         "variance_ratio_flat": _by_level(made, truth, level, flat),
         "variance_ratio": _by_level(made, truth, level, sound),
@@ -133,7 +133,7 @@ def _flattest(level: F32, sound: NDArray[np.bool_]) -> NDArray[np.bool_]:
     cut = level[..., : h - h % size, : w - w % size].mean(axis=1)
     blocks = cut.reshape(len(level), h // size, size, w // size, size)
     rough = blocks.std(axis=(2, 4))
-    usable = sound.all(axis=1)[..., : h - h % size, : w - w % size]
+    usable: NDArray[np.bool_] = np.asarray(sound.all(axis=1))[..., : h - h % size, : w - w % size]
     usable = usable.reshape(blocks.shape).mean(axis=(2, 4)) > 0.9
     limit = np.quantile(rough[usable], 0.25) if usable.any() else 0.0
     chosen = (usable & (rough <= limit)).repeat(size, axis=1).repeat(size, axis=2)

@@ -117,11 +117,9 @@ class UpscaleDecision(Decided):
     share: Share = 0.0
     """Of what neighbouring frames add."""
     gain_db: float | None = None
-    """Several frames over single ones, the shot reduced and enlarged again."""
     steadiness: float | None = None
-    """Change along the motion over that of single frames; below 1 is steadier."""
     deviation: float | None = None
-    """Film log rms between both."""
+    """Several frames against single ones, as ``restore.upscale.measure`` found them."""
 
 
 class ColorDecision(Decided):
@@ -289,13 +287,9 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         )
     share = person.upscale.share
     if share is not None and solved.upscale.method != "network" and not protected:
+        method = "frames" if share else "lanczos"
         changes["upscale"] = solved.upscale.model_copy(
-            update={
-                "method": "frames" if share else "lanczos",
-                "share": share,
-                "origin": "human",
-                "reason": "",
-            }
+            update={"method": method, "share": share, "origin": "human", "reason": ""}
         )
     if "flicker" not in changes or solved.flicker.applied:
         edited = _edited_flicker(solved, person.flicker)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from media.passes import Operator
 from media.reel import Reel, SampleType
 from wetgate.chain import scale_of
 from wetgate.events import read_events
@@ -64,7 +65,7 @@ def estimate(
                 frames += missing
                 seconds += missing * (measured.get(name) or _typical(reel, names))
                 disk += missing * _stored_bytes(job, reel)
-                memory = max(memory, _memory(job, reel, sum(op.radius for op in variant.chain)))
+                memory = max(memory, _memory(job, reel, variant.chain))
         disk += _deliver_bytes(job, reel)
     basis = "timings of this folder" if measured else "typical timings; a first run sharpens them"
     low, high = _MEASURED_RANGE if measured else _MACHINE_RANGE
@@ -120,10 +121,13 @@ def _deliver_bytes(job: Job, reel: Reel) -> int:
     return total * len(reel.frames)
 
 
-def _memory(job: Job, reel: Reel, halo: int) -> int:
+def _memory(job: Job, reel: Reel, chain: Sequence[Operator]) -> int:
     """Per worker: the sliding windows, one chunk of codes, and what operators need inside."""
+    halo = sum(op.radius for op in chain)
+    # From several frames: five of them enlarged, the motion between them, and sums.
+    inside = 36 if any(op.scale > 1 and op.radius for op in chain) else 6
     pixel = reel.format.width * reel.format.height * reel.format.channels
     area_scale = scale_of(job.project) ** 2
     windows = pixel * 4 * (2 * halo + 12) * 2
     chunk = pixel * area_scale * _sample_bytes(reel) * job.project.render.chunk_frames * 3
-    return windows + chunk + pixel * 4 * area_scale * 6
+    return windows + chunk + pixel * 4 * area_scale * inside

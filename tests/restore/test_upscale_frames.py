@@ -12,8 +12,10 @@ from media.frames import FrameRange
 from media.passes import Effect, Operator, Window
 from media.pictures import all_own
 from restore.geometry import Placement, placed
+from restore.upscale import bounds, frames, fused, resample, sampling
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.fused import fetched, fetched_by_torch
+from restore.upscale.kernels import Kernel, enlarging_taps
 from restore.upscale.measure import SteadinessProbe, UpscaleProbe, change_along_motion
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -21,6 +23,7 @@ from restore.upscale.sampling import reduce
 from restore.upscale.solve import solve_upscale
 from tests.restore.conftest import SHOT, observed, rendered
 from tests.strategies import add_grain, pan, psnr_db, texture
+from tests.tolerances import CUDA_PARITY
 from wetgate.executor import ShotRenderer
 
 LARGE = torch.from_numpy(pan(3, 7, 192, 256, 1.37))
@@ -157,6 +160,31 @@ def test_fetching_agrees_with_torch() -> None:
     assert float((fetched(picture, places) - fetched_by_torch(picture, places)).abs().max()) < 1e-5
     one, other = (f(picture, places + 0.01, smooth=False) for f in (fetched, fetched_by_torch))
     assert float((one - other).abs().max()) < 2e-3
+
+
+def test_the_way_of_other_devices_comes_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs where there is no compiled code, step by step in torch, on this device."""
+    window = Window.whole(scanned()[:5], tuple(range(5)))
+    compiled = FramesUpscale(2)(window)
+
+    def enlarge(pixels: Tensor, scale: int) -> Tensor:
+        taps, first = enlarging_taps(scale)
+        for dim in (-1, -2):
+            pixels = sampling.enlarge_axis(pixels, taps.tolist(), first.tolist(), dim)
+        return pixels
+
+    def torch_reduce(pixels: Tensor, scale: int, kernel: Kernel = "area") -> Tensor:
+        return sampling.reduce_by_torch(pixels, scale, kernel)
+
+    for module in (frames, fused, resample):
+        monkeypatch.setattr(module, "enlarge", enlarge)
+        monkeypatch.setattr(module, "reduce", torch_reduce)
+    monkeypatch.setattr(resample, "along_edges", sampling.along_edges_by_torch)
+    monkeypatch.setattr(frames, "bounded", bounds.bounded_by_torch)
+    monkeypatch.setattr(fused, "fetched", fetched_by_torch)
+    plain = FramesUpscale(2)(window)
+    assert float((plain.pixels - compiled.pixels).abs().max()) < CUDA_PARITY["upscale"]
+    assert torch.equal(plain.touch, compiled.touch)
 
 
 def test_the_probe_sees_what_several_frames_give() -> None:

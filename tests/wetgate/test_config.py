@@ -40,6 +40,7 @@ CANDIDATES = (
         "full",
         "lanczos",
         "area",
+        "own",
         "network",
         "transnetv2",
         "cpu",

@@ -9,6 +9,7 @@ from wetgate.decisions import ColorDecision, ShotDecisions
 
 _MIDDLE = 0.45
 """Film log of mid grey, near enough."""
+_FEWEST = 4
 _KEPT = (
     "sigma",
     "sigma_luma",
@@ -63,8 +64,9 @@ def _contrast(decision: ColorDecision, channels: int) -> list[float]:
 def _error(
     before: Mapping[str, Any], after: Mapping[str, Any], kept: float, gain: Sequence[float]
 ) -> float | None:
-    """How far luma grain is off its target, as a share of what was there. None: not measured."""
-    if not before.get("frames_used") or not after.get("frames_used"):
+    """How far luma grain is off its target, as a share of what was there. None: not measured, or
+    on too few frames to hold anything against the result."""
+    if min(before.get("frames_used", 0), after.get("frames_used", 0)) < _FEWEST:
         return None
     was = float(before["sigma_luma"]) * sum(gain) / len(gain)
     return round((float(after["sigma_luma"]) - kept * was) / max(was, 1e-6), 4)

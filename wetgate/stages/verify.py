@@ -229,7 +229,7 @@ def _grain_off(job: Job, decisions: ShotDecisions, ledger: Mapping[str, Any]) ->
         return []
     more = "more" if error > 0 else "less"
     return [
-        f"grain came out {100 * abs(error):.0f} % of the scan's {more} than was meant, "
+        f"grain came out {more} than was meant, by {100 * abs(error):.0f} % of what the scan had; "
         f"the limit is {100 * limit:.0f} %"
     ]
 
