@@ -23,6 +23,7 @@ from color.flags import (
     single_channel_flag,
     tone_flags,
 )
+from color.grid import measure_grid
 from color.records import QUANTILES
 from media.encoding import ColorEncoding
 
@@ -30,7 +31,8 @@ F32 = NDArray[np.float32]
 
 _KEPT_FRAMES = 8
 _VIEWS = 3
-_MAX_KEYPOINTS = 800
+_MAX_KEYPOINTS = 1600
+_LEAST_CONTRAST = 0.01
 _BORDER = 0.02
 _BLOCK_PX = 8
 _SAMPLES = 1024
@@ -88,7 +90,9 @@ class ColorProbe:
         wholly clipped: ``quantiles_log`` [3][7] at ``records.QUANTILES``, ``mean_log`` [3],
         ``chroma_spread_log``, ``cast_log`` [2], ``samples_log`` (N, 3) float32 block means,
         ``features`` with ``view`` (K,) int32 frame numbers, ``points_px`` (K, 2) float32 x y,
-        ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view.
+        ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view;
+        and of the same frames ``grid_view`` (V,) int32, ``grid_log`` (V, rows, columns, 3) and
+        ``grid_even`` (V, rows, columns) float32, see ``color.grid``.
         """
         evidence: dict[str, object] = {
             "frames": self._seen,
@@ -143,7 +147,11 @@ class ColorProbe:
         # The middles of three equal parts: away from fades and flash frames at the ends.
         places = sorted({int((2 * k + 1) * count / (2 * _VIEWS)) for k in range(_VIEWS)})
         found = [self._view(*self._kept[k]) for k in places]
+        grids = [measure_grid(_three(self._kept[k][1]), self._clip, BLACK_LUMA_LOG) for k in places]
         return {
+            "grid_view": np.array([self._kept[k][0] for k in places], dtype=np.int32),
+            "grid_log": np.stack([g.log for g in grids]),
+            "grid_even": np.stack([g.even for g in grids]),
             "view": np.concatenate([f[0] for f in found]),
             "points_px": np.concatenate([f[1] for f in found]),
             "descriptors": np.concatenate([f[2] for f in found]),
@@ -158,11 +166,10 @@ class ColorProbe:
         luma = image.mean(axis=2)
         low, high = np.quantile(luma, (0.01, 0.99))
         scaled = np.clip((luma - low) / max(float(high - low), 1e-3), 0.0, 1.0) * 255.0
-        # Equalised, so that two reels with different contrast give the same keypoints.
-        equal = cv2.createCLAHE(3.0, (8, 8)).apply(scaled.round().astype(np.uint8))
-        points, descriptors = cv2.SIFT.create(nfeatures=_MAX_KEYPOINTS).detectAndCompute(
-            equal, None
-        )
+        # Scaled to its own range, so that two reels with different contrast give the same
+        # keypoints; faint ones are wanted, since a closer view is a softer one.
+        finder = cv2.SIFT.create(nfeatures=_MAX_KEYPOINTS, contrastThreshold=_LEAST_CONTRAST)
+        points, descriptors = finder.detectAndCompute(scaled.round().astype(np.uint8), None)
         if descriptors is None or len(points) == 0:
             return _no_features()
         xy = np.array([p.pt for p in points], dtype=np.float32)
