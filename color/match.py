@@ -22,7 +22,7 @@ from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
 from color.records import Link, ShotColor, ShotInput
 from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
 from color.system import Edge, Priors, Solution, mean_std, solve_system
-from color.weak import reel_edges
+from color.weak import reel_edges, scene_edges
 from media.errors import ConfigError
 
 
@@ -31,7 +31,8 @@ class MatchOptions:
     """What the solve may do."""
 
     anchor_reel: str | None = None
-    """The reference reel; None takes the one with most tonal range and color."""
+    """The reference reel, whose shots stay as they are. None takes the one with most tonal
+    range and color for the level the others come to; its shots may still meet among themselves."""
     pinned: Mapping[str, CDL] = field(default_factory=dict)
     """Shots (by id) or whole reels (by reel id) held at a given CDL."""
     min_confidence: float = 0.3
@@ -87,7 +88,7 @@ def solve_match(
     if len({s.id for s in ordered}) != len(ordered):
         raise ConfigError("two shots share an id", hint="shot ids are unique in a title")
     anchor = _anchor(ordered, options)
-    held = _held(ordered, anchor, options)
+    held = _held(ordered, options)
     protected = {s.id: s.protected for s in ordered if s.protected and s.id not in held}
     active = [s for s in ordered if s.id not in protected]
     reel_of = {s.id: s.reel for s in active}
@@ -107,6 +108,9 @@ def solve_match(
     while True:
         edges = [_edge(k, held) for k in usable]
         weak = reel_edges(active, usable, frozenset(free.values()) - still, anchor)
+        # A shot that is held needs no pull, and what it looks like is not what was measured.
+        loose = [s for s in active if s.id in free]
+        weak += scene_edges(loose, usable, frozenset(free))
         solution = solve_system(free, still, edges, weak, hints, priors)
         # A link whose colors still contradict each other shows two different things. Every
         # round takes at least one link out, so this ends.
@@ -153,7 +157,7 @@ def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
 
 
 def _held(
-    shots: Sequence[ShotInput], anchor: str | None, options: MatchOptions
+    shots: Sequence[ShotInput], options: MatchOptions
 ) -> dict[str, tuple[CDL, str]]:
     """Shots that the solve may not move, with their CDL and why."""
     several = len({s.reel for s in shots}) > 1
@@ -164,8 +168,8 @@ def _held(
             held[s.id] = (s.fixed, "set by a person")
         elif pin is not None:
             held[s.id] = (pin, "pinned")
-        elif s.reel == anchor and several and not s.protected:
-            held[s.id] = (IDENTITY, f"reel {anchor} is the reference")
+        elif s.reel == options.anchor_reel and several and not s.protected:
+            held[s.id] = (IDENTITY, f"reel {s.reel} is the reference")
     return held
 
 
@@ -223,6 +227,8 @@ def _decide(
         reason = (
             f"follows reel {shot.reel} ({len(linked)} linked shots); shows nothing seen elsewhere"
         )
+    elif shot.id in solution.weak:
+        reason = f"its tones were compared with those of scene {shot.scene}"
     elif shot.reel in solution.weak:
         reason = f"reel {shot.reel} has no link; its overall tones were compared"
     else:

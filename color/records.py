@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, Triple
+from color.protect import switched_off
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -42,6 +43,8 @@ class ShotInput:
     """(3, 7) film log per channel at ``QUANTILES``; None when nothing could be measured."""
     chroma_spread_log: float = 0.0
     """How far colors spread around the shot's own tone curve, film log."""
+    scene: str | None = None
+    """The scene a person put it into."""
     protected: str | None = None
     """Why the shot must not be matched, in words; None when it may be."""
     fixed: CDL | None = None
@@ -82,15 +85,16 @@ def protection(evidence: Mapping[str, object], what: str) -> str | None:
 
     evidence: the result of ``ColorProbe.finish`` (``color.stats``).
     """
-    flags = evidence.get("flags", [])
-    if not isinstance(flags, list):
-        return None
-    reasons = [f"{f['name']}: {f['reason']}" for f in flags if what in f["protects"]]
-    return "; ".join(reasons) or None
+    return switched_off(evidence.get("flags", []), what)
 
 
 def shot_input(
-    shot: str, reel: str, evidence: Mapping[str, object], *, fixed: CDL | None = None
+    shot: str,
+    reel: str,
+    evidence: Mapping[str, object],
+    *,
+    fixed: CDL | None = None,
+    scene: str | None = None,
 ) -> ShotInput:
     """A solver input from the evidence ``ColorProbe.finish`` gave for a shot."""
     quantiles = evidence.get("quantiles_log")
@@ -102,4 +106,5 @@ def shot_input(
         chroma_spread_log=float(spread) if isinstance(spread, int | float) else 0.0,
         protected=protection(evidence, "match"),
         fixed=fixed,
+        scene=scene,
     )

@@ -20,6 +20,8 @@ from color.flags import (
     Flag,
     chroma_curve,
     color_flags,
+    lad_flag,
+    low_key_flag,
     single_channel_flag,
     tone_flags,
 )
@@ -38,6 +40,7 @@ _BLOCK_PX = 8
 _SAMPLES = 1024
 _FILM_CLIP_LOG = (0.03, 0.97)
 _PATCH_PX = (5, 9, 17)
+_FLASH_LOG = 0.06
 
 
 def clip_levels_log(encoding: ColorEncoding | None) -> tuple[float, float]:
@@ -103,7 +106,8 @@ class ColorProbe:
             reason = "no frame was seen"
             flag = Flag(name="black", confidence=0.0, reason=reason)
             return {**evidence, "clipped_share": 0.0, "black_share": 0.0, "flags": [flag.as_dict()]}
-        inner = [(f, _inside(_three(image))) for f, image in self._kept]
+        flashes = self._flashes()
+        inner = [(f, _inside(_three(image))) for f, image in self._kept if f not in flashes]
         pixels = np.concatenate([image[::2, ::2].reshape(-1, 3) for _, image in inner])
         clipped = ((pixels < self._clip[0]) | (pixels > self._clip[1])).any(axis=1)
         black = pixels.max(axis=1) < BLACK_LUMA_LOG
@@ -111,24 +115,45 @@ class ColorProbe:
         evidence["black_share"] = float(black.mean())
         luma = [image.mean(axis=2) for _, image in inner]
         change = [float(np.abs(a - b).mean()) for a, b in itertools.pairwise(luma)]
-        flags = tone_flags(pixels.mean(axis=1).astype(np.float64), max(change) if change else None)
+        moved = max(change) if change else None
+        middle = luma[len(luma) // 2].astype(np.float64)
+        flags = tone_flags(pixels.mean(axis=1).astype(np.float64), moved, middle)
+        if flashes:
+            reason = f"lighter or darker than the rest: {len(flashes)} of {len(self._kept)} samples"
+            flags.append(Flag(name="flash", confidence=0.8, reason=reason))
         usable = pixels[~(clipped | black)]
         blocks = np.concatenate([self._blocks(image) for _, image in inner])
         if len(usable) >= 64 and len(blocks) >= 8:
             curve = chroma_curve(blocks.astype(np.float64))
             flags += [single_channel_flag()] if self._channels == 1 else color_flags(curve)
+            levels = np.quantile(usable, QUANTILES, axis=0).T.astype(np.float64)
+            grid = measure_grid(_three(self._kept[len(self._kept) // 2][1]), self._clip, -1.0)
+            for found in (
+                low_key_flag(levels, curve.cast_log),
+                lad_flag(grid.log.astype(np.float64), grid.even.astype(np.float64), moved),
+            ):
+                flags += [found] if found is not None else []
             evidence["quantiles_log"] = np.quantile(usable, QUANTILES, axis=0).T.tolist()
             evidence["mean_log"] = usable.mean(axis=0, dtype=np.float64).tolist()
             evidence["chroma_spread_log"] = curve.spread_log
             evidence["cast_log"] = list(curve.cast_log)
             pick = np.linspace(0, len(blocks) - 1, min(_SAMPLES, len(blocks))).round()
             evidence["samples_log"] = blocks[pick.astype(np.intp)]
-        if not flags:
+            # Whatever the flags say: a person may say otherwise.
             evidence["features"] = self._features()
-        elif self._channels == 1 and all(f.name != "monochrome" for f in flags):
+        if self._channels == 1 and all(f.name != "monochrome" for f in flags):
             flags.append(single_channel_flag())
         evidence["flags"] = [f.as_dict() for f in flags]
         return evidence
+
+    def _flashes(self) -> set[int]:
+        """Frames far lighter or darker than the rest, at most a quarter of those kept."""
+        levels = np.array([float(np.median(image)) for _, image in self._kept])
+        away = np.abs(levels - np.median(levels))
+        out = away > max(_FLASH_LOG, 6.0 * float(np.median(away)))
+        if len(levels) < 5 or not 0 < out.sum() <= len(levels) // 4:
+            return set()
+        return {f for (f, _), is_out in zip(self._kept, out, strict=True) if is_out}
 
     def _blocks(self, image: F32) -> F32:
         """Means of 8 px blocks without clipped or black pixels: (N, 3); grain averages out."""

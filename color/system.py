@@ -26,11 +26,11 @@ _ROUNDS = 30
 _CONVERGED = 1e-7
 _SCALE_FLOOR_LOG = 0.006
 _NOISE_FLOOR_LOG = 0.004
-_FULL_LINK = 120.0
+_FULL_LINK = 60.0
 """Matches of one link err together (same patch, same shading), so more than this add nothing."""
 _PLAIN_ROUNDS = 2
 _LOCKED_STD = 1e-5
-_CLEAR = 2.0
+_CLEAR = 2.5
 """Power and saturation of a shot stay 1 unless they stand out by this many deviations."""
 _TINY = 0.005
 
@@ -302,9 +302,35 @@ def _rows(edge: Edge, index: _Index, theta: F64) -> _Rows:
             parts[k] = parts[k] + sign * found.slope if k in parts else sign * found.slope
     firsts = sorted(parts)
     columns = np.concatenate([k + np.arange(SIZE) for k in firsts]).astype(np.intp)
-    return _Rows(
-        columns, np.concatenate([parts[k] for k in firsts], axis=2), difference, edge.confidence
-    )
+    design = np.concatenate([parts[k] for k in firsts], axis=2)
+    if index.of_shot(edge.a) and index.of_shot(edge.b):
+        difference, design = _by_contrast(edge, index, theta, columns, difference, design)
+    return _Rows(columns, design, difference, edge.confidence)
+
+
+def _by_contrast(
+    edge: Edge,
+    index: _Index,
+    theta: F64,
+    columns: NDArray[np.intp],
+    difference: F64,
+    design: F64,
+) -> tuple[F64, F64]:
+    """Differences as shares of the contrast the two shots are given.
+
+    Two shots that may both move would else agree best with no contrast at all.
+    """
+    place = {int(k): n for n, k in enumerate(columns)}
+    scale = np.ones(3)
+    for shot in (edge.a, edge.b):
+        scale += 0.5 * _node(index, theta, shot)[GAIN]
+    scale = np.maximum(scale, 0.05)
+    design = design / scale[:, None]
+    for shot in (edge.a, edge.b):
+        for k in index.of_shot(shot):
+            for c in range(3):
+                design[:, c, place[k + c]] -= 0.5 * difference[:, c] / scale[c] ** 2
+    return difference / scale, design
 
 
 def _weights(rows: Sequence[_Rows], *, plain: bool) -> list[F64]:
@@ -312,12 +338,16 @@ def _weights(rows: Sequence[_Rows], *, plain: bool) -> list[F64]:
     if not rows:
         return []
     distances = [np.linalg.norm(r.difference, axis=1) for r in rows]
-    # 1.54: median of the length of a 3-vector of unit normal errors.
-    sigma = float(np.median(np.concatenate(distances))) / 1.54
-    scale = 2.0 * max(sigma, _SCALE_FLOOR_LOG)
-    precision = max(sigma, _NOISE_FLOOR_LOG) ** -2
+    typical = float(np.median(np.concatenate(distances)))
     weights = []
     for row, d in zip(rows, distances, strict=True):
+        # 1.54: median of the length of a 3-vector of unit normal errors. A link that errs more
+        # than most says less than most, and one with few matches is taken to err as most do.
+        own = float(np.median(d))
+        share = len(d) / (len(d) + _FULL_LINK)
+        sigma = max(typical, own * share + typical * (1.0 - share)) / 1.54
+        scale = 2.0 * max(sigma, _SCALE_FLOOR_LOG)
+        precision = max(sigma, _NOISE_FLOOR_LOG) ** -2
         w = np.ones_like(d) if plain else 1.0 / (1.0 + (d / scale) ** 2)
         weights.append(w * precision * row.confidence * min(1.0, _FULL_LINK / len(d)))
     return weights

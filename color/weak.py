@@ -1,4 +1,4 @@
-"""What can be said with less than a link: reels compared as wholes."""
+"""What can be said with less than a link: reels and scenes compared by their tones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ F64 = NDArray[np.float64]
 _MIN_SHOTS = 6
 _QUANTILE_PICK = (1, 2, 3, 4, 5)
 _FLOOR_STD_LOG = 0.03
-_UNLIKE_LOG = 0.03
+_SCENE_STD_LOG = 0.05
+_UNLIKE_LOG = 0.02
 
 
 def reel_edges(
@@ -42,6 +43,31 @@ def reel_edges(
         # quantiles of one curve move together: five of them count as two
         std = np.sqrt(variance * len(_QUANTILE_PICK) / 2.0)
         found.append(WeakEdge(reel, mine[0], goal[0], std))
+    return found
+
+
+def scene_edges(
+    shots: Sequence[ShotInput], links: Sequence[Link], moving: AbstractSet[str]
+) -> list[WeakEdge]:
+    """Weak edges between shots that a person put into one scene and that share no link.
+
+    Content differs between framings of a scene, so tones are compared, not matched, and the
+    pull is a fraction of what a link has; shots with differently shaped tone curves get none.
+    """
+    linked = {(k.a, k.b) for k in links}
+    ordered = sorted(shots, key=lambda s: s.id)
+    found: list[WeakEdge] = []
+    for k, a in enumerate(ordered):
+        for b in ordered[k + 1 :]:
+            if a.scene is None or a.scene != b.scene or (a.id, b.id) in linked:
+                continue
+            if not {a.id, b.id} & moving or a.quantiles_log is None or b.quantiles_log is None:
+                continue
+            x, y = (q[:, _QUANTILE_PICK] for q in (a.quantiles_log, b.quantiles_log))
+            unlike = _shape_difference(x, y)
+            if unlike < _UNLIKE_LOG:
+                std = np.full_like(x, np.sqrt(len(_QUANTILE_PICK)) * (_SCENE_STD_LOG + unlike))
+                found.append(WeakEdge(a.id, x, y, std, b.id))
     return found
 
 
