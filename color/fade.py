@@ -38,6 +38,7 @@ _TONES = 12
 _TONE_ROUNDS = 24
 _GREY_REACH_LOG = (0.2, 0.012)
 _PER_SHOT = 1000
+_CLEARLY_MORE = 1.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +160,16 @@ def _by_neutrals(neutrals: F64, pooled: F64) -> tuple[F64, F64, F64]:
     tones, weights = _tones(pooled, np.eye(3), np.zeros(3), 1.0)
     inverse = np.linalg.inv(ABSORPTION)
     scale = neutrals if len(neutrals) >= 3 else tones
-    best = int(np.ptp(scale @ inverse.T, axis=0).argmax())
+    best = _best_kept(np.ptp(scale @ inverse.T, axis=0))
     rows = np.concatenate([neutrals, tones])
     sure = np.full(len(neutrals), _NEUTRAL_STD_LOG**-2.0)
     return _least_squares(rows, np.concatenate([sure, 0.002 * weights]), best)
+
+
+def _best_kept(ranges: F64) -> int:
+    """The layer to hold on to. Magenta, the most stable dye, unless another clearly has more."""
+    other = 0 if ranges[0] > ranges[2] else 2
+    return other if ranges[other] > _CLEARLY_MORE * ranges[1] else 1
 
 
 def _by_tones(pooled: F64) -> tuple[F64, F64, F64]:
@@ -172,7 +179,7 @@ def _by_tones(pooled: F64) -> tuple[F64, F64, F64]:
     """
     inverse = np.linalg.inv(ABSORPTION)
     ranges = np.ptp(np.quantile(pooled @ inverse.T, (0.02, 0.98), axis=0), axis=0)
-    best = int(ranges.argmax())
+    best = _best_kept(ranges)
     # Ranges alone are a fair start.
     start = np.diag(ranges.max() / ranges)
     matrix = ABSORPTION @ start @ inverse
