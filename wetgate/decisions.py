@@ -103,6 +103,16 @@ class GrainDecision(Decided):
     correlation: float = 0.0
 
 
+class FadeDecision(Decided):
+    """What undoes the fading of a reel: ``matrix @ scan + offset`` in film log, before the CDL."""
+
+    applied: bool = False
+    matrix: tuple[Triple, Triple, Triple] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    offset: Triple = (0.0, 0.0, 0.0)
+    dyes_left: Triple = (1.0, 1.0, 1.0)
+    """Share of the cyan, magenta and yellow dye that is left, relative to the best kept one."""
+
+
 class ColorDecision(Decided):
     slope: Triple = (1.0, 1.0, 1.0)
     offset: Triple = (0.0, 0.0, 0.0)
@@ -123,6 +133,8 @@ class ShotDecisions(Section):
     """First and last, scan numbers, inclusive."""
     kind: str = "shot"
     flags: tuple[str, ...] = ()
+    flag_reasons: dict[str, str] = Field(default_factory=dict)
+    """By flag: what was seen, how sure, what it switches off."""
     settings_from: tuple[str, ...] = ()
     """Layers beside the title's own that set options for this shot: reel, scene, shot."""
     protected: bool = False
@@ -132,6 +144,7 @@ class ShotDecisions(Section):
     dirt: DirtDecision = DirtDecision()
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
+    fade: FadeDecision = FadeDecision()
     balance: ColorDecision = ColorDecision()
     confidence: float = 1.0
     """The least certain decision that was applied."""
@@ -193,7 +206,10 @@ class ShotOverride(Section):
     dirt: DirtOverride = DirtOverride()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
+    fade: Switch = Switch()
     balance: BalanceOverride = BalanceOverride()
+    flags: dict[str, bool] = Field(default_factory=dict)
+    """What the shot is (true) or is not (false), whatever was measured; color.protect.RULES."""
     restore: dict[str, Any] = Field(default_factory=dict)
     """Settings of repairs for this shot, as in the project's [restore]."""
 
@@ -242,7 +258,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         return solved
     protected = solved.protected or person.protect
     changes: dict[str, object] = {"note": person.note, "protected": protected}
-    for name in ("weave", "flicker", "scratch", "dirt", "noise"):
+    for name in ("weave", "flicker", "scratch", "dirt", "noise", "fade"):
         switch: Switch = getattr(person, name)
         decision: Decided = getattr(solved, name)
         update: dict[str, object] = {}

@@ -11,7 +11,7 @@ from wetgate.manifest import DeliveredFile, read_delivered, software
 from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
 from wetgate.run import Title, analyse, ingest
-from wetgate.stages.deliver import deliver_color
+from wetgate.stages.handover import deliver_color
 from wetgate.stages.ingest import frame_reader
 from wetgate.stages.solve import solve_title
 

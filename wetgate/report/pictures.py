@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from color.cdl import CDL, apply_cdl
+from color.transform import ShotTransform
 from media.encoding import ColorEncoding, Domain, convert, reel_encoding
 from media.errors import WetgateError
 from media.passes import Effect
 from media.reel import PictureFormat, Shot
 from media.write import AnyCodes, to_values
+from wetgate.chain import as_transform
 from wetgate.files import read_json
 from wetgate.layout import variant_encoding
 from wetgate.plan import PlannedShot
@@ -155,13 +156,12 @@ def _as_scanned(
     return _Result(nothing.frame, nothing.chosen, log, np.zeros(codes.shape[:2], np.uint8))
 
 
-def _recorded(given: ReportInput, shot: Shot) -> CDL | None:
-    """The CDL that the result does not carry, to show what it would do."""
+def _recorded(given: ReportInput, shot: Shot) -> ShotTransform | None:
+    """The color that the result does not carry, to show what it would do."""
     decided, planned = given.decisions.get(shot.id), given.planned.get(shot.id)
     if decided is None or (planned is not None and planned.variant.baked):
         return None
-    color = decided.balance
-    return CDL(color.slope, color.offset, color.power, color.saturation)
+    return as_transform(decided)
 
 
 def _repaired(
@@ -245,7 +245,7 @@ def _uri(kind: str, data: bytes) -> str:
 
 
 def _swatches(
-    before: F32, after: F32 | None, recorded: CDL | None
+    before: F32, after: F32 | None, recorded: ShotTransform | None
 ) -> tuple[tuple[str, str | None], ...]:
     """Twelve places whose colors differ most; after: as rendered, or as the CDL would."""
     places = _blocks(before)
@@ -260,9 +260,9 @@ def _swatches(
     return tuple(zip(first, [_css(c) for c in _display(changed)], strict=True))
 
 
-def _graded(log: F32, cdl: CDL) -> F32:
-    """(..., 3) film log with a CDL, as it would be baked."""
-    return apply_cdl(log.astype(np.float64), cdl, clamp=False).astype(np.float32)
+def _graded(log: F32, color: ShotTransform) -> F32:
+    """(..., 3) film log with its color, as it would be baked."""
+    return color.apply(log.astype(np.float64)).astype(np.float32)
 
 
 def _blocks(log: F32) -> F32:

@@ -28,6 +28,7 @@ OPERATOR_WORDS = {
         "moved each frame back to its place and made it larger, in one resample",
     ),
     "upscale": ("Enlargement", "made the picture larger"),
+    "fade": ("Unfading", "gave each dye layer of the reel its share back"),
     "color": ("Color", "applied the shot's CDL"),
 }
 

@@ -29,7 +29,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 8
+PROBES = 9
 """Rises when any probe measures differently."""
 PROBED = frozenset({"weave", "overscan", "flicker", "scratch", "color", "grain"})
 """Names of all probes."""

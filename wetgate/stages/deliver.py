@@ -1,21 +1,17 @@
-"""DELIVER: masters, touch plane, color files. Every file atomic and read back."""
+"""DELIVER: masters and touch plane. Every file atomic and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from color.cdl_files import Correction, ccc_document, cdl_document
-from color.edl import EdlEvent, edl_document
-from color.lut import cube_document
 from media.reader import FrameReader
-from wetgate.chain import as_cdl, scale_of
-from wetgate.decisions import ShotDecisions
+from wetgate.chain import scale_of
 from wetgate.job import Job
 from wetgate.layout import lay_out
 from wetgate.manifest import DeliveredFile
 from wetgate.plan import PlannedShot, variants
 from wetgate.records import IngestedReel
-from wetgate.stages.kept import Kept, small_file
+from wetgate.stages.kept import Kept
 from wetgate.stages.masters import OutFrame, deliver_movie, deliver_sequence, deliver_touch
 from wetgate.stages.sidecar import deliver_sidecar
 
@@ -68,50 +64,3 @@ def deliver_reel(
         files += deliver_touch(job, reader, frames, kept)
     job.events.emit("delivered", {"reel": reel.id, "files": len(files)})
     return files
-
-
-def deliver_color(
-    job: Job,
-    reels: Mapping[str, IngestedReel],
-    decisions: Mapping[str, ShotDecisions],
-    kept: Kept,
-) -> list[DeliveredFile]:
-    """<title>.ccc, <title>.cdl, an EDL per reel, and a .cube for each shot that is changed."""
-    folder = job.folder.deliver / "color"
-    corrections = [
-        Correction(id=d.shot, cdl=as_cdl(d.balance), description=_describe(d))
-        for d in decisions.values()
-    ]
-    name = _file_name(job.project.title)
-    documents = {
-        f"{name}.ccc": ccc_document(corrections),
-        f"{name}.cdl": cdl_document(corrections),
-    }
-    for decision in decisions.values():
-        cdl = as_cdl(decision.balance)
-        if not cdl.is_identity():
-            documents[f"luts/{decision.shot}.cube"] = cube_document(cdl)
-    for reel_id, ingested in reels.items():
-        events = [
-            EdlEvent(id=s.id, frames=s.frames, cdl=as_cdl(decisions[s.id].balance))
-            for s in ingested.shots
-        ]
-        reel = ingested.reel
-        documents[f"{reel_id}.edl"] = edl_document(
-            job.project.title, reel_id, reel.rate, reel.range.start, events, timecode=reel.timecode
-        )
-    return [
-        small_file(job, folder / file, text.encode(), kept)
-        for file, text in sorted(documents.items())
-    ]
-
-
-def _describe(decisions: ShotDecisions) -> str:
-    color = decisions.balance
-    sure = f"confidence {color.confidence:.2f}"
-    return f"{color.reason}; {sure}" if color.reason else f"{color.origin}; {sure}"
-
-
-def _file_name(title: str) -> str:
-    """The title as a file name: separators and control characters become underscores."""
-    return "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in title).strip(". ") or "_"

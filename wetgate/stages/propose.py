@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from color.records import ShotColor
+from color.fade import Unfading
+from color.records import ShotColor, protection
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
@@ -19,6 +20,7 @@ from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
     DirtDecision,
+    FadeDecision,
     FlickerDecision,
     GrainDecision,
     NoiseDecision,
@@ -60,6 +62,41 @@ def propose_shot(
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
         balance=_color(color),
+    )
+
+
+def propose_fade(
+    project: Project, shot: Shot, color: Mapping[str, Any], unfading: Unfading | None
+) -> FadeDecision:
+    """What undoes the fading of the shot's reel, unless the shot is protected from it."""
+    fade = project.color.fade
+    if not (fade.enabled and fade.model == "dyes"):
+        return FadeDecision(reason=OFF)
+    why = protection(color, "fade")
+    if why is not None:
+        return FadeDecision(reason=f"protected: {why}")
+    if shot.kind is not SegmentKind.SHOT:
+        return FadeDecision(reason=f"{shot.kind.value}: left alone")
+    if unfading is None:
+        return FadeDecision(reason="the reference reel, or nothing on it could be measured")
+    if unfading.applied and unfading.confidence < fade.min_confidence:
+        sure = f"confidence {unfading.confidence:.2f} is below {fade.min_confidence:.2f}"
+        return FadeDecision(
+            confidence=_round(unfading.confidence),
+            reason=f"{unfading.reason}; left as it is: {sure}; give reels.neutrals",
+        )
+    if not unfading.applied:
+        return FadeDecision(confidence=_round(unfading.confidence), reason=unfading.reason)
+    first, second, third = (tuple(_round(v, 6) for v in row) for row in unfading.matrix)
+    return FadeDecision.model_validate(
+        {
+            "applied": True,
+            "matrix": (first, second, third),
+            "offset": [_round(v, 6) for v in unfading.offset],
+            "dyes_left": [_round(v, 3) for v in unfading.left],
+            "confidence": _round(unfading.confidence),
+            "reason": unfading.reason,
+        }
     )
 
 
