@@ -61,16 +61,38 @@ class ColorProbe:
 
     name = "color"
 
-    def __init__(self, encoding: ColorEncoding | None = None) -> None:
-        """encoding: of the reel; None takes film densities."""
+    def __init__(
+        self,
+        encoding: ColorEncoding | None = None,
+        left_out: frozenset[int] = frozenset(),
+        frames: int | None = None,
+    ) -> None:
+        """encoding: of the reel; None takes film densities.
+
+        left_out: numbers of frames that show more than the shot (dissolves, fades). frames: how
+        many others there will be, where that is known: then ``due`` says which are looked at.
+        """
         self._clip = clip_levels_log(encoding)
+        self._left_out = left_out
         self._kept: list[tuple[int, F32]] = []
         self._step = 1
+        while frames is not None and frames > _KEPT_FRAMES * self._step:
+            self._step *= 2
         self._seen = 0
         self._channels = 3
 
+    def due(self, frame: int) -> bool:
+        """Whether the next frame, of this number, would be looked at."""
+        return frame not in self._left_out and self._seen % self._step == 0
+
+    def skip(self, frame: int) -> None:
+        """Count a frame that is not due without showing it."""
+        self._seen += frame not in self._left_out
+
     def observe(self, frame: int, pixels: Tensor) -> None:
         """pixels: (C, H, W) float32 film log, C 1 or 3, about 320 to 640 wide."""
+        if frame in self._left_out:
+            return
         due = self._seen % self._step == 0
         self._seen += 1
         if not due:

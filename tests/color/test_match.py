@@ -86,7 +86,7 @@ def test_ranking_keeps_true_pairs_when_there_are_too_many(title: Title, links: l
 
 
 def test_a_faded_reel_comes_back(title: Title, shots: list[ShotInput], links: list[Link]) -> None:
-    colors = solve_match(shots, links)
+    colors = solve_match(shots, links, MatchOptions(anchor_reel="A"))
     before = {n: _error(title, n, IDENTITY) for n in title}
     after = {n: _error(title, n, colors[n].cdl) for n in title}
     linked = ["B_0", "B_1", "B_2"]
@@ -103,7 +103,7 @@ def test_a_faded_reel_comes_back(title: Title, shots: list[ShotInput], links: li
 
 
 def test_anchors_and_protected_shots_stay(shots: list[ShotInput], links: list[Link]) -> None:
-    colors = solve_match(shots, links)
+    colors = solve_match(shots, links, MatchOptions(anchor_reel="A"))
     for name in ("A_0", "A_1", "A_2", "A_3", "B_5tint", "B_6gray"):
         assert colors[name].cdl == IDENTITY
         assert colors[name].confidence == 1.0

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from color.apply import BalanceOperator
 from color.cdl import CDL
-from color.unfade import UnfadeOperator
 from media.frames import FrameRange
 from media.passes import Operator
 from media.synthetic import Damage, damage_shot

@@ -85,7 +85,7 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     before_log: F32 | None = None
     try:
         scanned = given.read_source(shot.reel, result.frame)
-        before_log = _small_log(scanned, reel.format, space, width_px)
+        before_log = small_log(scanned, reel.format, space, width_px)
     except WetgateError as error:
         missing.append(f"scan: {error.what}")
     after_log = result.log
@@ -97,8 +97,8 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     preview = given.complete and shot.id not in given.planned and shot.id not in given.failures
     if preview and recorded is not None and before_log is not None:
         after_log, recorded = _graded(before_log, recorded), None
-    before = _display(before_log) if before_log is not None else None
-    after = _display(after_log) if after_log is not None else None
+    before = display(before_log) if before_log is not None else None
+    after = display(after_log) if after_log is not None else None
     difference = touch = None
     if before is not None and after is not None:
         difference = _jpeg(0.5 + DIFFERENCE_GAIN * (after - before), _QUALITY_SMALL)
@@ -140,7 +140,7 @@ def _result(
         missing.append(f"result: {error.what}")
         return nothing
     space = variant_encoding(given.reels[shot.reel].reel, planned.variant)
-    log = _small_log(codes, planned.variant.format, space, width_px)
+    log = small_log(codes, planned.variant.format, space, width_px)
     return _Result(number, chosen, log, touch)
 
 
@@ -152,7 +152,7 @@ def _as_scanned(
         codes = given.read_source(shot.reel, nothing.frame)
     except WetgateError:
         return nothing
-    log = _small_log(codes, given.reels[shot.reel].reel.format, space, width_px)
+    log = small_log(codes, given.reels[shot.reel].reel.format, space, width_px)
     return _Result(nothing.frame, nothing.chosen, log, np.zeros(codes.shape[:2], np.uint8))
 
 
@@ -194,7 +194,7 @@ def _repaired_count(store: Store, key: str) -> int:
     return int(counts.get("2", 0)) + int(counts.get("3", 0))
 
 
-def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_px: int) -> F32:
+def small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_px: int) -> F32:
     """(h, w, 3) film log, area-reduced to at most ``width_px``."""
     values = to_values(codes, fmt)
     height, width = values.shape[:2]
@@ -209,7 +209,7 @@ def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_
     return log
 
 
-def _display(log: F32) -> F32:
+def display(log: F32) -> F32:
     """(..., 3) film log to Rec.709, 0..1."""
     shown = convert(torch.from_numpy(log), Domain.LOG_DENSITY, Domain.DISPLAY)
     display: F32 = shown.clamp(0.0, 1.0).nan_to_num().numpy()
@@ -254,10 +254,10 @@ def _swatches(
     if recorded is not None:
         base = places[picked] if changed is None else changed
         changed = _graded(base, recorded)
-    first = [_css(c) for c in _display(places[picked])]
+    first = [_css(c) for c in display(places[picked])]
     if changed is None:
         return tuple((c, None) for c in first)
-    return tuple(zip(first, [_css(c) for c in _display(changed)], strict=True))
+    return tuple(zip(first, [_css(c) for c in display(changed)], strict=True))
 
 
 def _graded(log: F32, color: ShotTransform) -> F32:

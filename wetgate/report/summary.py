@@ -99,8 +99,8 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "failure": given.failures.get(shot.id),
         "confidence": decisions.confidence if decisions is not None else None,
         "flags": list(decisions.flags) if decisions is not None else [],
-        "flag_reasons": (dict(decisions.flag_reasons) if decisions is not None else {})
-        | _flag_reasons(given.evidence.get(shot.id, {})),
+        "flag_reasons": _flag_reasons(given.evidence.get(shot.id, {}))
+        | (dict(decisions.flag_reasons) if decisions is not None else {}),
         "protected": decisions.protected if decisions is not None else False,
         "reasons": list(decisions.reasons) if decisions is not None else ["nothing was decided"],
         "note": decisions.note if decisions is not None else "",
