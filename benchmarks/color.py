@@ -1,6 +1,6 @@
 """Matching, unfading and hand-over of color against known truth, peers in the same run.
 
-    python -m benchmarks.color [--quick] [--job] [--out benchmarks/results/color.json]
+    python -m benchmarks.color [--quick] [--job] [--sheets DIR] [--out benchmarks/results/color.json]
 
 Real footage gets seeded grades and fading; our solve and the peers that are installed
 (color-matcher and scikit-image, neither a dependency) bring it back, and what is left is the mean
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,8 +104,10 @@ def ours(case: Case) -> ShotColor:
     return solve_match(inputs, find_links(found), OPTIONS)["B_1"]
 
 
-def measured(case: Case, others: Mapping[str, Callable[[F64, F64], F64]]) -> dict[str, Any]:
-    """Delta E of the middle frame, corrected by each."""
+def measured(
+    case: Case, others: Mapping[str, Callable[[F64, F64], F64]], sheets: Path | None = None
+) -> dict[str, Any]:
+    """Delta E of the middle frame, corrected by each. sheets: where to put pictures of it."""
     middle = len(case.truth) // 2
     truth, scanned, reference = case.truth[middle], case.scanned[middle], case.reference[middle]
 
@@ -115,12 +118,24 @@ def measured(case: Case, others: Mapping[str, Callable[[F64, F64], F64]]) -> dic
     started = time.process_time()
     color = ours(case)
     row["seconds"] = round(time.process_time() - started, 2)
-    row["ours"] = error(apply_cdl(scanned, color.cdl.rounded(), clamp=False))
+    corrected = apply_cdl(scanned, color.cdl.rounded(), clamp=False)
+    row["ours"] = error(corrected)
     row["confidence"] = round(color.confidence, 3)
     row["reason"] = color.reason
     for name, peer in others.items():
         row[name] = error(peer(scanned, reference))
+    if sheets is not None:
+        _picture(sheets, case, (reference, scanned, corrected, truth))
     return row
+
+
+def _picture(folder: Path, case: Case, pictures: tuple[F64, ...]) -> None:
+    """Reference, scan, ours and truth side by side, 8 bit, for looking."""
+    small = [cv2.resize(clips.to_display(p), (400, 225)) for p in pictures]
+    shown = np.rint(np.hstack(small)[:, :, ::-1] * 255.0).astype(np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "".join(c if c.isalnum() else "_" for c in f"{case.group} {case.name}")
+    cv2.imwrite(str(folder / f"{name}.jpg"), shown)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -161,12 +176,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer grades")
     parser.add_argument("--job", action="store_true", help="also time prebalance and run")
+    parser.add_argument("--sheets", type=Path, help="folder for pictures of every case")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/color.json"))
     given = parser.parse_args()
     others = peers()
     rows = []
     for case in cases(given.quick):
-        rows.append(measured(case, others))
+        rows.append(measured(case, others, given.sheets))
         row = rows[-1]
         print(
             f"{row['group']:28} {row['case']:20} none {row['none']:6.2f}  ours {row['ours']:6.2f}"
