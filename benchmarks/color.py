@@ -1,6 +1,6 @@
 """Matching, unfading and hand-over of color against known truth, peers in the same run.
 
-    python -m benchmarks.color [--quick] [--job] [--sheets DIR] [--out benchmarks/results/color.json]
+    python -m benchmarks.color [--quick] [--job] [--sheets DIR] [--out FILE]
 
 Real footage gets seeded grades and fading; our solve and the peers that are installed
 (color-matcher and scikit-image, neither a dependency) bring it back, and what is left is the mean
@@ -59,42 +59,48 @@ class Case:
 def cases(quick: bool) -> Iterator[Case]:
     """Groups: pairs, later, closer, their like in video code, changing light, unrelated."""
     have = clips.available()
-    for name in [n for n in ("dog", "bunny", "bikes") if n in have]:
-        for k in range(2 if quick else 5):
-            truth = (clips.frame(name, 0),)
+    yield from _pairs([n for n in ("dog", "bunny", "bikes") if n in have], 2 if quick else 5)
+    yield from _framings(have, 2 if quick else 4)
+    yield from _unrelated(have)
+
+
+def _pairs(names: list[str], grades: int) -> Iterator[Case]:
+    """One frame against one frame, 40 apart; graded in film log, and in video code."""
+    for name in names:
+        truth, reference = (clips.frame(name, 0),), (clips.frame(name, 40),)
+        for k in range(grades):
             for group, make in (("pairs", clips.scan), ("pairs, video grade", clips.scan_of_video)):
-                yield Case(
-                    group,
-                    f"{name} {k}",
-                    (clips.frame(name, 40),),
-                    truth,
-                    tuple(make(t, clips.grade(100 + k)) for t in truth),
-                )
-    steady = [n for n in ("bunny", "bikes", "dog", "blocks", "coffee") if n in have]
-    changing = [n for n in ("street", "cars") if n in have]
-    for name in [*steady, *changing]:
+                scanned = tuple(make(t, clips.grade(100 + k)) for t in truth)
+                yield Case(group, f"{name} {k}", reference, truth, scanned)
+
+
+def _framings(have: list[str], grades: int) -> Iterator[Case]:
+    """A later part of the shot, and the same closer; three frames of each."""
+    for name in have:
         step = clips.CLIPS[name].step
         length = clips.CLIPS[name].last - clips.CLIPS[name].first
         steps = (0, step // 4, step // 2)
         reference = tuple(clips.frame(name, d) for d in steps)
-        light = "" if name in steady else ", light changes"
-        for k in range(2 if quick else 4):
+        light = ", light changes" if name in ("street", "cars") else ""
+        for k in range(grades):
             at = min((2, 3, 4, 3)[k] * step, length - step // 2)
             later = tuple(clips.frame(name, at + d) for d in steps)
             near = tuple(clips.closer(f) for f in later)
             for group, truth in (("later", later), ("closer", near)):
                 scanned = tuple(clips.scan(t, clips.grade(200 + k)) for t in truth)
                 yield Case(group + light, f"{name} {k}", reference, truth, scanned)
+
+
+def _unrelated(have: list[str]) -> Iterator[Case]:
+    """A graded shot of one film beside a shot of another."""
     for k, name in enumerate(have):
-        for step_to in (1, 2):
-            other = have[(k + step_to) % len(have)]
-            if clips.CLIPS[name].file == clips.CLIPS[other].file:
-                continue
-            truth = (clips.frame(name, 0),)
-            scanned = tuple(clips.scan(t, clips.grade(300 + k)) for t in truth)
-            yield Case(
-                "unrelated", f"{name} to {other}", (clips.frame(other, 0),), truth, scanned
-            )
+        for away in (1, 2):
+            other = have[(k + away) % len(have)]
+            if clips.CLIPS[name].file != clips.CLIPS[other].file:
+                truth = (clips.frame(name, 0),)
+                scanned = tuple(clips.scan(t, clips.grade(300 + k)) for t in truth)
+                reference = (clips.frame(other, 0),)
+                yield Case("unrelated", f"{name} to {other}", reference, truth, scanned)
 
 
 def ours(case: Case) -> ShotColor:

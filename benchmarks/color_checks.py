@@ -75,9 +75,7 @@ def fading_cases() -> dict[str, Any]:
 def _damage(loss: float, rng: np.random.Generator) -> tuple[F64, F64]:
     leak = 1.0 + rng.uniform(-0.3, 0.3, (3, 3)) * (1.0 - np.eye(3))
     left = np.array([1.0 - loss, 1.0 - rng.uniform(0.0, 0.08), 1.0 - rng.uniform(0.05, 0.25)])
-    stain = np.array(
-        [rng.uniform(-0.01, 0.01), rng.uniform(-0.02, 0.0), rng.uniform(-0.06, -0.02)]
-    )
+    stain = np.array([rng.uniform(-0.01, 0.01), rng.uniform(-0.02, 0.0), rng.uniform(-0.06, -0.02)])
     return fading(left, ABSORPTION * leak, stain)
 
 
@@ -135,11 +133,11 @@ def tints() -> dict[str, Any]:
     inputs = [shot_input(n, n[0], e) for n, e in found.items()]
     colors = solve_match(inputs, find_links(found), options)
     kept, moved = [], 0
-    for name, color in colors.items():
-        if name.count("_") == 2:
-            few = subsample(pictures[name], 4000)
+    for shot, color in colors.items():
+        if shot.count("_") == 2:
+            few = subsample(pictures[shot], 4000)
             kept.append(delta_e_2000(apply_cdl(few, color.cdl, clamp=False), few))
-        elif name.startswith("B_"):
+        elif shot.startswith("B_"):
             moved += color.cdl != CDL()
     return {
         "protected_shots": len(kept),

@@ -68,6 +68,4 @@ def _reinhard(picture: F64, reference: F64) -> F64:
     )
     spread = b.std(axis=(0, 1)) / np.maximum(a.std(axis=(0, 1)), 1e-6)
     done = (a - a.mean(axis=(0, 1))) * spread + b.mean(axis=(0, 1))
-    return np.asarray(
-        cv2.cvtColor(done.astype(np.float32), cv2.COLOR_LAB2RGB), dtype=np.float64
-    )
+    return np.asarray(cv2.cvtColor(done.astype(np.float32), cv2.COLOR_LAB2RGB), dtype=np.float64)

@@ -83,9 +83,7 @@ def timecode_frames(text: str, fps: int) -> tuple[int, bool]:
 
 
 def _group(values: Triple) -> str:
-    return (
-        "(" + " ".join(f"{round(v, EDL_DECIMALS) + 0.0:.{EDL_DECIMALS}f}" for v in values) + ")"
-    )
+    return "(" + " ".join(f"{round(v, EDL_DECIMALS) + 0.0:.{EDL_DECIMALS}f}" for v in values) + ")"
 
 
 def edl_document(

@@ -182,10 +182,10 @@ def _by_tones(pooled: F64) -> tuple[F64, F64, F64]:
     best = _best_kept(ranges)
     # Ranges alone are a fair start.
     start = np.diag(ranges.max() / ranges)
-    matrix = ABSORPTION @ start @ inverse
+    matrix: F64 = ABSORPTION @ start @ inverse
     middle = np.median(pooled @ matrix.T, axis=0)
-    offset = middle[best] - middle
-    left = np.ones(3)
+    offset: F64 = middle[best] - middle
+    left: F64 = np.ones(3)
     for reach in np.geomspace(*_GREY_REACH_LOG, _TONE_ROUNDS):
         rows, weights = _tones(pooled, matrix, offset, float(reach))
         matrix, offset, left = _least_squares(rows, weights, best)
@@ -241,7 +241,8 @@ def _least_squares(rows: F64, weights: F64, best: int) -> tuple[F64, F64, F64]:
     found = np.linalg.solve(normal, right)
     gains = np.ones(3)
     gains[others] = found[:2]
-    return ABSORPTION @ np.diag(gains) @ inverse, found[2:], 1.0 / np.maximum(gains, 1e-6)
+    matrix = np.asarray(ABSORPTION @ np.diag(gains) @ inverse, np.float64)
+    return matrix, np.asarray(found[2:]), np.asarray(1.0 / np.maximum(gains, 1e-6))
 
 
 def _by_reference(faded: F64, wanted: F64) -> tuple[F64, F64, F64]:

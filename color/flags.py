@@ -143,7 +143,11 @@ def low_key_flag(quantiles: F64, cast_log: tuple[float, float]) -> Flag | None:
     blue = cast_log[1] - max(0.0, cast_log[0])
     reason = f"dark throughout, 99 % below {high:.2f} film log"
     if blue > 0.02:
-        return Flag(name="day_for_night", confidence=_share(0.6 + 0.4 * darker), reason=reason + ", and blue")
+        return Flag(
+            name="day_for_night",
+            confidence=_share(0.6 + 0.4 * darker),
+            reason=reason + ", and blue",
+        )
     return Flag(name="day_for_night", confidence=_share(0.4 + 0.3 * darker), reason=reason)
 
 
@@ -180,9 +184,7 @@ def lad_flag(log: F64, even: F64, frame_change_log: float | None) -> Flag | None
     )
 
 
-def tone_flags(
-    luma: F64, frame_change_log: float | None, picture: F64 | None = None
-) -> list[Flag]:
+def tone_flags(luma: F64, frame_change_log: float | None, picture: F64 | None = None) -> list[Flag]:
     """Black, leader and intertitle, from all pixels inside the border.
 
     luma: (N,) film log of one or more frames. frame_change_log: largest mean difference between

@@ -56,9 +56,7 @@ def measure_grid(image: F32, clip: tuple[float, float], black: float) -> Grid:
     return Grid(mean, np.where(spoiled, _UNUSABLE, even))
 
 
-def shared_colors(
-    a: Grid, b: Grid, plane: F64, p: F32, q: F32, *, deep: bool
-) -> tuple[F64, F64]:
+def shared_colors(a: Grid, b: Grid, plane: F64, p: F32, q: F32, *, deep: bool) -> tuple[F64, F64]:
     """Colors of the same places in two views: (N, 3) film log twice.
 
     plane: (3, 3) homography from a to b, analysis pixels. p, q: (M, 2) matched points; how far
@@ -72,8 +70,10 @@ def shared_colors(
     grown = abs(float(np.linalg.det(np.stack([moved[1] - moved[0], moved[2] - moved[0]])))) / 1e4
     if grown < 1.0:
         # Blocks of the closer view are the smaller ones on the scene: ask for them in the wider.
-        y, x = shared_colors(b, a, np.linalg.inv(plane), q, p, deep=deep) if grown > 1e-4 else (
-            _nothing()
+        y, x = (
+            shared_colors(b, a, np.asarray(np.linalg.inv(plane), np.float64), q, p, deep=deep)
+            if grown > 1e-4
+            else (_nothing())
         )
         return x, y
     rows, columns = a.even.shape
@@ -94,7 +94,7 @@ def shared_colors(
     worst = np.zeros(len(mine), np.float32)
     for dy in steps:
         for dx in steps:
-            at = (_through(plane, center + [dx, dy]) + off + 0.5) / BLOCK_PX - 0.5
+            at = (_through(plane, center + np.array([dx, dy])) + off + 0.5) / BLOCK_PX - 0.5
             place = at.astype(np.float32).reshape(rows, columns, 2)
             color = cv2.remap(b.log, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             level = cv2.remap(

@@ -21,6 +21,7 @@ F64 = NDArray[np.float64]
 LUT_SIZES = (17, 33, 65)
 CLF_NAMESPACE = "http://www.smpte-ra.org/ns/2136-1/2024"
 _SHAPER_POINTS = 4096
+_SPACE = "film log (Cineon printing density, 1.0 = code 1023)"
 _DECIMALS = 7
 
 
@@ -88,7 +89,7 @@ def clf_document(transform: ShotTransform, *, id: str, description: str = "") ->
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<ProcessList compCLFversion="3" xmlns="{CLF_NAMESPACE}" id={quoteattr(id)}>',
         f"    <Description>{escape(description)}</Description>" if description else "",
-        "    <InputDescriptor>film log (Cineon printing density, 1.0 = code 1023)</InputDescriptor>",
+        f"    <InputDescriptor>{_SPACE}</InputDescriptor>",
         "    <OutputDescriptor>film log</OutputDescriptor>",
     ]
     if transform.unfading is not None:
@@ -109,8 +110,7 @@ def clf_document(transform: ShotTransform, *, id: str, description: str = "") ->
 
 def _clf_cdl(cdl: CDL, name: str) -> list[str]:
     return [
-        f"    <ASC_CDL id={quoteattr(name)} inBitDepth=\"32f\" outBitDepth=\"32f\""
-        ' style="FwdNoClamp">',
+        f'    <ASC_CDL id={quoteattr(name)} inBitDepth="32f" outBitDepth="32f" style="FwdNoClamp">',
         "        <SOPNode>",
         f"            <Slope>{_numbers(cdl.slope)}</Slope>",
         f"            <Offset>{_numbers(cdl.offset)}</Offset>",

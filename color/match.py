@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
-from color.records import Link, ShotColor, ShotInput
 from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
-from color.system import Edge, Priors, Solution, mean_std, solve_system
+from color.equations import Edge, Priors
+from color.records import Link, ShotColor, ShotInput
+from color.system import Solution, mean_std, solve_system
 from color.weak import reel_edges, scene_edges
 from media.errors import ConfigError
 
@@ -156,9 +157,7 @@ def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
     return max(reels, key=lambda r: (richness(r), [-ord(c) for c in r]))
 
 
-def _held(
-    shots: Sequence[ShotInput], options: MatchOptions
-) -> dict[str, tuple[CDL, str]]:
+def _held(shots: Sequence[ShotInput], options: MatchOptions) -> dict[str, tuple[CDL, str]]:
     """Shots that the solve may not move, with their CDL and why."""
     several = len({s.reel for s in shots}) > 1
     held: dict[str, tuple[CDL, str]] = {}
@@ -185,11 +184,7 @@ def _reel_hints(
     shots: Sequence[ShotInput], held: Mapping[str, tuple[CDL, str]]
 ) -> list[tuple[str, CDL]]:
     """What people decided for single shots also speaks for their reels."""
-    return [
-        (s.reel, s.fixed)
-        for s in shots
-        if s.fixed is not None and s.id in held
-    ]
+    return [(s.reel, s.fixed) for s in shots if s.fixed is not None and s.id in held]
 
 
 def _partners(links: Sequence[Link]) -> dict[str, set[str]]:

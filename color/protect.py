@@ -33,7 +33,9 @@ RULES: Mapping[str, Rule] = {
     "leader": Rule(_ALL, "leader is no picture: left as scanned, in no statistic"),
     "lad": Rule(_ALL, "a laboratory aim frame: left as scanned, shown as a density reference"),
     "black": Rule(_ALL, "nothing is exposed: left as scanned, in no statistic"),
-    "day_for_night": Rule(("balance",), "dark on purpose: exposure and balance stay, match may act"),
+    "day_for_night": Rule(
+        ("balance",), "dark on purpose: exposure and balance stay, match may act"
+    ),
     "keep_intent": Rule(_ALL, "a person wants it as it is: left as scanned, in no link"),
     "fade": Rule((), "frames of the fade are in no statistic; the CDL runs out towards black"),
     "dissolve": Rule((), "frames of the dissolve are in no statistic; the CDLs are mixed"),

@@ -8,8 +8,8 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
+from color.equations import WeakEdge
 from color.records import Link, ShotInput
-from color.system import WeakEdge
 
 F64 = NDArray[np.float64]
 

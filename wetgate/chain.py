@@ -140,9 +140,7 @@ def as_transform(decisions: ShotDecisions) -> ShotTransform:
         confidence=fade.confidence,
         reason=fade.reason,
     )
-    return ShotTransform(
-        unfading=unfading if fade.applied else None, cdl=as_cdl(decisions.balance)
-    )
+    return ShotTransform(unfading=unfading if fade.applied else None, cdl=as_cdl(decisions.balance))
 
 
 def model_card(project: Project) -> ModelCard:

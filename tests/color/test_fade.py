@@ -36,9 +36,7 @@ def faded(colors: F64, left: F64 = LEFT, absorption: F64 = ABSORPTION) -> F64:
 
 def error(found: Unfading, truth: list[F64], scanned: list[F64]) -> float:
     return float(
-        np.mean(
-            [np.abs(found.apply(s) - t).mean() for s, t in zip(scanned, truth, strict=True)]
-        )
+        np.mean([np.abs(found.apply(s) - t).mean() for s, t in zip(scanned, truth, strict=True)])
     )
 
 
@@ -102,7 +100,11 @@ def test_a_layer_that_is_gone_is_refused_by_name(view: View) -> None:
     assert "grain" in found.reason
     np.testing.assert_array_equal(found.apply(scanned[0]), scanned[0])
     weak = [faded(t, np.array([1.0, 1.0, 0.15])) for t in shots(view)]
-    told = unfade(weak, GRAIN, faded(np.linspace(0.2, 0.6, 5)[:, None] * np.ones(3), np.array([1.0, 1.0, 0.15])))
+    told = unfade(
+        weak,
+        GRAIN,
+        faded(np.linspace(0.2, 0.6, 5)[:, None] * np.ones(3), np.array([1.0, 1.0, 0.15])),
+    )
     assert not told.applied
     assert "blue (yellow dye) kept only" in told.reason
 
@@ -158,8 +160,8 @@ def test_evidence_is_unfaded_as_the_picture_would_be(
         reason="",
     )
     plain, undone = observed(truth, 1), unfaded_evidence(observed(scanned, 1), found)
-    middle = (np.array(e["quantiles_log"])[:, 2:5] for e in (undone, plain))
-    np.testing.assert_allclose(*middle, atol=0.01)
+    now, then = (np.array(e["quantiles_log"])[:, 2:5] for e in (undone, plain))
+    np.testing.assert_allclose(now, then, atol=0.01)
     one, other = (np.sort(np.asarray(e["samples_log"]), axis=0) for e in (undone, plain))
     np.testing.assert_allclose(one.mean(axis=0), other.mean(axis=0), atol=0.004)
     features = undone["features"]

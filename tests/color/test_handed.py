@@ -157,8 +157,10 @@ def test_our_cdl_and_opencolorios_agree(clamp: bool) -> None:
         transform.setPower(list(cdl.power))
         transform.setSat(cdl.saturation)
         transform.setStyle(Ocio.CDL_ASC if clamp else Ocio.CDL_NO_CLAMP)
-        cpu = Ocio.Config.CreateRaw().getProcessor(transform).getOptimizedCPUProcessor(
-            Ocio.OPTIMIZATION_NONE
+        cpu = (
+            Ocio.Config.CreateRaw()
+            .getProcessor(transform)
+            .getOptimizedCPUProcessor(Ocio.OPTIMIZATION_NONE)
         )
         theirs = colors.copy()
         cpu.applyRGB(theirs.reshape(-1))
@@ -212,7 +214,7 @@ def test_a_process_list_holds_what_no_cdl_can() -> None:
 @pytest.mark.parametrize(("size", "error"), [(17, 4e-3), (33, 2e-3), (65, 8e-4)])
 def test_tables_of_every_size(size: int, error: float) -> None:
     whole = ShotTransform(unfading=_faded(), cdl=CDLS["R1_0010"])
-    text = cube_document(whole, size=size, title="a \"title\"\n")
+    text = cube_document(whole, size=size, title='a "title"\n')
     assert f"LUT_3D_SIZE {size}" in text
     (apply,) = read_back("luts/R1_0010.cube", text).values()
     np.testing.assert_allclose(apply(FILM_COLORS), whole.apply(FILM_COLORS), atol=error)
@@ -226,9 +228,7 @@ def test_a_table_for_linear_light_carries_a_shaper() -> None:
     space = encoding("linear")
     decode, encode = cube_code_range(space.to_log), cube_code_range(space.from_log)
     whole = ShotTransform(cdl=CDL((1.05, 1.0, 0.95), (0.02, 0.0, -0.01)))
-    text = cube_document(
-        whole, size=33, decode=decode, encode=encode, linear_range=(2.0**-9, 16.0)
-    )
+    text = cube_document(whole, size=33, decode=decode, encode=encode, linear_range=(2.0**-9, 16.0))
     assert "LUT_1D_INPUT_RANGE 0.0 16.0" in text
     (apply,) = read_back("luts/x.cube", text).values()
     linear = np.geomspace(0.01, 8.0, 40)[:, None] * np.array([[1.0, 0.9, 1.1]])

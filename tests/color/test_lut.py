@@ -9,8 +9,8 @@ import PyOpenColorIO as Ocio
 import pytest
 
 from color.cdl import CDL, apply_cdl
-from color.transform import ShotTransform
 from color.lut import cube_document
+from color.transform import ShotTransform
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,12 @@ def _two_scenes() -> tuple[dict[str, CDL], list[ShotInput], list[Link]]:
     """Two scenes of three shots that are tied among themselves, and a shot nothing is like."""
     rng = np.random.default_rng(6)
     names = [f"A_{scene}{k}" for scene in (1, 2) for k in range(3)]
-    grades = {n: CDL(offset=(o, -o, 0.5 * o)) for n, o in zip(names, rng.normal(0, 0.02, 6), strict=True)}
-    pairs = [(names[3 * s + i], names[3 * s + j]) for s in (0, 1) for i, j in ((0, 1), (0, 2), (1, 2))]
+    grades = {
+        n: CDL(offset=(o, -o, 0.5 * o)) for n, o in zip(names, rng.normal(0, 0.02, 6), strict=True)
+    }
+    pairs = [
+        (names[3 * s + i], names[3 * s + j]) for s in (0, 1) for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
     shots = [ShotInput(id=n, reel="A") for n in [*names, "A_30"]]
     return grades, shots, linked(grades, pairs)
 
@@ -112,7 +116,9 @@ def test_a_hero_is_what_its_scene_comes_to() -> None:
     colors = solve_match(shots, links, MatchOptions(pinned={"A_20": IDENTITY}))
     assert colors["A_20"].cdl == IDENTITY
     for name in ("A_21", "A_22"):
-        undone = apply_cdl(apply_cdl(COLORS, grades[name], clamp=False), colors[name].cdl, clamp=False)
+        undone = apply_cdl(
+            apply_cdl(COLORS, grades[name], clamp=False), colors[name].cdl, clamp=False
+        )
         there = apply_cdl(COLORS, grades["A_20"], clamp=False)
         assert np.abs(undone - there).mean() < 0.004
 

@@ -45,7 +45,9 @@ def test_every_rule_says_what_it_does() -> None:
         assert rule.says
         assert set(rule.protects) <= {"match", "balance", "fade"}
     assert set(RULES["tinted"].protects) == {"match", "balance", "fade"}
-    assert Flag(name="day_for_night", confidence=1.0, reason="").as_dict()["protects"] == ["balance"]
+    assert Flag(name="day_for_night", confidence=1.0, reason="").as_dict()["protects"] == [
+        "balance"
+    ]
 
 
 def test_a_laboratory_aim_frame_is_found_and_read(observed: Observed) -> None:
@@ -97,7 +99,10 @@ def test_frames_of_a_dissolve_are_not_looked_at(view: View) -> None:
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 17, 100])
 def test_looking_only_where_it_counts_gives_the_same_evidence(count: int) -> None:
     rng = np.random.default_rng(5)
-    frames = [torch.from_numpy(rng.uniform(0.2, 0.6, (3, 48, 64)).astype(np.float32)) for _ in range(count)]
+    frames = [
+        torch.from_numpy(rng.uniform(0.2, 0.6, (3, 48, 64)).astype(np.float32))
+        for _ in range(count)
+    ]
     whole, quick = ColorProbe(), ColorProbe(frames=count)
     shown = 0
     for n, pixels in enumerate(frames):
@@ -124,7 +129,7 @@ def test_a_person_has_the_last_word() -> None:
     on = with_persons_flags(flags, {"keep_intent": True, "tinted": True}, "R1_0010")
     assert [f["name"] for f in on] == ["tinted", "keep_intent"]
     assert "said by a person" in (switched_off(on, "balance") or "")
-    with pytest.raises(ConfigError, match="R1_0010.flags.tintet") as caught:
+    with pytest.raises(ConfigError, match=r"R1_0010\.flags\.tintet") as caught:
         with_persons_flags(flags, {"tintet": True}, "R1_0010")
     assert "'tinted'" in str(caught.value.hint)
 

@@ -39,7 +39,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, bool], NDA
             wide = np.repeat(wide.mean(axis=2, keepdims=True), 3, axis=2)
         wide = wide + rng.normal(0.0, 4.0, (*wide.shape[:2], 1))
         frames = [wide[20:212, 10 + 3 * k : 266 + 3 * k] for k in range(4)]
-        return np.rint(np.stack(frames)).astype(np.uint16)
+        codes: NDArray[np.uint16] = np.rint(np.stack(frames)).astype(np.uint16)
+        return codes
 
     return make
 

@@ -107,7 +107,7 @@ def _cell(given: ReportInput, shot_id: str) -> U8:
         log = small_log(codes, reel.format, reel_encoding(reel), _WIDTH_PX)
     except WetgateError as error:
         return np.vstack([_line(shot_id, _WIDTH_PX), _line(error.what, _WIDTH_PX)])
-    after = as_transform(decided).apply(log).astype(np.float32)
+    after = as_transform(decided).apply(log.astype(np.float64)).astype(np.float32)
     pictures = [
         np.ascontiguousarray(np.rint(display(p) * 255.0).astype(np.uint8)[:, :, ::-1])
         for p in (log, after)

@@ -7,7 +7,7 @@ beside the files as handover.json.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +26,6 @@ from color.residual import residual_delta_e
 from color.transform import ShotTransform
 from media.encoding import ColorEncoding, reel_encoding
 from media.errors import StoreError
-from media.reel import Reel
 from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
 from wetgate.files import canonical
@@ -86,7 +85,9 @@ def _handed(decisions: ShotDecisions) -> HandedShot:
     left = (
         (0.0, 0.0)
         if transform.is_cdl
-        else residual_delta_e(FILM_COLORS, transform.apply, partial(apply_cdl, cdl=cdl, clamp=False))
+        else residual_delta_e(
+            FILM_COLORS, transform.apply, partial(apply_cdl, cdl=cdl, clamp=False)
+        )
     )
     return HandedShot(
         id=decisions.shot,
@@ -111,9 +112,7 @@ def _documents(
     by_id = {s.id: s for s in shots}
     for name, ingested in reels.items():
         reel = ingested.reel
-        events = [
-            EdlEvent(id=s.id, frames=s.frames, cdl=by_id[s.id].cdl) for s in ingested.shots
-        ]
+        events = [EdlEvent(id=s.id, frames=s.frames, cdl=by_id[s.id].cdl) for s in ingested.shots]
         first, code = reel.range.start, reel.timecode
         documents[f"{name}.edl"] = edl_document(
             job.project.title, name, reel.rate, first, events, timecode=code
@@ -136,11 +135,11 @@ def _documents(
             reel = reels[shot.reel].reel
             space = reel_encoding(reel)
             if not space.film and reel.format.channels == 3:
-                documents[f"luts/{shot.id}.codes.cube"] = _code_table(reel, space, shot, size)
+                documents[f"luts/{shot.id}.codes.cube"] = _code_table(space, shot, size)
     return documents
 
 
-def _code_table(reel: Reel, space: ColorEncoding, shot: HandedShot, size: int) -> str:
+def _code_table(space: ColorEncoding, shot: HandedShot, size: int) -> str:
     """A table on the scan's own code values, for hosts that do not know film log."""
     decode, encode = cube_code_range(space.to_log), cube_code_range(space.from_log)
     return cube_document(
@@ -215,6 +214,3 @@ def _describe(decisions: ShotDecisions, left: tuple[float, float]) -> str:
 def file_name(title: str) -> str:
     """The title as a file name: separators and control characters become underscores."""
     return "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in title).strip(". ") or "_"
-
-
-Apply = Callable[[F64], F64]

@@ -246,7 +246,9 @@ def _unfade_reels(
             continue
         neutrals = None
         if config.neutrals:
-            codes = torch.tensor(config.neutrals, dtype=torch.float64) / reels[name].format.full_scale
+            codes = (
+                torch.tensor(config.neutrals, dtype=torch.float64) / reels[name].format.full_scale
+            )
             neutrals = reel_encoding(reels[name]).to_log(codes.T[:, :, None])[:, :, 0].T.numpy()
         pairs = [(k.x, k.y) for k in links if k.a in usable and shots[k.b].reel == anchor]
         pairs += [(k.y, k.x) for k in links if k.b in usable and shots[k.a].reel == anchor]
@@ -278,9 +280,7 @@ def _grain(color: Mapping[str, Mapping[str, Any]], shots: list[str]) -> np.ndarr
     return np.full(3, (float(np.median(evens)) if evens else 0.002) / 8.0 * np.sqrt(3.0))
 
 
-def _check_names(
-    project: Project, shots: Mapping[str, Shot], reels: Mapping[str, Reel]
-) -> None:
+def _check_names(project: Project, shots: Mapping[str, Shot], reels: Mapping[str, Reel]) -> None:
     anchor = reference_reel(project)
     if anchor and anchor not in reels:
         raise ConfigError(
