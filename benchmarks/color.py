@@ -1,6 +1,6 @@
 """Matching, unfading and hand-over of color against known truth, peers in the same run.
 
-    python -m benchmarks.color [--quick] [--job] [--sheets DIR] [--out FILE]
+    python -m benchmarks.color [--quick] [--ours] [--job] [--sheets DIR] [--out FILE]
 
 Real footage gets seeded grades and fading; our solve and the peers that are installed
 (color-matcher and scikit-image, neither a dependency) bring it back, and what is left is the mean
@@ -182,14 +182,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer grades")
     parser.add_argument("--job", action="store_true", help="also time prebalance and run")
+    parser.add_argument("--ours", action="store_true", help="keep peers and job of the last run")
     parser.add_argument("--sheets", type=Path, help="folder for pictures of every case")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/color.json"))
     given = parser.parse_args()
-    others = peers()
+    before = json.loads(given.out.read_text()) if given.ours else {}
+    told = {(r["group"], r["case"]): r for r in before.get("rows", [])}
+    others = {} if given.ours else peers()
     rows = []
     for case in cases(given.quick):
-        rows.append(measured(case, others, given.sheets))
-        row = rows[-1]
+        row = measured(case, others, given.sheets)
+        kept = told.get((row["group"], row["case"]), {})
+        row |= {k: v for k, v in kept.items() if ", " in k}
+        rows.append(row)
         print(
             f"{row['group']:28} {row['case']:20} none {row['none']:6.2f}  ours {row['ours']:6.2f}"
             f"  {row['reason'][:70]}",
@@ -209,7 +214,7 @@ def main() -> None:
         "schema": 1,
         "quick": given.quick,
         "clips": clips.available(),
-        "peers": sorted(others),
+        "peers": before.get("peers") or sorted(others),
         "groups": groups,
         "title": title_figures() if have_all else None,
         "recovery": recovery(),
@@ -222,6 +227,8 @@ def main() -> None:
         from benchmarks.color_job import prebalance_against_run
 
         result["job"] = prebalance_against_run()
+    elif "job" in before:
+        result["job"] = before["job"]
     for name in ("title", "recovery", "fading", "golden", "tints", "job"):
         if result.get(name) is not None:
             print(f"{name}: {json.dumps(result[name])}")

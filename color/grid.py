@@ -65,14 +65,12 @@ def shared_colors(a: Grid, b: Grid, plane: F64, p: F32, q: F32, *, deep: bool) -
     """
     if a.log.size == 0 or b.log.size == 0:
         return _nothing()
-    corners = np.array([[0, 0], [0, 1], [1, 0]], np.float64) * 100.0 + p.mean(axis=0)
-    moved = _through(plane, corners)
-    grown = abs(float(np.linalg.det(np.stack([moved[1] - moved[0], moved[2] - moved[0]])))) / 1e4
+    grown = zoom(plane, p)
     if grown < 1.0:
         # Blocks of the closer view are the smaller ones on the scene: ask for them in the wider.
         y, x = (
             shared_colors(b, a, np.asarray(np.linalg.inv(plane), np.float64), q, p, deep=deep)
-            if grown > 1e-4
+            if grown > 1e-2
             else (_nothing())
         )
         return x, y
@@ -96,19 +94,30 @@ def shared_colors(a: Grid, b: Grid, plane: F64, p: F32, q: F32, *, deep: bool) -
         for dx in steps:
             at = (_through(plane, center + np.array([dx, dy])) + off + 0.5) / BLOCK_PX - 0.5
             place = at.astype(np.float32).reshape(rows, columns, 2)
-            color = cv2.remap(b.log, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            # Whole blocks, not mixtures: a mixture would carry the edge between two of them.
+            color = cv2.remap(
+                b.log, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+            )
             level = cv2.remap(
                 b.even,
                 place,
                 None,
-                cv2.INTER_LINEAR,
+                cv2.INTER_NEAREST,
                 borderMode=cv2.BORDER_CONSTANT,
                 borderValue=float(_UNUSABLE),
             )
             theirs += color.reshape(-1, 3) / 9.0
             worst = np.maximum(worst, level.ravel())
-    usable &= worst < 2.0 * _EVEN_LOG
+    usable &= worst < _EVEN_LOG
     return mine[usable].astype(np.float64), theirs[usable].astype(np.float64)
+
+
+def zoom(plane: F64, at: F32) -> float:
+    """How much larger the second view shows what lies around points (M, 2) of the first."""
+    corners = np.array([[0, 0], [0, 1], [1, 0]], np.float64) * 100.0 + at.mean(axis=0)
+    moved = _through(plane, corners)
+    area = np.linalg.det(np.stack([moved[1] - moved[0], moved[2] - moved[0]]))
+    return float(np.sqrt(abs(area))) / 100.0
 
 
 def resting(a: Grid, b: Grid) -> tuple[F64, float] | None:

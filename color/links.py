@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from color.grid import Grid, agreeing, resting, shared_colors, thinned
+from color.grid import Grid, agreeing, resting, shared_colors, thinned, zoom
 from color.records import Link, protection
 
 F32 = NDArray[np.float32]
@@ -56,6 +56,9 @@ class _Shot:
 
 _QUICK = 200
 _RANK_FEATURES = 48
+_ALIKE_ZOOM = 0.25
+_ENOUGH_BLOCKS = 40
+_ENOUGH_KNOWN = 60
 
 
 def find_links(
@@ -152,12 +155,19 @@ def _link(name_a: str, name_b: str, a: _Shot, b: _Shot, policy: LinkPolicy) -> L
             continue
         kept = pairs[found.obeys]
         known = u.colors[kept[:, 0]].astype(np.float64), v.colors[kept[:, 1]].astype(np.float64)
-        colors.append(known)
-        if found.plane is not None:
+        if found.plane is None:
+            colors.append(known)
+        else:
             p, q = p[found.obeys], q[found.obeys]
             x, y = shared_colors(u.grid, v.grid, found.plane, p, q, deep=found.deep)
-            same = agreeing(x, y, *known)
+            # Patches around keypoints cover the same thing only where both views are as large.
+            alike = abs(np.log(zoom(found.plane, p))) < _ALIKE_ZOOM
+            few = len(x) < _ENOUGH_BLOCKS
+            trusted = known if alike or few or len(known[0]) >= _ENOUGH_KNOWN else (x, y)
+            same = agreeing(x, y, *trusted)
             colors.append((x[same], y[same]))
+            if alike or few:
+                colors.append(known)
         inliers, share = max(inliers, len(kept)), max(share, here)
     if not colors:
         still = _still(a, b)
