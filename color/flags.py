@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from color.cdl import LAD_LOG
 from color.protect import RULES
 
 F64 = NDArray[np.float64]
@@ -31,7 +32,6 @@ _TWO_DYES_LOG = 0.05
 _STROKES = 3.0
 _LOW_MIDDLE_LOG, _LOW_HIGH_LOG = 0.26, 0.50
 _PATCH_EVEN_LOG = 0.004
-LAD_LOG = 445.0 / 1023.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

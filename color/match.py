@@ -235,6 +235,8 @@ def _decide(
         confidence=confidence,
         slope_std=triple(np.sqrt(np.diag(node.covariance)[GAIN])),
         offset_std=triple(_offset_std(node.covariance)),
+        power_std=triple(np.sqrt(np.diag(node.covariance)[BEND])),
+        saturation_std=float(np.sqrt(node.covariance[SATURATION, SATURATION])),
         reason=reason,
         links=mates,
     )
@@ -271,6 +273,8 @@ def _left(color: ShotColor, reason: str) -> ShotColor:
         confidence=color.confidence,
         slope_std=color.slope_std,
         offset_std=color.offset_std,
+        power_std=color.power_std,
+        saturation_std=color.saturation_std,
         reason=reason,
         links=color.links,
     )

@@ -61,6 +61,8 @@ class ShotColor:
     slope_std: Triple = (0.0, 0.0, 0.0)
     offset_std: Triple = (0.0, 0.0, 0.0)
     """Standard deviations, film log for the offset; 0 where nothing was estimated."""
+    power_std: Triple = (0.0, 0.0, 0.0)
+    saturation_std: float = 0.0
     reason: str = ""
     links: tuple[str, ...] = field(default=())
     """The shots this one was compared with, sorted."""
@@ -75,6 +77,8 @@ class ShotColor:
             "confidence": self.confidence,
             "slope_std": list(self.slope_std),
             "offset_std": list(self.offset_std),
+            "power_std": list(self.power_std),
+            "saturation_std": self.saturation_std,
             "reason": self.reason,
             "links": list(self.links),
         }

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from color.candidates import candidates
 from color.flags import (
     BLACK_LUMA_LOG,
     Flag,
@@ -113,7 +114,8 @@ class ColorProbe:
         Keys: ``frames`` seen, ``sampled`` frame numbers, ``clip_log`` [low, high],
         ``clipped_share``, ``black_share``, ``flags``; and, unless the shot is empty, black or
         wholly clipped: ``quantiles_log`` [3][7] at ``records.QUANTILES``, ``mean_log`` [3],
-        ``chroma_spread_log``, ``cast_log`` [2], ``samples_log`` (N, 3) float32 block means,
+        ``chroma_spread_log``, ``cast_log`` [2], ``candidates`` (share and mean of what
+        may be skin, sky and neutral), ``samples_log`` (N, 3) float32 block means,
         ``features`` with ``view`` (K,) int32 frame numbers, ``points_px`` (K, 2) float32 x y,
         ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view;
         and of the same frames ``grid_view`` (V,) int32, ``grid_log`` (V, rows, columns, 3) and
@@ -159,6 +161,8 @@ class ColorProbe:
             evidence["mean_log"] = usable.mean(axis=0, dtype=np.float64).tolist()
             evidence["chroma_spread_log"] = curve.spread_log
             evidence["cast_log"] = list(curve.cast_log)
+            seen = blocks.astype(np.float64)
+            evidence["candidates"] = candidates(seen, curve.cast_log).as_dict(seen)
             pick = np.linspace(0, len(blocks) - 1, min(_SAMPLES, len(blocks))).round()
             evidence["samples_log"] = blocks[pick.astype(np.intp)]
             # Whatever the flags say: a person may say otherwise.

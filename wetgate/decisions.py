@@ -118,6 +118,11 @@ class ColorDecision(Decided):
     offset: Triple = (0.0, 0.0, 0.0)
     power: Triple = (1.0, 1.0, 1.0)
     saturation: float = 1.0
+    slope_std: Triple = (0.0, 0.0, 0.0)
+    """Standard deviations of the solved values; 0 where nothing was estimated."""
+    offset_std: Triple = (0.0, 0.0, 0.0)
+    power_std: Triple = (0.0, 0.0, 0.0)
+    saturation_std: float = 0.0
     space: str = SPACE
     printer_points: Triple = (0.0, 0.0, 0.0)
     links: tuple[str, ...] = ()
@@ -377,7 +382,14 @@ def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, obje
     if not given:
         return {}
     now = solved.balance.model_copy(
-        update={**given, "origin": "human", "confidence": 1.0, "reason": ""}
+        update={
+            **given,
+            **dict.fromkeys(("slope_std", "offset_std", "power_std"), (0.0, 0.0, 0.0)),
+            "saturation_std": 0.0,
+            "origin": "human",
+            "confidence": 1.0,
+            "reason": "",
+        }
     )
     r, g, b = CDL(now.slope, now.offset, now.power, now.saturation).printer_points()
     points = (round(float(r), 2) + 0.0, round(float(g), 2) + 0.0, round(float(b), 2) + 0.0)

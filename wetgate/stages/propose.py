@@ -313,10 +313,19 @@ def _color(color: ShotColor) -> ColorDecision:
         power=cdl.power,
         saturation=cdl.saturation,
         printer_points=(_round(r, 2), _round(g, 2), _round(b, 2)),
+        slope_std=_three(color.slope_std),
+        offset_std=_three(color.offset_std),
+        power_std=_three(color.power_std),
+        saturation_std=_round(color.saturation_std),
         confidence=_round(color.confidence),
         reason=color.reason,
         links=color.links,
     )
+
+
+def _three(values: tuple[float, float, float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return (_round(red), _round(green), _round(blue))
 
 
 def _round(value: float, digits: int = 4) -> float:
