@@ -237,6 +237,7 @@ def _decide(
         offset_std=triple(_offset_std(node.covariance)),
         power_std=triple(np.sqrt(np.diag(node.covariance)[BEND])),
         saturation_std=float(np.sqrt(node.covariance[SATURATION, SATURATION])),
+        limited=limited,
         reason=reason,
         links=mates,
     )

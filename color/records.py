@@ -63,6 +63,8 @@ class ShotColor:
     """Standard deviations, film log for the offset; 0 where nothing was estimated."""
     power_std: Triple = (0.0, 0.0, 0.0)
     saturation_std: float = 0.0
+    limited: bool = False
+    """Cut back to the allowed limits."""
     reason: str = ""
     links: tuple[str, ...] = field(default=())
     """The shots this one was compared with, sorted."""

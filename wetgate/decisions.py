@@ -118,6 +118,8 @@ class ColorDecision(Decided):
     offset: Triple = (0.0, 0.0, 0.0)
     power: Triple = (1.0, 1.0, 1.0)
     saturation: float = 1.0
+    limited: bool = False
+    """Cut back to what the project allows: the shot is held for review where it is baked."""
     slope_std: Triple = (0.0, 0.0, 0.0)
     """Standard deviations of the solved values; 0 where nothing was estimated."""
     offset_std: Triple = (0.0, 0.0, 0.0)
@@ -386,6 +388,7 @@ def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, obje
             **given,
             **dict.fromkeys(("slope_std", "offset_std", "power_std"), (0.0, 0.0, 0.0)),
             "saturation_std": 0.0,
+            "limited": False,
             "origin": "human",
             "confidence": 1.0,
             "reason": "",

@@ -193,3 +193,22 @@ def test_small_pictures_still_get_sheets(tmp_path: Path) -> None:
     found = launch_prebalance(project, tmp_path / "out", quiet=True)
     (sheet,) = found.sheets
     assert (tmp_path / "out/report/contact" / sheet).stat().st_size > 1000
+
+
+def test_a_correction_beyond_the_limits_is_cut_back_and_held(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    codes = large(7)
+    darker = np.rint(codes * 0.9 - 60).astype(np.uint16)
+    reels = [put(tmp_path / "R1", codes), put(tmp_path / "R2", darker)]
+    project = project_of(
+        reels, ONE_SHOT, "color.match.reference_reel=R1", "color.match.max_offset=0.02",
+        only="match",
+    )  # fmt: skip
+    out = tmp_path / "out"
+    outcome = run_here(project, out)
+    assert outcome.held == ("R2_0010",)
+    verdict = json.loads((out / "reels/R2/verify/R2_0010.json").read_text("utf-8"))
+    assert "cut back" in verdict["held_because"][0]
+    (out / "overrides.toml").write_text("[R2_0010]\nbalance.slope = [1.1, 1.1, 1.1]\n", "utf-8")
+    assert run_here(project, out).held == ()

@@ -313,6 +313,7 @@ def _color(color: ShotColor) -> ColorDecision:
         power=cdl.power,
         saturation=cdl.saturation,
         printer_points=(_round(r, 2), _round(g, 2), _round(b, 2)),
+        limited=color.limited,
         slope_std=_three(color.slope_std),
         offset_std=_three(color.offset_std),
         power_std=_three(color.power_std),
