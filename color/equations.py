@@ -17,6 +17,8 @@ F64 = NDArray[np.float64]
 
 LOCKED_STD = 1e-5
 """Of a parameter that is held at the identity."""
+LINK_SHIFT_STD_LOG = 0.005
+"""Exposure error that all matches of a link share: the few frames compared are not their shots."""
 _SCALE_FLOOR_LOG = 0.006
 _NOISE_FLOOR_LOG = 0.004
 _FULL_LINK = 60.0

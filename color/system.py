@@ -19,6 +19,7 @@ from scipy.sparse.linalg import splu
 from color.cdl import CDL
 from color.curve import PIVOT_LOG, SIZE
 from color.equations import (
+    LINK_SHIFT_STD_LOG,
     LOCKED_STD,
     Edge,
     Index,
@@ -129,8 +130,16 @@ def _descend(index: Index, edges: Sequence[Edge], terms: Terms) -> tuple[F64, _F
                 weighted.reshape(-1, len(row.columns)),
                 row.design.reshape(-1, len(row.columns)),
             )
-            whole.add(row.columns, flat.T @ plain)
-            right[row.columns] -= flat.T @ row.difference.ravel()
+            block, pull = flat.T @ plain, flat.T @ row.difference.ravel()
+            # The frames that were compared may all be a little off their shots: each link has an
+            # exposure error of its own, which is solved for and left out again.
+            loose = float(w.sum()) + LINK_SHIFT_STD_LOG**-2.0
+            for c in range(3):
+                together = weighted[:, c].sum(axis=0)
+                block -= np.outer(together, together) / loose
+                pull -= together * float(w @ row.difference[:, c]) / loose
+            whole.add(row.columns, block)
+            right[row.columns] -= pull
         factor = splu(
             whole.matrix(),
             permc_spec="MMD_AT_PLUS_A",

@@ -38,15 +38,14 @@ def propose_shot(
     project: Project,
     shot: Shot,
     evidence: Mapping[str, Any],
-    color: ShotColor,
     pictures: Pictures,
 ) -> ShotDecisions:
-    """What the measurements of one shot propose.
+    """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
     """
     if not evidence:
-        return _unmeasured(project, shot, color)
+        return _unmeasured(project, shot)
     grain = evidence.get("grain") or GrainProbe().finish()
     flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
@@ -61,7 +60,6 @@ def propose_shot(
         dirt=_dirt(project, shot, grain, pictures),
         noise=_noise(project, shot, grain),
         grain=_grain(project, grain),
-        balance=_color(color),
     )
 
 
@@ -100,7 +98,7 @@ def propose_fade(
     )
 
 
-def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions:
+def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
     """A shot nothing was measured on: because nothing was asked for, or nothing could be."""
     restore = project.restore
 
@@ -118,7 +116,6 @@ def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions
         dirt=DirtDecision(reason=why("dirt")),
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
-        balance=_color(color),
     )
 
 
@@ -304,7 +301,8 @@ def _grain(project: Project, grain: Mapping[str, Any]) -> GrainDecision:
     )
 
 
-def _color(color: ShotColor) -> ColorDecision:
+def propose_color(color: ShotColor) -> ColorDecision:
+    """The decision as it is written down: rounded to what files hold."""
     cdl = color.cdl.rounded()
     r, g, b = cdl.printer_points()
     return ColorDecision(

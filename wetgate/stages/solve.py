@@ -30,8 +30,14 @@ from wetgate.job import Job
 from wetgate.layers import check_scenes, effective
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
-from wetgate.stages.propose import NO_LINES, OFF, propose_fade, propose_shot
-from wetgate.stages.solve_color import flag_reasons, solve_color, with_flags, with_given_cdls
+from wetgate.stages.propose import NO_LINES, OFF, propose_color, propose_fade, propose_shot
+from wetgate.stages.solve_color import (
+    flag_reasons,
+    solve_color,
+    with_flags,
+    with_given_cdls,
+    with_steady_exposure,
+)
 
 Evidence = Mapping[str, Mapping[str, Any]]
 """Shot id to the evidence of its probes."""
@@ -70,23 +76,30 @@ def solve_title(
     check_scenes(job.project, set(shots))
     evidence = with_flags(evidence, shots, people)
     scans = {name: r.reel for name, r in reels.items()}
-    colors, unfaded = solve_color(job.project, scans, shots, evidence, people)
-    settled = {}
+    proposed, said_of = {}, {}
     for name, shot in shots.items():
-        layered, said = effective(job.project, shot.reel, name, _settings(people.get(name)))
+        layered, said_of[name] = effective(
+            job.project, shot.reel, name, _settings(people.get(name))
+        )
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
-        solved = propose_shot(asked, shot, evidence[name], colors[name], pictures)
+        proposed[name] = propose_shot(asked, shot, evidence[name], pictures)
+    # Color is compared at the exposure its shot will have: flicker is taken out of it first.
+    steady = {n: with_steady_exposure(evidence[n], p) for n, p in proposed.items()}
+    colors, unfaded = solve_color(job.project, scans, shots, steady, people)
+    settled = {}
+    for name, shot in shots.items():
         seen = evidence[name].get("color", {})
-        solved = solved.model_copy(
+        solved = proposed[name].model_copy(
             update={
                 "flag_reasons": flag_reasons(seen),
                 "fade": propose_fade(job.project, shot, seen, unfaded.get(shot.reel)),
+                "balance": propose_color(colors[name]),
             }
         )
         if name in protected:
             solved = _protect(solved)
-        solved = solved.model_copy(update={"settings_from": said})
+        solved = solved.model_copy(update={"settings_from": said_of[name]})
         settled[name] = _summed_up(settle(solved, people.get(name)))
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}

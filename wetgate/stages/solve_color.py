@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from color.balance import BalanceOptions, balance_shot
 from color.cdl import CDL, IDENTITY
@@ -19,14 +20,16 @@ from color.match import MatchOptions, solve_match
 from color.protect import RULES, with_persons_flags
 from color.records import Link, ShotColor, protection, shot_input
 from color.unfade import unfaded_evidence
-from media.encoding import reel_encoding
+from media.encoding import STOP, reel_encoding
 from media.errors import ConfigError
 from media.reel import Reel, SegmentKind, Shot
+from restore.flicker.apply import REACH_STOPS
 from wetgate.config import Project
-from wetgate.decisions import BalanceOverride, ShotOverride
+from wetgate.decisions import BalanceOverride, ShotDecisions, ShotOverride
 from wetgate.stages.ingest import reel_name
 from wetgate.stages.propose import OFF, TOO_SMALL
 
+F64 = NDArray[np.float64]
 Evidence = Mapping[str, Mapping[str, Any]]
 Colors = tuple[dict[str, ShotColor], dict[str, Unfading]]
 """By shot; and by reel, only reels that unfading was asked for."""
@@ -67,6 +70,42 @@ def with_flags(
         ]
         said = people[name].flags if name in people else {}
         found["color"] = {**found["color"], "flags": with_persons_flags(flags, said, name)}
+    return out
+
+
+def with_steady_exposure(evidence: Mapping[str, Any], decided: ShotDecisions) -> dict[str, Any]:
+    """Evidence whose compared colors have the exposure that deflicker gives their frames.
+
+    The flicker curve has zero mean over a shot, so this is the level of the shot itself. Only
+    what acts on whole frames is taken out; local flicker evens out over the picture.
+    """
+    out = dict(evidence)
+    color = evidence.get("color", {})
+    features = color.get("features")
+    flicker = decided.flicker
+    if not flicker.applied or not isinstance(features, Mapping):
+        return out
+    first, changed = decided.frames[0], dict(features)
+
+    def steadied(values: F64, frame: int) -> F64:
+        at = frame - first
+        u = np.clip((values - flicker.pivot) / STOP, -REACH_STOPS, REACH_STOPS)
+        stops = np.array(flicker.exposure_stops[at])
+        if flicker.contrast:
+            stops = stops + np.array(flicker.contrast[at]) * u
+        if flicker.bend:
+            stops = stops + np.array(flicker.bend[at]) * (u * u - 1.0)
+        return np.asarray(values + stops * STOP)
+
+    grids = zip(features["grid_log"], features["grid_view"], strict=True)
+    changed["grid_log"] = np.stack([steadied(g.astype(np.float64), int(n)) for g, n in grids])
+    colors = np.array(features["colors_log"], dtype=np.float64)
+    for frame in np.unique(features["view"]):
+        mine = np.asarray(features["view"]) == frame
+        colors[mine] = steadied(colors[mine], int(frame))
+    changed["colors_log"] = colors.astype(np.float32)
+    changed["grid_log"] = changed["grid_log"].astype(np.float32)
+    out["color"] = {**color, "features": changed}
     return out
 
 
