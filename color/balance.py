@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from color.candidates import candidates
 from color.cdl import CDL, PRINTER_POINT_LOG, compose, triple
 from color.records import ShotColor, protection
 
@@ -24,6 +25,7 @@ _PIVOT_LOG = 0.4
 _GREY_REACH_LOG = 0.02
 """Chroma this close to the cast is grey: about 1.6 printer points."""
 _MIN_SAMPLES = 64
+_NO_GREY = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,12 @@ def _cast(samples: F64) -> tuple[F64, float, float]:
     """Cast (3,) relative to luma, how sure (0..1), and its standard deviation; film log."""
     luma = samples.mean(axis=1)
     low, high = np.quantile(luma, (0.2, 0.85))
-    chroma = (samples - luma[:, None])[(luma >= low) & (luma <= high)]
+    # What is likely skin or sky is no grey, however much of it there is.
+    kinds = candidates(samples)
+    grey = np.maximum(kinds.skin, kinds.sky) < _NO_GREY
+    if grey.mean() < 0.2:
+        grey[:] = True
+    chroma = (samples - luma[:, None])[(luma >= low) & (luma <= high) & grey]
     # The densest chroma near the overall cast: start at the median, then a mean shift.
     center = np.median(chroma, axis=0)
     near = np.ones(len(chroma), dtype=np.bool_)

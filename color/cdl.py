@@ -24,6 +24,8 @@ LUMA_WEIGHTS: Triple = (0.2126, 0.7152, 0.0722)
 PRINTER_POINT_LOG = 12.5 / 1023.0
 """One printer point in film log; the number of ``media.encoding.PRINTER_POINT``, restated so
 that solving needs no torch (a test holds the two together)."""
+LAD_LOG = 445.0 / 1023.0
+"""The middle grey of the Laboratory Aim Density system. Source: Kodak H-387."""
 FILE_DECIMALS = 6
 
 
@@ -76,13 +78,15 @@ class CDL:
         )
 
     def printer_points(self) -> Triple:
-        """The offset in printer points per channel; positive raises the scan's code values.
+        """How far the laboratory aim grey (code 445) moves, in printer points per channel.
 
-        More printer light darkens a print, so on a negative scan one point of added light
-        is minus one here.
+        Positive raises the scan's code values. More printer light darkens a print, so on a
+        negative scan one point of added light is minus one here. With slope and power 1 this is
+        the offset.
         """
-        r, g, b = (v / PRINTER_POINT_LOG for v in self.offset)
-        return (r, g, b)
+        grey = LAD_LOG * np.array(self.slope) + np.array(self.offset)
+        moved = np.maximum(grey, 1e-6) ** np.array(self.power) - LAD_LOG
+        return triple(moved / PRINTER_POINT_LOG)
 
     def as_list(self) -> list[float]:
         """Ten numbers: slope, offset, power, saturation."""

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
+from color.ale import read_ale_cdls
 from color.cdl import CDL, FILE_DECIMALS, IDENTITY, Triple
-from color.edl import read_edl_cdls
+from color.edl import number, read_edl_cdls
 from media.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 INPUT_SPACE = "Wetgate film log (Cineon printing density, 1.0 = code 1023); applied without clamp"
 _NAMESPACE = "urn:ASC:CDL:v1.01"
+_READ_NAMESPACES = frozenset({_NAMESPACE, "urn:ASC:CDL:v1.2"})
 _ID = re.compile(r"[A-Za-z0-9_.]+")
 _MAX_BYTES = 32 * 1024 * 1024
 
@@ -132,7 +134,7 @@ def cdl_document(corrections: Sequence[Correction]) -> str:
 
 
 def read_cdls(path: Path) -> dict[str, CDL]:
-    """The decisions in a .cc, .ccc, .cdl or .edl file, by id.
+    """The decisions in a .cc, .ccc, .cdl, .edl, .ale or .otio file, by id.
 
     Accepts the node names hosts write (``SatNode``, ``SATNode``, ``ASC_SAT``; ``SOPNode``,
     ``SopNode``, ``ASC_SOP``); a missing half is the identity. A correction without an id gets
@@ -142,19 +144,25 @@ def read_cdls(path: Path) -> dict[str, CDL]:
         or one id twice.
     """
     kind = path.suffix.lower()
-    if kind not in {".cc", ".ccc", ".cdl", ".edl"}:
-        raise ConfigError(f"{path.name} is no color decision file", hint="use .cc .ccc .cdl .edl")
+    if kind not in {".cc", ".ccc", ".cdl", ".edl", ".ale", ".otio"}:
+        raise ConfigError(
+            f"{path.name} is no color decision file", hint="use .cc .ccc .cdl .edl .ale .otio"
+        )
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{path.name} is too large for color decisions", hint="check it")
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path.name} cannot be read", hint=str(error)) from error
-    pairs = (
-        read_edl_cdls(data.decode("utf-8", "replace"), path.name)
-        if kind == ".edl"
-        else _read_xml(data, path.name)
-    )
+    match kind:
+        case ".edl":
+            pairs = read_edl_cdls(data.decode("utf-8", "replace"), path.name)
+        case ".ale":
+            pairs = read_ale_cdls(data.decode("utf-8", "replace"), path.name)
+        case ".otio":
+            pairs = _read_otio(data, path.name)
+        case _:
+            pairs = _read_xml(data, path.name)
     found: dict[str, CDL] = {}
     for name, cdl in pairs:
         if name in found and found[name] != cdl:
@@ -163,6 +171,15 @@ def read_cdls(path: Path) -> dict[str, CDL]:
     if not found:
         raise ConfigError(f"{path.name} holds no color decision", hint="check the file")
     return found
+
+
+def _read_otio(data: bytes, name: str) -> list[tuple[str, CDL]]:
+    from color.otio_file import read_otio_cdls
+
+    try:
+        return read_otio_cdls(data.decode("utf-8"))
+    except (KeyError, ValueError, IndexError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"{name} is no usable timeline", hint=str(error)) from error
 
 
 def _local(element: Element) -> str:
@@ -178,11 +195,27 @@ def _read_xml(data: bytes, name: str) -> list[tuple[str, CDL]]:
         root = fromstring(data)
     except (ParseError, DefusedXmlException) as error:
         raise ConfigError(f"{name} is not usable XML", hint=str(error)) from error
-    corrections = [e for e in root.iter() if _local(e) == "ColorCorrection"]
+    strange = _space(root)
+    if strange and strange not in _READ_NAMESPACES:
+        raise ConfigError(
+            f"{name} is in namespace {strange!r}, which is no ASC CDL", hint=f"use {_NAMESPACE}"
+        )
+    corrections = [
+        e for e in root.iter() if _local(e) == "ColorCorrection" and _space(e) == strange
+    ]
+    named = [e.get("id") for e in corrections if e.get("id")]
+    for id_ in named:
+        if named.count(id_) > 1:
+            raise ConfigError(f"{name} has two decisions called {id_!r}", hint="keep one")
     return [
         (e.get("id") or str(index), _read_correction(e, name))
         for index, e in enumerate(corrections)
     ]
+
+
+def _space(element: Element) -> str:
+    """The namespace an element is in; empty for none."""
+    return element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
 
 
 def _read_correction(element: Element, name: str) -> CDL:
@@ -194,7 +227,7 @@ def _read_correction(element: Element, name: str) -> CDL:
             if _local(leaf) not in {"Slope", "Offset", "Power", "Saturation"}:
                 continue
             try:
-                values[_local(leaf)] = [float(v) for v in (leaf.text or "").split()]
+                values[_local(leaf)] = [number(v) for v in (leaf.text or "").split()]
             except ValueError as error:
                 raise ConfigError(f"{name} has a bad number", hint=str(error)) from error
 

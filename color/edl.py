@@ -24,7 +24,8 @@ _SMPTE_RATES = frozenset(
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;.])(\d{2})")
 _EVENT = re.compile(r"^(\d{3,6})\s+(\S+)\s+\S+\s+\S+")
 _GROUP = re.compile(r"\(([^()]*)\)")
-_EDL_DECIMALS = 4
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+EDL_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +83,7 @@ def timecode_frames(text: str, fps: int) -> tuple[int, bool]:
 
 
 def _group(values: Triple) -> str:
-    return (
-        "(" + " ".join(f"{round(v, _EDL_DECIMALS) + 0.0:.{_EDL_DECIMALS}f}" for v in values) + ")"
-    )
+    return "(" + " ".join(f"{round(v, EDL_DECIMALS) + 0.0:.{EDL_DECIMALS}f}" for v in values) + ")"
 
 
 def edl_document(
@@ -133,16 +132,42 @@ def edl_document(
             "",
             f"{number:03d}  {name:<8} V     C        {times}",
             f"*ASC_SOP {_group(cdl.slope)}{_group(cdl.offset)}{_group(cdl.power)}",
-            f"*ASC_SAT {cdl.saturation:.{_EDL_DECIMALS}f}",
+            f"*ASC_SAT {cdl.saturation:.{EDL_DECIMALS}f}",
             f"* FROM CLIP NAME: {event.id}",
             *notes,
         ]
     return "\n".join([*lines, ""])
 
 
+def number(text: str) -> float:
+    """A decimal number as hosts write it, exponents included.
+
+    raises: ValueError for what only Python would take: ``nan``, ``inf``, ``1_0``.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is not a number")
+    return float(text)
+
+
+def cdl_of_text(sop: str, saturation: str, name: str) -> CDL:
+    """A CDL from ``(s s s)(o o o)(p p p)`` and a number, either may be empty: the identity.
+
+    raises: ConfigError when malformed. name: of the file, for the message.
+    """
+    values = (IDENTITY.slope, IDENTITY.offset, IDENTITY.power)
+    if sop:
+        groups = [_floats(g, 3, name) for g in _GROUP.findall(sop)]
+        if len(groups) != 3:
+            raise ConfigError(f"{name}: {sop!r} is not three groups", hint="check the file")
+        s, o, p = ((g[0], g[1], g[2]) for g in groups)
+        values = (s, o, p)
+    sat = _floats(saturation, 1, name)[0] if saturation else IDENTITY.saturation
+    return CDL(*values, sat)
+
+
 def _floats(text: str, count: int, name: str) -> list[float]:
     try:
-        values = [float(v) for v in text.replace(",", " ").split()]
+        values = [number(v) for v in text.replace(",", " ").split()]
     except ValueError as error:
         raise ConfigError(f"{name} has a bad number in {text!r}", hint=str(error)) from error
     if len(values) != count:
@@ -157,35 +182,25 @@ def read_edl_cdls(text: str, name: str) -> list[tuple[str, CDL]]:
     """
     found: list[tuple[str, CDL]] = []
     reel = clip = ""
-    sop: tuple[Triple, Triple, Triple] | None = None
-    saturation: float | None = None
+    sop = saturation = ""
 
     def close() -> None:
-        if sop is None and saturation is None:
-            return
-        slope, offset, power = sop or (IDENTITY.slope, IDENTITY.offset, IDENTITY.power)
-        sat = IDENTITY.saturation if saturation is None else saturation
-        found.append((clip or reel, CDL(slope, offset, power, sat)))
+        if sop or saturation:
+            found.append((clip or reel, cdl_of_text(sop, saturation, name)))
 
     for line in text.splitlines():
         event = _EVENT.match(line)
         if event is not None:
             close()
-            reel, clip, sop, saturation = event[2], "", None, None
+            reel, clip, sop, saturation = event[2], "", "", ""
             continue
         body = line.lstrip("* ").strip()
         key, _, rest = body.partition(" ")
         match key.rstrip(":").upper():
             case "ASC_SOP":
-                groups = [_floats(g, 3, name) for g in _GROUP.findall(rest)]
-                if len(groups) != 3:
-                    raise ConfigError(
-                        f"{name}: {body!r} is not three groups", hint="check the file"
-                    )
-                s, o, p = ((g[0], g[1], g[2]) for g in groups)
-                sop = (s, o, p)
+                sop = rest.strip() or "()"
             case "ASC_SAT":
-                saturation = _floats(rest, 1, name)[0]
+                saturation = rest.strip() or "()"
             case "FROM" if body.upper().startswith("FROM CLIP NAME:"):
                 clip = body.partition(":")[2].strip()
     close()

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from color.cdl import LAD_LOG
+from color.protect import RULES
+
 F64 = NDArray[np.float64]
 
-ONE_DYE_LOG = 0.012
-"""Chroma spread below this (one printer point) is one dye recipe plus grain."""
+ONE_DYE_LOG = 0.009
+"""Chroma spread below this is one dye recipe plus grain; a grey street has a little more."""
 FAR_LOG = 0.03
 FAR_SHARE = 0.002
 """One red coat in a grey street is enough: that much of the picture this far off the curve is
@@ -25,6 +28,10 @@ NEUTRAL_CAST_LOG = 0.02
 BLACK_LUMA_LOG = 0.105
 """Just above code 95 (film base of a negative, black of video) in film log."""
 _FLAT_RANGE_LOG = 0.03
+_TWO_DYES_LOG = 0.05
+_STROKES = 3.0
+_LOW_MIDDLE_LOG, _LOW_HIGH_LOG = 0.26, 0.50
+_PATCH_EVEN_LOG = 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +39,10 @@ class Flag:
     """One finding about a shot."""
 
     name: str
-    """``monochrome``, ``tinted``, ``black``, ``flat`` or ``title``."""
+    """One of ``color.protect.RULES``."""
     confidence: float
     """0..1."""
     reason: str
-    protects: tuple[str, ...] = ("match", "balance")
-    """What it switches off."""
 
     def as_dict(self) -> dict[str, object]:
         """JSON values."""
@@ -45,7 +50,7 @@ class Flag:
             "name": self.name,
             "confidence": round(self.confidence, 3),
             "reason": self.reason,
-            "protects": list(self.protects),
+            "protects": list(RULES[self.name].protects),
         }
 
 
@@ -59,6 +64,10 @@ class ChromaCurve:
     """Share of colors further than ``FAR_LOG`` from the curve."""
     cast_log: tuple[float, float]
     """Median of red minus green and blue minus green; film log."""
+    dark_log: tuple[float, float]
+    """The same where the curve passes the darkest twentieth."""
+    light_log: tuple[float, float]
+    """The same where it passes the lightest."""
 
 
 def chroma_curve(colors: F64) -> ChromaCurve:
@@ -77,10 +86,14 @@ def chroma_curve(colors: F64) -> ChromaCurve:
         distance = np.hypot(*(chroma - base @ fit).T)
         keep = distance <= np.quantile(distance, 0.9)
     red, blue = np.median(chroma, axis=0)
+    ends = np.quantile(luma, (0.05, 0.95))
+    dark, light = np.stack([np.ones(2), ends, ends**2], axis=1) @ fit
     return ChromaCurve(
         spread_log=float(np.quantile(distance, 0.9)),
         far_share=float((distance > FAR_LOG).mean()),
         cast_log=(float(red), float(blue)),
+        dark_log=(float(dark[0]), float(dark[1])),
+        light_log=(float(light[0]), float(light[1])),
     )
 
 
@@ -94,31 +107,100 @@ def color_flags(curve: ChromaCurve) -> list[Flag]:
     if curve.spread_log >= ONE_DYE_LOG or curve.far_share > FAR_SHARE:
         return []
     confidence = 0.5 + 0.5 * (1.0 - curve.spread_log / ONE_DYE_LOG)
-    cast = max(abs(v) for v in (*curve.cast_log, curve.cast_log[0] - curve.cast_log[1]))
-    if cast < NEUTRAL_CAST_LOG:
+    dark, light = _strength(curve.dark_log), _strength(curve.light_log)
+    if max(dark, light, _strength(curve.cast_log)) < NEUTRAL_CAST_LOG:
         reason = "all densities are neutral"
         return [Flag(name="monochrome", confidence=confidence, reason=reason)]
-    reason = "one hue follows density in the whole picture (tinting or toning)"
-    return [Flag(name="tinted", confidence=confidence, reason=reason)]
+    one = "one hue follows density in the whole picture"
+    # A dyed base colors the lights; a toned silver image colors the darks and leaves the base.
+    if light < NEUTRAL_CAST_LOG or dark > 2.0 * light:
+        return [Flag(name="toned", confidence=confidence, reason=f"{one}, lights stay clear")]
+    apart = _strength(
+        (curve.light_log[0] - curve.dark_log[0], curve.light_log[1] - curve.dark_log[1])
+    )
+    found = [Flag(name="tinted", confidence=confidence, reason=f"{one}, lights too")]
+    if apart > _TWO_DYES_LOG:
+        found.append(
+            Flag(name="toned", confidence=confidence, reason="darks have another hue than lights")
+        )
+    return found
 
 
-def tone_flags(luma: F64, frame_change_log: float | None) -> list[Flag]:
-    """Black, flat (leader) and title, from all pixels inside the border.
+def _strength(cast: tuple[float, float]) -> float:
+    """Largest difference between two channels of a cast given against green."""
+    return max(abs(cast[0]), abs(cast[1]), abs(cast[0] - cast[1]))
+
+
+def low_key_flag(quantiles: F64, cast_log: tuple[float, float]) -> Flag | None:
+    """A dark picture that never gets light; blue besides is day for night.
+
+    quantiles: (3, 7) film log at ``records.QUANTILES``.
+    """
+    middle, high = float(quantiles[:, 3].mean()), float(quantiles[:, 6].mean())
+    darker = min((_LOW_MIDDLE_LOG - middle) / 0.06, (_LOW_HIGH_LOG - high) / 0.08)
+    if darker <= 0.0:
+        return None
+    blue = cast_log[1] - max(0.0, cast_log[0])
+    reason = f"dark throughout, 99 % below {high:.2f} film log"
+    if blue > 0.02:
+        return Flag(
+            name="day_for_night",
+            confidence=_share(0.6 + 0.4 * darker),
+            reason=reason + ", and blue",
+        )
+    return Flag(name="day_for_night", confidence=_share(0.4 + 0.3 * darker), reason=reason)
+
+
+def _share(value: float) -> float:
+    return float(np.clip(value, 0.0, 1.0))
+
+
+def lad_flag(log: F64, even: F64, frame_change_log: float | None) -> Flag | None:
+    """A laboratory aim frame: even patches, one of them near code 445 in all channels.
+
+    log: (rows, columns, 3) block means, film log. even: (rows, columns) deviation inside them.
+    Source: Kodak H-387 (LAD), ST 268 code values.
+    """
+    if log.size == 0 or (frame_change_log is not None and frame_change_log > 0.01):
+        return None
+    flat = even < _PATCH_EVEN_LOG
+    colors = log[flat]
+    if flat.mean() < 0.15 or len(colors) < 40:
+        return None
+    neutral = np.ptp(colors, axis=1) < 0.03
+    cells, counts = np.unique(np.round(colors / 0.02).astype(int), axis=0, return_counts=True)
+    patches = int((counts >= max(6, 0.004 * even.size)).sum())
+    near = neutral & (np.abs(colors.mean(axis=1) - LAD_LOG) < 0.03)
+    share = float(near.sum()) / even.size
+    saturated = cells[(counts >= 6) & (np.ptp(cells, axis=1) >= 4)]
+    # A chart has grey steps and color bars; a wall has neither.
+    if patches < 4 or len(saturated) < 2 or not 0.01 < share < 0.5:
+        return None
+    r, g, b = (round(float(v) * 1023.0) for v in np.median(colors[near], axis=0))
+    return Flag(
+        name="lad",
+        confidence=_share(0.5 + 0.05 * patches),
+        reason=f"{patches} even patches, the middle grey reads {r} {g} {b} (aim 445)",
+    )
+
+
+def tone_flags(luma: F64, frame_change_log: float | None, picture: F64 | None = None) -> list[Flag]:
+    """Black, leader and intertitle, from all pixels inside the border.
 
     luma: (N,) film log of one or more frames. frame_change_log: largest mean difference between
-    sampled frames, None when only one frame was seen.
+    sampled frames, None when only one frame was seen. picture: (H, W) luma of one frame.
     """
     low, median, high = np.quantile(luma, (0.01, 0.5, 0.99))
     if high < BLACK_LUMA_LOG:
         return [Flag(name="black", confidence=1.0, reason="nothing rises above black")]
     if high - low < _FLAT_RANGE_LOG:
         reason = f"one even field at {median:.2f} film log (leader or slug)"
-        return [Flag(name="flat", confidence=0.9, reason=reason)]
-    title = _title(luma, frame_change_log)
+        return [Flag(name="leader", confidence=0.9, reason=reason)]
+    title = _title(luma, frame_change_log, picture)
     return [] if title is None else [title]
 
 
-def _title(luma: F64, frame_change_log: float | None) -> Flag | None:
+def _title(luma: F64, frame_change_log: float | None, picture: F64 | None) -> Flag | None:
     counts, edges = np.histogram(luma, bins=64)
     centers = (edges[:-1] + edges[1:]) / 2.0
     share = counts / counts.sum()
@@ -140,9 +222,16 @@ def _title(luma: F64, frame_change_log: float | None) -> Flag | None:
         return None
     if frame_change_log is not None and frame_change_log > 0.012:
         return None
+    if picture is not None:
+        # Letters are many strokes on a line; a car or a face is one shape.
+        lit = (picture > edges[cut + 1]).astype(np.int8)
+        strokes = (np.diff(lit, axis=1) > 0).sum(axis=1)
+        lines = strokes[strokes > 0]
+        if len(lines) == 0 or float(np.quantile(lines, 0.75)) < _STROKES:
+            return None
     confidence = 0.9 if frame_change_log is not None else 0.6
     return Flag(
-        name="title",
+        name="intertitle",
         confidence=confidence,
         reason="bright shapes stand still on an even dark ground (lettering)",
     )

@@ -1,7 +1,8 @@
 """Which shots show the same things, and with what colors.
 
 SIFT with ratio and mutual check (Lowe 2004) inside the best-matching frames of two shots, then
-one homography or epipolar geometry (MAGSAC++, Barath 2020) that most matches must obey.
+one homography or epipolar geometry (MAGSAC++, Barath 2020) that most matches must obey. That
+geometry lays the two views on each other, and whatever is even enough is compared block by block.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from color.grid import Grid, agreeing, resting, shared_colors, thinned, zoom
 from color.records import Link, protection
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class _View:
     points: F32
     roots: F32
     colors: F32
+    grid: Grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +56,9 @@ class _Shot:
 
 _QUICK = 200
 _RANK_FEATURES = 48
+_ALIKE_ZOOM = 0.25
+_ENOUGH_BLOCKS = 40
+_ENOUGH_KNOWN = 60
 
 
 def find_links(
@@ -78,15 +85,18 @@ def _shot(evidence: Mapping[str, object]) -> _Shot | None:
     if not isinstance(features, Mapping):
         return None
     view = np.asarray(features["view"])
-    if len(view) == 0:
-        return None
+    frames = np.asarray(features["grid_view"])
+    grids = zip(features["grid_log"], features["grid_even"], strict=True)
     roots = np.asarray(features["descriptors"], dtype=np.float32)
     # RootSIFT, Arandjelovic and Zisserman 2012: Hellinger distance finds more true matches.
     roots = np.sqrt(roots / np.maximum(roots.sum(axis=1, keepdims=True), 1.0))
     points = np.asarray(features["points_px"], dtype=np.float32)
     colors = np.asarray(features["colors_log"], dtype=np.float32)
-    groups = [np.flatnonzero(view == v) for v in np.unique(view)]
-    views = tuple(_View(points[g], roots[g], colors[g]) for g in groups)
+    groups = [np.flatnonzero(view == v) for v in frames]
+    views = tuple(
+        _View(points[g], roots[g], colors[g], Grid(log, even))
+        for g, (log, even) in zip(groups, grids, strict=True)
+    )
     clip = evidence.get("clip_log", (0.03, 0.97))
     low, high = np.asarray(clip, dtype=np.float64)
     return _Shot(views, roots[groups[len(groups) // 2]][:_RANK_FEATURES], (float(low), float(high)))
@@ -130,33 +140,76 @@ def _link(name_a: str, name_b: str, a: _Shot, b: _Shot, policy: LinkPolicy) -> L
             for j, v in enumerate(b.views)
         )
     )
-    found: list[tuple[_View, _View, NDArray[np.intp]]] = []
-    share = 0.0
+    colors: list[tuple[F64, F64]] = []
+    inliers, share = 0, 0.0
     # Two pairs of frames: more would repeat the same things.
     for _, i, j in ranked[:2]:
         u, v = a.views[i], b.views[j]
         pairs = _mutual(u.roots, v.roots, policy.ratio)
         if len(pairs) < policy.min_inliers:
             continue
-        obeys = _geometry(u.points[pairs[:, 0]], v.points[pairs[:, 1]], policy.reach_px)
-        here = float(obeys.mean())
-        if obeys.sum() >= policy.min_inliers and here >= policy.min_share:
-            found.append((u, v, pairs[obeys]))
-            share = max(share, here)
-    if not found:
-        return None
-    x = np.concatenate([u.colors[p[:, 0]] for u, _, p in found]).astype(np.float64)
-    y = np.concatenate([v.colors[p[:, 1]] for _, v, p in found]).astype(np.float64)
+        p, q = u.points[pairs[:, 0]], v.points[pairs[:, 1]]
+        found = _geometry(p, q, policy.reach_px)
+        here = float(found.obeys.mean())
+        if found.obeys.sum() < policy.min_inliers or here < policy.min_share:
+            continue
+        kept = pairs[found.obeys]
+        known = u.colors[kept[:, 0]].astype(np.float64), v.colors[kept[:, 1]].astype(np.float64)
+        if found.plane is None:
+            colors.append(known)
+        else:
+            p, q = p[found.obeys], q[found.obeys]
+            x, y = shared_colors(u.grid, v.grid, found.plane, p, q, deep=found.deep)
+            # Patches around keypoints cover the same thing only where both views are as large.
+            alike = abs(np.log(zoom(found.plane, p))) < _ALIKE_ZOOM
+            few = len(x) < _ENOUGH_BLOCKS
+            trusted = known if alike or few or len(known[0]) >= _ENOUGH_KNOWN else (x, y)
+            same = agreeing(x, y, *trusted)
+            colors.append((x[same], y[same]))
+            if alike or few:
+                colors.append(known)
+        inliers, share = max(inliers, len(kept)), max(share, here)
+    if not colors:
+        still = _still(a, b)
+        if still is None:
+            return None
+        colors, inliers, share = [still[0]], len(still[0][0]), still[1]
+    x = np.concatenate([c for c, _ in colors])
+    y = np.concatenate([c for _, c in colors])
     good = ((x > a.clip[0]) & (x < a.clip[1]) & (y > b.clip[0]) & (y < b.clip[1])).all(axis=1)
     if good.sum() < policy.min_colors:
         return None
-    inliers = max(len(p) for *_, p in found)
+    x, y = thinned(x[good], y[good])
     confidence = share * (1.0 - float(np.exp(-inliers / 20.0)))
-    return Link(a=name_a, b=name_b, x=x[good], y=y[good], inliers=inliers, confidence=confidence)
+    return Link(a=name_a, b=name_b, x=x, y=y, inliers=inliers, confidence=confidence)
 
 
-def _geometry(p: F32, q: F32, reach_px: float) -> NDArray[np.bool_]:
-    """Which matches obey one homography, or one epipolar geometry where that explains far more.
+def _still(a: _Shot, b: _Shot) -> tuple[tuple[F64, F64], float] | None:
+    """Colors of two shots of a standing camera that show no keypoints, and how alike they are."""
+    u, v = (s.views[len(s.views) // 2].grid for s in (a, b))
+    found = resting(u, v)
+    if found is None:
+        return None
+    plane, likeness = found
+    middle = np.array([[u.even.shape[1], u.even.shape[0]]], np.float32) * 4.0
+    moved = middle + plane[:2, 2].astype(np.float32)
+    return shared_colors(u, v, plane, middle, moved, deep=False), likeness
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Geometry:
+    """How two views lie on each other."""
+
+    obeys: NDArray[np.bool_]
+    """(M,) matches that agree with it."""
+    plane: F64 | None
+    """(3, 3) from the one to the other, pixels."""
+    deep: bool = False
+    """The views differ by parallax: the plane is only what fits best."""
+
+
+def _geometry(p: F32, q: F32, reach_px: float) -> _Geometry:
+    """One homography, or one epipolar geometry where that explains far more.
 
     p, q: (M, 2) pixels. The epipolar test is weak (a point may lie anywhere on a line), so it
     must win clearly and on many points.
@@ -165,7 +218,11 @@ def _geometry(p: F32, q: F32, reach_px: float) -> NDArray[np.bool_]:
     plane, mask = cv2.findHomography(p, q, cv2.USAC_MAGSAC, reach_px, None, 2000, 0.999)
     flat = none if plane is None or mask is None else mask.ravel().astype(np.bool_)
     if len(p) < 40 or flat.mean() > 0.6:
-        return flat
+        return _Geometry(flat, plane)
     matrix, mask = cv2.findFundamentalMat(p, q, cv2.USAC_MAGSAC, reach_px / 2, 0.999, 2000)
     deep = none if matrix is None or mask is None else mask.ravel().astype(np.bool_)
-    return deep if deep.sum() > 1.5 * flat.sum() and deep.mean() > 0.6 else flat
+    if deep.sum() > 1.5 * flat.sum() and deep.mean() > 0.6:
+        affine, _ = cv2.estimateAffine2D(p[deep], q[deep], method=cv2.LMEDS)
+        fits = None if affine is None else np.vstack([affine, [0.0, 0.0, 1.0]])
+        return _Geometry(deep, fits, deep=True)
+    return _Geometry(flat, plane)

@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
+from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
+from color.equations import Edge, Priors
 from color.records import Link, ShotColor, ShotInput
-from color.system import PIVOT_LOG, Edge, Priors, Solution, mean_std, solve_system
-from color.weak import estimate_saturation, reel_edges
+from color.system import Solution, mean_std, solve_system
+from color.weak import reel_edges, scene_edges
 from media.errors import ConfigError
 
 
@@ -30,33 +32,42 @@ class MatchOptions:
     """What the solve may do."""
 
     anchor_reel: str | None = None
-    """The reference reel; None takes the one with most tonal range and color."""
+    """The reference reel, whose shots stay as they are. None takes the one with most tonal
+    range and color for the level the others come to; its shots may still meet among themselves."""
     pinned: Mapping[str, CDL] = field(default_factory=dict)
     """Shots (by id) or whole reels (by reel id) held at a given CDL."""
     min_confidence: float = 0.3
     """Below this a shot is left as it is."""
     slope_limits: tuple[float, float] = (0.5, 2.0)
+    """How steep a correction may be at the mid-tone."""
     offset_limit_log: float = 0.25
-    """Largest offset either way; about 20 printer points, what a faded layer needs."""
-    saturation_limits: tuple[float, float] = (0.8, 1.25)
+    """How far the mid-tone may move; about 20 printer points, what a faded layer needs."""
+    power_limits: tuple[float, float] = (0.7, 1.4)
+    saturation_limits: tuple[float, float] = (0.75, 1.35)
+    fit_power: bool = True
+    """Fit power where matches clearly bend."""
     fit_saturation: bool = True
-    """Fit a saturation per reel where that clearly brings matches closer."""
-    shot_gain_std: float = 0.05
+    """Fit saturation where that clearly brings matches closer."""
+    shot_gain_std: float = 0.08
     """How far a shot's slope is expected to lie from its reel's."""
-    shot_shift_std_log: float = 0.02
-    """The same for its mid-tone, about 1.6 printer points."""
+    shot_shift_std_log: float = 0.03
+    """The same for its mid-tone, about 2.5 printer points."""
 
     def __post_init__(self) -> None:
-        low, high = self.slope_limits
-        if not 0.0 < low <= 1.0 <= high:
-            raise ConfigError(
-                f"slope limits {self.slope_limits} do not hold 1", hint="for instance 0.5 2"
-            )
+        for what, (low, high) in (
+            ("slope", self.slope_limits),
+            ("power", self.power_limits),
+            ("saturation", self.saturation_limits),
+        ):
+            if not 0.0 < low <= 1.0 <= high:
+                raise ConfigError(
+                    f"{what} limits {low} {high} do not hold 1", hint="for instance 0.5 2"
+                )
         if self.offset_limit_log < 0.0 or min(self.shot_gain_std, self.shot_shift_std_log) <= 0.0:
             raise ConfigError("color match limits must be positive", hint="check color.match")
 
 
-_MATCHES_USED = 300
+_MATCHES_USED = 400
 """Per link: they say the same many times over."""
 _FALSE_LINK_LOG = 0.06
 _NO_CHANGE_SLOPE = 0.003
@@ -78,7 +89,7 @@ def solve_match(
     if len({s.id for s in ordered}) != len(ordered):
         raise ConfigError("two shots share an id", hint="shot ids are unique in a title")
     anchor = _anchor(ordered, options)
-    held = _held(ordered, anchor, options)
+    held = _held(ordered, options)
     protected = {s.id: s.protected for s in ordered if s.protected and s.id not in held}
     active = [s for s in ordered if s.id not in protected]
     reel_of = {s.id: s.reel for s in active}
@@ -88,17 +99,20 @@ def solve_match(
     # With one reel the reel itself cannot move: its shots meet around the identity.
     still = {anchor} if anchor is not None else set()
     free = {s.id: s.reel for s in active if s.id not in held}
-    priors = Priors(shot_gain=options.shot_gain_std, shot_shift=options.shot_shift_std_log)
+    priors = Priors(
+        shot_gain=options.shot_gain_std,
+        shot_shift=options.shot_shift_std_log,
+        power=options.fit_power,
+        saturation=options.fit_saturation,
+    )
     hints = _reel_hints(active, held)
     while True:
         edges = [_edge(k, held) for k in usable]
-        saturation = (
-            estimate_saturation(edges, free, options.saturation_limits)
-            if options.fit_saturation
-            else {}
-        )
         weak = reel_edges(active, usable, frozenset(free.values()) - still, anchor)
-        solution = solve_system(free, still, edges, weak, hints, saturation, priors)
+        # A shot that is held needs no pull, and what it looks like is not what was measured.
+        loose = [s for s in active if s.id in free]
+        weak += scene_edges(loose, usable, frozenset(free))
+        solution = solve_system(free, still, edges, weak, hints, priors)
         # A link whose colors still contradict each other shows two different things. Every
         # round takes at least one link out, so this ends.
         false = {pair for pair, left in solution.residual.items() if left > _FALSE_LINK_LOG}
@@ -115,8 +129,7 @@ def solve_match(
         elif shot.id in protected:
             colors[shot.id] = ShotColor(confidence=1.0, reason=f"protected: {protected[shot.id]}")
         else:
-            sat = saturation.get(shot.reel, 1.0)
-            colors[shot.id] = _decide(shot, solution, sat, mates, partners, reel_of, options)
+            colors[shot.id] = _decide(shot, solution, mates, partners, reel_of, options)
     return colors
 
 
@@ -144,9 +157,7 @@ def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
     return max(reels, key=lambda r: (richness(r), [-ord(c) for c in r]))
 
 
-def _held(
-    shots: Sequence[ShotInput], anchor: str | None, options: MatchOptions
-) -> dict[str, tuple[CDL, str]]:
+def _held(shots: Sequence[ShotInput], options: MatchOptions) -> dict[str, tuple[CDL, str]]:
     """Shots that the solve may not move, with their CDL and why."""
     several = len({s.reel for s in shots}) > 1
     held: dict[str, tuple[CDL, str]] = {}
@@ -156,8 +167,8 @@ def _held(
             held[s.id] = (s.fixed, "set by a person")
         elif pin is not None:
             held[s.id] = (pin, "pinned")
-        elif s.reel == anchor and several and not s.protected:
-            held[s.id] = (IDENTITY, f"reel {anchor} is the reference")
+        elif s.reel == options.anchor_reel and several and not s.protected:
+            held[s.id] = (IDENTITY, f"reel {s.reel} is the reference")
     return held
 
 
@@ -173,11 +184,7 @@ def _reel_hints(
     shots: Sequence[ShotInput], held: Mapping[str, tuple[CDL, str]]
 ) -> list[tuple[str, CDL]]:
     """What people decided for single shots also speaks for their reels."""
-    return [
-        (s.reel, s.fixed)
-        for s in shots
-        if s.fixed is not None and s.id in held and set(s.fixed.power) == {1.0}
-    ]
+    return [(s.reel, s.fixed) for s in shots if s.fixed is not None and s.id in held]
 
 
 def _partners(links: Sequence[Link]) -> dict[str, set[str]]:
@@ -191,22 +198,14 @@ def _partners(links: Sequence[Link]) -> dict[str, set[str]]:
 def _decide(
     shot: ShotInput,
     solution: Solution,
-    saturation: float,
     mates: tuple[str, ...],
     partners: Mapping[str, set[str]],
     reel_of: Mapping[str, str],
     options: MatchOptions,
 ) -> ShotColor:
     node = solution.shots[shot.id]
-    limit = options.offset_limit_log
-    slope = np.clip(1.0 + node.gain, *options.slope_limits)
-    # When the slope is cut back, the mid-tone stays where the solve put it.
-    offset = np.clip(node.shift - (slope - 1.0) * PIVOT_LOG, -limit, limit)
-    wanted = node.shift - node.gain * PIVOT_LOG
-    limited = bool((np.abs(slope - 1.0 - node.gain) > 1e-9).any()) or bool(
-        (np.abs(offset - wanted) > 1e-9).any() and (np.abs(wanted) > limit).any()
-    )
-    cdl = CDL(triple(slope), triple(offset), saturation=saturation)
+    theta, limited = _within(node.theta, options)
+    cdl = to_cdl(theta)
     prior = solution.prior_std
     confidence = float(np.clip(1.0 - mean_std(node.covariance).mean() / prior, 0.0, 1.0))
     # Matches that still disagree after the solve are worth less than their number says.
@@ -223,7 +222,9 @@ def _decide(
         reason = (
             f"follows reel {shot.reel} ({len(linked)} linked shots); shows nothing seen elsewhere"
         )
-    elif shot.reel in solution.weak_reels:
+    elif shot.id in solution.weak:
+        reason = f"its tones were compared with those of scene {shot.scene}"
+    elif shot.reel in solution.weak:
         reason = f"reel {shot.reel} has no link; its overall tones were compared"
     else:
         reason = f"reel {shot.reel} has no link to any other"
@@ -232,8 +233,11 @@ def _decide(
     result = ShotColor(
         cdl=cdl,
         confidence=confidence,
-        slope_std=triple(np.sqrt(node.covariance[:, 0, 0])),
+        slope_std=triple(np.sqrt(np.diag(node.covariance)[GAIN])),
         offset_std=triple(_offset_std(node.covariance)),
+        power_std=triple(np.sqrt(np.diag(node.covariance)[BEND])),
+        saturation_std=float(np.sqrt(node.covariance[SATURATION, SATURATION])),
+        limited=limited,
         reason=reason,
         links=mates,
     )
@@ -245,10 +249,24 @@ def _decide(
     return result
 
 
+def _within(theta: NDArray[np.float64], options: MatchOptions) -> tuple[NDArray[np.float64], bool]:
+    """Parameters cut back to the limits, each by itself, and whether any was."""
+    low, high = np.empty(SIZE), np.empty(SIZE)
+    low[GAIN], high[GAIN] = np.array(options.slope_limits) - 1.0
+    low[SHIFT], high[SHIFT] = -options.offset_limit_log, options.offset_limit_log
+    low[BEND], high[BEND] = np.log(options.power_limits)
+    low[SATURATION], high[SATURATION] = np.log(options.saturation_limits)
+    theta = bounded(theta)
+    cut = np.clip(theta, low, high)
+    return cut, bool((np.abs(cut - theta) > 1e-9).any())
+
+
 def _offset_std(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Offset is shift minus gain times the pivot: (3,)."""
-    to_offset = np.array([-PIVOT_LOG, 1.0])
-    return np.asarray(np.sqrt(np.einsum("i,cij,j->c", to_offset, covariance, to_offset)))
+    """Offset is shift minus gain times the pivot, as long as power is near 1: (3,)."""
+    to_offset = np.zeros((3, SIZE))
+    for c in range(3):
+        to_offset[c, c], to_offset[c, 3 + c] = -PIVOT_LOG, 1.0
+    return np.asarray(np.sqrt(np.einsum("ci,ij,cj->c", to_offset, covariance, to_offset)))
 
 
 def _left(color: ShotColor, reason: str) -> ShotColor:
@@ -256,17 +274,18 @@ def _left(color: ShotColor, reason: str) -> ShotColor:
         confidence=color.confidence,
         slope_std=color.slope_std,
         offset_std=color.offset_std,
+        power_std=color.power_std,
+        saturation_std=color.saturation_std,
         reason=reason,
         links=color.links,
     )
 
 
 def _is_no_change(cdl: CDL) -> bool:
-    slope, offset = np.array(cdl.slope), np.array(cdl.offset)
-    levels = np.array([[0.15], [PIVOT_LOG], [0.65]])
-    moved = np.abs(levels * (slope - 1.0) + offset).max()
+    levels = np.array([[0.15], [PIVOT_LOG], [0.65]]) * np.ones(3)
+    moved = np.abs(apply_cdl(levels, cdl, clamp=False) - levels).max()
     return bool(
-        np.abs(slope - 1.0).max() < _NO_CHANGE_SLOPE
+        np.abs(np.array(cdl.slope) - 1.0).max() < _NO_CHANGE_SLOPE
         and moved < _NO_CHANGE_POINTS * PRINTER_POINT_LOG
-        and cdl.saturation == 1.0
+        and abs(cdl.saturation - 1.0) < _NO_CHANGE_SLOPE
     )

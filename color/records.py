@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, Triple
+from color.protect import switched_off
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -42,6 +43,8 @@ class ShotInput:
     """(3, 7) film log per channel at ``QUANTILES``; None when nothing could be measured."""
     chroma_spread_log: float = 0.0
     """How far colors spread around the shot's own tone curve, film log."""
+    scene: str | None = None
+    """The scene a person put it into."""
     protected: str | None = None
     """Why the shot must not be matched, in words; None when it may be."""
     fixed: CDL | None = None
@@ -58,6 +61,10 @@ class ShotColor:
     slope_std: Triple = (0.0, 0.0, 0.0)
     offset_std: Triple = (0.0, 0.0, 0.0)
     """Standard deviations, film log for the offset; 0 where nothing was estimated."""
+    power_std: Triple = (0.0, 0.0, 0.0)
+    saturation_std: float = 0.0
+    limited: bool = False
+    """Cut back to the allowed limits."""
     reason: str = ""
     links: tuple[str, ...] = field(default=())
     """The shots this one was compared with, sorted."""
@@ -72,6 +79,8 @@ class ShotColor:
             "confidence": self.confidence,
             "slope_std": list(self.slope_std),
             "offset_std": list(self.offset_std),
+            "power_std": list(self.power_std),
+            "saturation_std": self.saturation_std,
             "reason": self.reason,
             "links": list(self.links),
         }
@@ -82,15 +91,16 @@ def protection(evidence: Mapping[str, object], what: str) -> str | None:
 
     evidence: the result of ``ColorProbe.finish`` (``color.stats``).
     """
-    flags = evidence.get("flags", [])
-    if not isinstance(flags, list):
-        return None
-    reasons = [f"{f['name']}: {f['reason']}" for f in flags if what in f["protects"]]
-    return "; ".join(reasons) or None
+    return switched_off(evidence.get("flags", []), what)
 
 
 def shot_input(
-    shot: str, reel: str, evidence: Mapping[str, object], *, fixed: CDL | None = None
+    shot: str,
+    reel: str,
+    evidence: Mapping[str, object],
+    *,
+    fixed: CDL | None = None,
+    scene: str | None = None,
 ) -> ShotInput:
     """A solver input from the evidence ``ColorProbe.finish`` gave for a shot."""
     quantiles = evidence.get("quantiles_log")
@@ -102,4 +112,5 @@ def shot_input(
         chroma_spread_log=float(spread) if isinstance(spread, int | float) else 0.0,
         protected=protection(evidence, "match"),
         fixed=fixed,
+        scene=scene,
     )

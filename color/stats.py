@@ -15,14 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from color.candidates import candidates
 from color.flags import (
     BLACK_LUMA_LOG,
     Flag,
     chroma_curve,
     color_flags,
+    lad_flag,
+    low_key_flag,
     single_channel_flag,
     tone_flags,
 )
+from color.grid import measure_grid
 from color.records import QUANTILES
 from media.encoding import ColorEncoding
 
@@ -30,12 +34,14 @@ F32 = NDArray[np.float32]
 
 _KEPT_FRAMES = 8
 _VIEWS = 3
-_MAX_KEYPOINTS = 800
+_MAX_KEYPOINTS = 1600
+_LEAST_CONTRAST = 0.01
 _BORDER = 0.02
 _BLOCK_PX = 8
 _SAMPLES = 1024
 _FILM_CLIP_LOG = (0.03, 0.97)
 _PATCH_PX = (5, 9, 17)
+_FLASH_LOG = 0.06
 
 
 def clip_levels_log(encoding: ColorEncoding | None) -> tuple[float, float]:
@@ -56,16 +62,38 @@ class ColorProbe:
 
     name = "color"
 
-    def __init__(self, encoding: ColorEncoding | None = None) -> None:
-        """encoding: of the reel; None takes film densities."""
+    def __init__(
+        self,
+        encoding: ColorEncoding | None = None,
+        left_out: frozenset[int] = frozenset(),
+        frames: int | None = None,
+    ) -> None:
+        """encoding: of the reel; None takes film densities.
+
+        left_out: numbers of frames that show more than the shot (dissolves, fades). frames: how
+        many others there will be, where that is known: then ``due`` says which are looked at.
+        """
         self._clip = clip_levels_log(encoding)
+        self._left_out = left_out
         self._kept: list[tuple[int, F32]] = []
         self._step = 1
+        while frames is not None and frames > _KEPT_FRAMES * self._step:
+            self._step *= 2
         self._seen = 0
         self._channels = 3
 
+    def due(self, frame: int) -> bool:
+        """Whether the next frame, of this number, would be looked at."""
+        return frame not in self._left_out and self._seen % self._step == 0
+
+    def skip(self, frame: int) -> None:
+        """Count a frame that is not due without showing it."""
+        self._seen += frame not in self._left_out
+
     def observe(self, frame: int, pixels: Tensor) -> None:
         """pixels: (C, H, W) float32 film log, C 1 or 3, about 320 to 640 wide."""
+        if frame in self._left_out:
+            return
         due = self._seen % self._step == 0
         self._seen += 1
         if not due:
@@ -86,9 +114,12 @@ class ColorProbe:
         Keys: ``frames`` seen, ``sampled`` frame numbers, ``clip_log`` [low, high],
         ``clipped_share``, ``black_share``, ``flags``; and, unless the shot is empty, black or
         wholly clipped: ``quantiles_log`` [3][7] at ``records.QUANTILES``, ``mean_log`` [3],
-        ``chroma_spread_log``, ``cast_log`` [2], ``samples_log`` (N, 3) float32 block means,
+        ``chroma_spread_log``, ``cast_log`` [2], ``candidates`` (share and mean of what
+        may be skin, sky and neutral), ``samples_log`` (N, 3) float32 block means,
         ``features`` with ``view`` (K,) int32 frame numbers, ``points_px`` (K, 2) float32 x y,
-        ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view.
+        ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view;
+        and of the same frames ``grid_view`` (V,) int32, ``grid_log`` (V, rows, columns, 3) and
+        ``grid_even`` (V, rows, columns) float32, see ``color.grid``.
         """
         evidence: dict[str, object] = {
             "frames": self._seen,
@@ -99,7 +130,8 @@ class ColorProbe:
             reason = "no frame was seen"
             flag = Flag(name="black", confidence=0.0, reason=reason)
             return {**evidence, "clipped_share": 0.0, "black_share": 0.0, "flags": [flag.as_dict()]}
-        inner = [(f, _inside(_three(image))) for f, image in self._kept]
+        flashes = self._flashes()
+        inner = [(f, _inside(_three(image))) for f, image in self._kept if f not in flashes]
         pixels = np.concatenate([image[::2, ::2].reshape(-1, 3) for _, image in inner])
         clipped = ((pixels < self._clip[0]) | (pixels > self._clip[1])).any(axis=1)
         black = pixels.max(axis=1) < BLACK_LUMA_LOG
@@ -107,24 +139,47 @@ class ColorProbe:
         evidence["black_share"] = float(black.mean())
         luma = [image.mean(axis=2) for _, image in inner]
         change = [float(np.abs(a - b).mean()) for a, b in itertools.pairwise(luma)]
-        flags = tone_flags(pixels.mean(axis=1).astype(np.float64), max(change) if change else None)
+        moved = max(change) if change else None
+        middle = luma[len(luma) // 2].astype(np.float64)
+        flags = tone_flags(pixels.mean(axis=1).astype(np.float64), moved, middle)
+        if flashes:
+            reason = f"lighter or darker than the rest: {len(flashes)} of {len(self._kept)} samples"
+            flags.append(Flag(name="flash", confidence=0.8, reason=reason))
         usable = pixels[~(clipped | black)]
         blocks = np.concatenate([self._blocks(image) for _, image in inner])
         if len(usable) >= 64 and len(blocks) >= 8:
             curve = chroma_curve(blocks.astype(np.float64))
             flags += [single_channel_flag()] if self._channels == 1 else color_flags(curve)
+            levels = np.quantile(usable, QUANTILES, axis=0).T.astype(np.float64)
+            grid = measure_grid(_three(self._kept[len(self._kept) // 2][1]), self._clip, -1.0)
+            for found in (
+                low_key_flag(levels, curve.cast_log),
+                lad_flag(grid.log.astype(np.float64), grid.even.astype(np.float64), moved),
+            ):
+                flags += [found] if found is not None else []
             evidence["quantiles_log"] = np.quantile(usable, QUANTILES, axis=0).T.tolist()
             evidence["mean_log"] = usable.mean(axis=0, dtype=np.float64).tolist()
             evidence["chroma_spread_log"] = curve.spread_log
             evidence["cast_log"] = list(curve.cast_log)
+            seen = blocks.astype(np.float64)
+            evidence["candidates"] = candidates(seen, curve.cast_log).as_dict(seen)
             pick = np.linspace(0, len(blocks) - 1, min(_SAMPLES, len(blocks))).round()
             evidence["samples_log"] = blocks[pick.astype(np.intp)]
-        if not flags:
+            # Whatever the flags say: a person may say otherwise.
             evidence["features"] = self._features()
-        elif self._channels == 1 and all(f.name != "monochrome" for f in flags):
+        if self._channels == 1 and all(f.name != "monochrome" for f in flags):
             flags.append(single_channel_flag())
         evidence["flags"] = [f.as_dict() for f in flags]
         return evidence
+
+    def _flashes(self) -> set[int]:
+        """Frames far lighter or darker than the rest, at most a quarter of those kept."""
+        levels = np.array([float(np.median(image)) for _, image in self._kept])
+        away = np.abs(levels - np.median(levels))
+        out = away > max(_FLASH_LOG, 6.0 * float(np.median(away)))
+        if len(levels) < 5 or not 0 < out.sum() <= len(levels) // 4:
+            return set()
+        return {f for (f, _), is_out in zip(self._kept, out, strict=True) if is_out}
 
     def _blocks(self, image: F32) -> F32:
         """Means of 8 px blocks without clipped or black pixels: (N, 3); grain averages out."""
@@ -143,7 +198,11 @@ class ColorProbe:
         # The middles of three equal parts: away from fades and flash frames at the ends.
         places = sorted({int((2 * k + 1) * count / (2 * _VIEWS)) for k in range(_VIEWS)})
         found = [self._view(*self._kept[k]) for k in places]
+        grids = [measure_grid(_three(self._kept[k][1]), self._clip, BLACK_LUMA_LOG) for k in places]
         return {
+            "grid_view": np.array([self._kept[k][0] for k in places], dtype=np.int32),
+            "grid_log": np.stack([g.log for g in grids]),
+            "grid_even": np.stack([g.even for g in grids]),
             "view": np.concatenate([f[0] for f in found]),
             "points_px": np.concatenate([f[1] for f in found]),
             "descriptors": np.concatenate([f[2] for f in found]),
@@ -158,11 +217,10 @@ class ColorProbe:
         luma = image.mean(axis=2)
         low, high = np.quantile(luma, (0.01, 0.99))
         scaled = np.clip((luma - low) / max(float(high - low), 1e-3), 0.0, 1.0) * 255.0
-        # Equalised, so that two reels with different contrast give the same keypoints.
-        equal = cv2.createCLAHE(3.0, (8, 8)).apply(scaled.round().astype(np.uint8))
-        points, descriptors = cv2.SIFT.create(nfeatures=_MAX_KEYPOINTS).detectAndCompute(
-            equal, None
-        )
+        # Scaled to its own range, so that two reels with different contrast give the same
+        # keypoints; faint ones are wanted, since a closer view is a softer one.
+        finder = cv2.SIFT.create(nfeatures=_MAX_KEYPOINTS, contrastThreshold=_LEAST_CONTRAST)
+        points, descriptors = finder.detectAndCompute(scaled.round().astype(np.uint8), None)
         if descriptors is None or len(points) == 0:
             return _no_features()
         xy = np.array([p.pt for p in points], dtype=np.float32)

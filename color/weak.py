@@ -1,76 +1,28 @@
-"""What can be said with less than a link: reel saturation, and reels compared as wholes."""
+"""What can be said with less than a link: reels and scenes compared by their tones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from color.cdl import saturation_matrix
+from color.equations import WeakEdge
 from color.records import Link, ShotInput
-from color.system import Edge, ReelEdge
 
 F64 = NDArray[np.float64]
 
 _MIN_SHOTS = 6
-_MIN_MATCHES = 60
-_MATCHES_USED = 4000
-_CLEAR_GAIN = 0.15
-"""Saturation is fitted only when it takes this share off the matching error."""
 _QUANTILE_PICK = (1, 2, 3, 4, 5)
 _FLOOR_STD_LOG = 0.03
-_UNLIKE_LOG = 0.03
-
-
-def estimate_saturation(
-    edges: Sequence[Edge], free: Mapping[str, str], limits: tuple[float, float]
-) -> dict[str, float]:
-    """Saturation per reel, only where it clearly helps; other reels are left out.
-
-    Only matches between a free shot and a held one are asked: their target is known. Fading
-    layers leak into each other and dull colors; slope and offset alone cannot undo that.
-    """
-    found: dict[str, float] = {}
-    for reel in sorted(set(free.values())):
-        pairs = [(e.x, e.y) for e in edges if free.get(e.a) == reel and e.b not in free]
-        pairs += [(e.y, e.x) for e in edges if free.get(e.b) == reel and e.a not in free]
-        if not pairs or sum(len(x) for x, _ in pairs) < _MIN_MATCHES:
-            continue
-        x = np.concatenate([p for p, _ in pairs])
-        y = np.concatenate([q for _, q in pairs])
-        few = np.linspace(0, len(x) - 1, min(len(x), _MATCHES_USED)).round().astype(np.intp)
-        x, y = x[few], y[few]
-        grid = np.round(np.arange(limits[0], limits[1] + 1e-9, 0.025), 3)
-        errors = [_affine_error(x, y, float(t)) for t in grid]
-        best = int(np.argmin(errors))
-        if errors[best] < (1.0 - _CLEAR_GAIN) * _affine_error(x, y, 1.0):
-            found[reel] = float(grid[best])
-    return found
-
-
-def _affine_error(x: F64, y: F64, saturation: float) -> float:
-    """Trimmed mean error of the best per-channel line from x to y before saturation.
-
-    Measured after saturation, so that different saturations compare.
-    """
-    target = y @ saturation_matrix(1.0 / saturation).T
-    keep = np.ones(len(x), dtype=np.bool_)
-    error = np.zeros(len(x))
-    for _ in range(4):
-        fit = np.empty_like(x)
-        for c in range(3):
-            slope, offset = np.polyfit(x[keep, c], target[keep, c], 1)
-            fit[:, c] = slope * x[:, c] + offset
-        error = np.linalg.norm(fit @ saturation_matrix(saturation).T - y, axis=1)
-        keep = error <= np.quantile(error, 0.8)
-    return float(error[keep].mean())
+_SCENE_STD_LOG = 0.05
+_UNLIKE_LOG = 0.02
 
 
 def reel_edges(
     shots: Sequence[ShotInput], links: Sequence[Link], moving: AbstractSet[str], anchor: str | None
-) -> list[ReelEdge]:
+) -> list[WeakEdge]:
     """Weak edges for reels that no chain of links ties to the anchor reel.
 
     The pooled tones of two long reels of one title are alike; those of a few shots are not, so
@@ -81,7 +33,7 @@ def reel_edges(
         return []
     tied = _tied(shots, links, anchor)
     goal = _pooled(shots, anchor)
-    found: list[ReelEdge] = []
+    found: list[WeakEdge] = []
     for reel in sorted(moving - tied):
         mine = _pooled(shots, reel)
         if goal is None or mine is None or _shape_difference(mine[0], goal[0]) > _UNLIKE_LOG:
@@ -90,7 +42,32 @@ def reel_edges(
         variance = 4.0 * (mine[1] + goal[1]) + _FLOOR_STD_LOG**2
         # quantiles of one curve move together: five of them count as two
         std = np.sqrt(variance * len(_QUANTILE_PICK) / 2.0)
-        found.append(ReelEdge(reel, mine[0], goal[0], std))
+        found.append(WeakEdge(reel, mine[0], goal[0], std))
+    return found
+
+
+def scene_edges(
+    shots: Sequence[ShotInput], links: Sequence[Link], moving: AbstractSet[str]
+) -> list[WeakEdge]:
+    """Weak edges between shots that a person put into one scene and that share no link.
+
+    Content differs between framings of a scene, so tones are compared, not matched, and the
+    pull is a fraction of what a link has; shots with differently shaped tone curves get none.
+    """
+    linked = {(k.a, k.b) for k in links}
+    ordered = sorted(shots, key=lambda s: s.id)
+    found: list[WeakEdge] = []
+    for k, a in enumerate(ordered):
+        for b in ordered[k + 1 :]:
+            if a.scene is None or a.scene != b.scene or (a.id, b.id) in linked:
+                continue
+            if not {a.id, b.id} & moving or a.quantiles_log is None or b.quantiles_log is None:
+                continue
+            x, y = (q[:, _QUANTILE_PICK] for q in (a.quantiles_log, b.quantiles_log))
+            unlike = _shape_difference(x, y)
+            if unlike < _UNLIKE_LOG:
+                std = np.full_like(x, np.sqrt(len(_QUANTILE_PICK)) * (_SCENE_STD_LOG + unlike))
+                found.append(WeakEdge(a.id, x, y, std, b.id))
     return found
 
 

@@ -10,6 +10,7 @@ their sums. Measured 2.4e-7 (float32, x2, two layers of 8 features)."""
 CUDA_PARITY = {
     "weave": 1e-5,
     "flicker": 1e-5,
+    "fade": 1e-5,
     "color": 1e-5,
     "scratch": 1e-4,
     "dirt": 1e-3,

@@ -15,6 +15,9 @@ from torch import nn
 
 from color.apply import BalanceOperator
 from color.cdl import CDL
+from color.fade import Unfading
+from color.transform import ShotTransform
+from color.unfade import UnfadeOperator
 from media.errors import ModelRefused
 from media.passes import Operator
 from media.reel import Shot
@@ -119,6 +122,8 @@ def build_chain(
         size = scale_of(project)
         chain.append(GrainOperator(look, decisions.grain.kept, decisions.grain.seed, size))
     if baked:
+        if decisions.fade.applied and not decisions.protected:
+            chain.append(UnfadeOperator(decisions.fade.matrix, decisions.fade.offset))
         color = None if decisions.protected else _color(shot, decisions.balance, before, after)
         if color is not None:
             chain.append(color)
@@ -134,6 +139,21 @@ def scale_of(project: Project) -> int:
 def as_cdl(decision: ColorDecision) -> CDL:
     """The CDL in a decision."""
     return CDL(decision.slope, decision.offset, decision.power, decision.saturation)
+
+
+def as_transform(decisions: ShotDecisions) -> ShotTransform:
+    """Everything that is decided on the color of a shot."""
+    fade = decisions.fade
+    if decisions.protected:
+        return ShotTransform()
+    unfading = Unfading(
+        matrix=fade.matrix,
+        offset=fade.offset,
+        left=fade.dyes_left,
+        confidence=fade.confidence,
+        reason=fade.reason,
+    )
+    return ShotTransform(unfading=unfading if fade.applied else None, cdl=as_cdl(decisions.balance))
 
 
 def model_card(project: Project) -> ModelCard:

@@ -208,6 +208,8 @@ def prebalance(
         typer.echo(f"{name:20} points {points}  confidence {decision['confidence']:.2f}{why}")
     for file in table["files"]:
         typer.echo(str(out / file))
+    for sheet in found.sheets:
+        typer.echo(str(out / "report" / "contact" / sheet))
 
 
 @app.command()

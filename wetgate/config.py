@@ -31,6 +31,7 @@ class ReelConfig(Section):
     accept: tuple[Literal["variable_rate", "frame_count", "interlaced"], ...] = ()
     sound: bool = True
     reference: bool = False
+    neutrals: tuple[tuple[NonNegative, NonNegative, NonNegative], ...] = ()
     restore: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -145,10 +146,16 @@ class Match(Section):
     reference_reel: str = ""
     max_slope: Annotated[float, Field(ge=1.0, le=4.0)] = 1.25
     max_offset: Annotated[float, Field(ge=0.0, le=0.5)] = 0.075
+    max_power: Annotated[float, Field(ge=1.0, le=2.0)] = 1.2
+    max_saturation: Annotated[float, Field(ge=1.0, le=2.0)] = 1.25
+    heroes: tuple[str, ...] = ()
 
 
 class Fade(Section):
     enabled: bool = False
+    model: Literal["match", "dyes"] = "match"
+    max_gain: Annotated[float, Field(ge=1.0, le=10.0)] = 4.0
+    min_confidence: Share = 0.25
     max_slope: Annotated[float, Field(ge=1.0, le=4.0)] = 2.5
     max_offset: Annotated[float, Field(ge=0.0, le=1.0)] = 0.4
 
@@ -157,6 +164,8 @@ class Color(Section):
     balance: Balance = Balance()
     match: Match = Match()
     fade: Fade = Fade()
+    decisions: tuple[str, ...] = ()
+    lut_size: Literal[0, 17, 33, 65] = 33
 
 
 class Render(Section):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from color.cdl import CDL
 from media.errors import ConfigError
 from wetgate.config import NonNegative, Section, Share
 from wetgate.project import nearest
@@ -122,11 +121,28 @@ class UpscaleDecision(Decided):
     """Several frames against single ones, as ``restore.upscale.measure`` found them."""
 
 
+class FadeDecision(Decided):
+    """What undoes the fading of a reel: ``matrix @ scan + offset`` in film log, before the CDL."""
+
+    applied: bool = False
+    matrix: tuple[Triple, Triple, Triple] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    offset: Triple = (0.0, 0.0, 0.0)
+    dyes_left: Triple = (1.0, 1.0, 1.0)
+    """Share of the cyan, magenta and yellow dye that is left, relative to the best kept one."""
+
+
 class ColorDecision(Decided):
     slope: Triple = (1.0, 1.0, 1.0)
     offset: Triple = (0.0, 0.0, 0.0)
     power: Triple = (1.0, 1.0, 1.0)
     saturation: float = 1.0
+    limited: bool = False
+    """Cut back to what the project allows: the shot is held for review where it is baked."""
+    slope_std: Triple = (0.0, 0.0, 0.0)
+    """Standard deviations of the solved values; 0 where nothing was estimated."""
+    offset_std: Triple = (0.0, 0.0, 0.0)
+    power_std: Triple = (0.0, 0.0, 0.0)
+    saturation_std: float = 0.0
     space: str = SPACE
     printer_points: Triple = (0.0, 0.0, 0.0)
     links: tuple[str, ...] = ()
@@ -142,6 +158,8 @@ class ShotDecisions(Section):
     """First and last, scan numbers, inclusive."""
     kind: str = "shot"
     flags: tuple[str, ...] = ()
+    flag_reasons: dict[str, str] = Field(default_factory=dict)
+    """By flag: what was seen, how sure, what it switches off."""
     settings_from: tuple[str, ...] = ()
     """Layers beside the title's own that set options for this shot: reel, scene, shot."""
     protected: bool = False
@@ -152,6 +170,7 @@ class ShotDecisions(Section):
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
     upscale: UpscaleDecision = UpscaleDecision()
+    fade: FadeDecision = FadeDecision()
     balance: ColorDecision = ColorDecision()
     confidence: float = 1.0
     """The least certain decision that was applied."""
@@ -219,7 +238,10 @@ class ShotOverride(Section):
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
     upscale: UpscaleOverride = UpscaleOverride()
+    fade: Switch = Switch()
     balance: BalanceOverride = BalanceOverride()
+    flags: dict[str, bool] = Field(default_factory=dict)
+    """What the shot is (true) or is not (false), whatever was measured; color.protect.RULES."""
     restore: dict[str, Any] = Field(default_factory=dict)
     """Settings of repairs for this shot, as in the project's [restore]."""
 
@@ -260,141 +282,3 @@ def _inner(field: object) -> list[str]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return list(annotation.model_fields)
     return []
-
-
-def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
-    """The decision that stands: what was solved, with a person's word over it."""
-    if person is None:
-        return solved
-    protected = solved.protected or person.protect
-    changes: dict[str, object] = {"note": person.note, "protected": protected}
-    for name in ("weave", "flicker", "scratch", "dirt", "noise"):
-        switch: Switch = getattr(person, name)
-        decision: Decided = getattr(solved, name)
-        update: dict[str, object] = {}
-        if switch.enabled is False or person.protect:
-            update |= {"applied": False, "reason": "switched off by a person"}
-        for key in ("strength", "sigma"):
-            value = getattr(switch, key, None)
-            if value is not None and hasattr(decision, key):
-                sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
-                update[key] = sigma if key == "sigma" else value
-        if update or (switch.enabled and getattr(decision, "applied", False)):
-            changes[name] = decision.model_copy(update={**update, "origin": "human"})
-    if person.grain.kept is not None:
-        changes["grain"] = solved.grain.model_copy(
-            update={"kept": person.grain.kept, "origin": "human"}
-        )
-    share = person.upscale.share
-    if share is not None and solved.upscale.method != "network" and not protected:
-        method = "frames" if share else "lanczos"
-        changes["upscale"] = solved.upscale.model_copy(
-            update={"method": method, "share": share, "origin": "human", "reason": ""}
-        )
-    if "flicker" not in changes or solved.flicker.applied:
-        edited = _edited_flicker(solved, person.flicker)
-        if edited is not None and not protected and person.flicker.enabled is not False:
-            changes["flicker"] = edited
-    edited_weave = _edited_weave(solved, person.weave)
-    if edited_weave is not None and not protected and person.weave.enabled is not False:
-        changes["weave"] = edited_weave
-    changes |= _settle_color(solved, person)
-    return solved.model_copy(update=changes)
-
-
-def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDecision | None:
-    """The solved curve, scaled and with a person's frames in it; None when they said nothing.
-
-    raises: ConfigError for frames that the shot does not have, or a wrong number of channels.
-    """
-    flicker, strength = solved.flicker, person.strength
-    if not flicker.applied or (strength is None and not person.exposure_stops):
-        return None
-    times = 1.0 if strength is None else strength
-
-    def scaled(value: object) -> object:
-        if isinstance(value, tuple):
-            return tuple(scaled(v) for v in value)
-        return round(float(cast("float", value)) * times, 6) + 0.0
-
-    curves = ("exposure_stops", "contrast", "bend", "grid_stops", "channel_grid_stops")
-    update: dict[str, Any] = {name: scaled(getattr(flicker, name)) for name in curves}
-    exposure = list(update["exposure_stops"])
-    for frame, given in person.exposure_stops.items():
-        where = f"overrides.toml: {solved.shot}.flicker.exposure_stops"
-        at = _place(solved, frame, where)
-        channels = len(exposure[0])
-        if len(given) not in (1, channels):
-            raise ConfigError(
-                f"{where}: frame {frame} has {len(given)} values",
-                shot=solved.shot,
-                hint=f"give one, or {channels}, one per channel",
-            )
-        exposure[at] = given if len(given) == channels else given * channels
-    update["exposure_stops"] = tuple(exposure)
-    return flicker.model_copy(update={**update, "origin": "human"})
-
-
-def _edited_weave(solved: ShotDecisions, person: WeaveOverride) -> WeaveDecision | None:
-    """The solved path, scaled and with a person's frames in it; None when they said nothing.
-
-    raises: ConfigError for frames that the shot does not have.
-    """
-    weave = solved.weave
-    given = bool(person.shift_px or person.turn_deg)
-    if not given and (person.strength is None or not weave.applied):
-        return None
-    count = solved.frames[1] - solved.frames[0] + 1
-    times = 1.0 if person.strength is None else person.strength
-    still = (0.0,) * count
-    dx, dy, turn = (
-        [round(v * times, 5) + 0.0 for v in (path or still)]
-        for path in (weave.dx_px, weave.dy_px, weave.turn_deg)
-    )
-    where = f"overrides.toml: {solved.shot}.weave"
-    for frame, (right, down) in person.shift_px.items():
-        at = _place(solved, frame, f"{where}.shift_px")
-        dx[at], dy[at] = right, down
-    for frame, degrees in person.turn_deg.items():
-        turn[_place(solved, frame, f"{where}.turn_deg")] = degrees
-    return weave.model_copy(
-        update={
-            "applied": True,
-            "reason": "",
-            "dx_px": tuple(dx),
-            "dy_px": tuple(dy),
-            "turn_deg": tuple(turn) if any(turn) else (),
-            "origin": "human",
-        }
-    )
-
-
-def _place(solved: ShotDecisions, frame: str, where: str) -> int:
-    """Position of a frame in its shot. raises: ConfigError when it has none."""
-    first, last = solved.frames
-    if not frame.isdecimal() or not first <= int(frame) <= last:
-        raise ConfigError(
-            f"{where}: {frame!r} is no frame of this shot",
-            shot=solved.shot,
-            hint=f"its frames are {first} to {last}",
-        )
-    return int(frame) - first
-
-
-def _settle_color(solved: ShotDecisions, person: ShotOverride) -> dict[str, object]:
-    if solved.protected or person.protect or person.balance.enabled is False:
-        off = ColorDecision(origin="human", reason="switched off by a person")
-        return {"balance": off}
-    given = {
-        k: v
-        for k in ("slope", "offset", "power", "saturation")
-        if (v := getattr(person.balance, k)) is not None
-    }
-    if not given:
-        return {}
-    now = solved.balance.model_copy(
-        update={**given, "origin": "human", "confidence": 1.0, "reason": ""}
-    )
-    r, g, b = CDL(now.slope, now.offset, now.power, now.saturation).printer_points()
-    points = (round(float(r), 2) + 0.0, round(float(g), 2) + 0.0, round(float(b), 2) + 0.0)
-    return {"balance": now.model_copy(update={"printer_points": points})}

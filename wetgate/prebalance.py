@@ -1,4 +1,8 @@
-"""For colorists: decide the color of every shot, hand it over, bake nothing."""
+"""For colorists: decide the color of every shot, hand it over, bake nothing.
+
+Pictures are read once to be hashed and cut into shots, and a few frames of each shot are looked
+at; beside the hand-over files there is a contact sheet for every scene.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from wetgate.decisions import ShotDecisions
 from wetgate.files import read_json, write_json
 from wetgate.job import Job
 from wetgate.manifest import DeliveredFile, read_delivered, software
+from wetgate.report.contact import write_contact_sheets
 from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
 from wetgate.run import Title, analyse, ingest
-from wetgate.stages.deliver import deliver_color
+from wetgate.stages.handover import deliver_color
 from wetgate.stages.ingest import frame_reader
 from wetgate.stages.solve import solve_title
 
@@ -22,6 +27,8 @@ class Prebalanced:
 
     decisions: dict[str, ShotDecisions]
     files: list[DeliveredFile]
+    sheets: list[str]
+    """Contact sheets in report/contact."""
 
 
 def prebalance(job: Job) -> Prebalanced:
@@ -43,19 +50,20 @@ def prebalance(job: Job) -> Prebalanced:
             "files": [f.as_dict() for f in files],
         },
     )
-    write_report(
-        ReportInput(
-            job=job,
-            reels=title.reels,
-            decisions=decisions,
-            planned={},
-            verdicts={},
-            failures={},
-            complete=True,
-            read_source=lambda reel, frame: frame_reader(
-                title.configs[reel], title.reels[reel].reel
-            ).read(frame),
-        )
+    given = ReportInput(
+        job=job,
+        reels=title.reels,
+        decisions=decisions,
+        planned={},
+        verdicts={},
+        failures={},
+        complete=True,
+        evidence=title.evidence,
+        read_source=lambda reel, frame: frame_reader(
+            title.configs[reel], title.reels[reel].reel
+        ).read(frame),
     )
+    write_report(given)
+    sheets = write_contact_sheets(given)
     job.events.emit("finished", {"held": [], "failed": [], "exit_code": 0})
-    return Prebalanced(decisions, files)
+    return Prebalanced(decisions, files, sheets)

@@ -149,6 +149,14 @@ def _root_paths(table: Table, root: Path) -> None:
         if isinstance(reel, dict):
             for key in ("path", "shots"):
                 _root_path(reel, key, f"reels.{key}", root)
+    color = table.get("color")
+    files = color.get("decisions") if isinstance(color, dict) else None
+    if isinstance(color, dict) and isinstance(files, list):
+        holder: Table = {}
+        for k, file in enumerate(files):
+            holder[str(k)] = file
+            _root_path(holder, str(k), "color.decisions", root)
+        color["decisions"] = list(holder.values())
     place: object = table
     for key in ("restore", "upscale", "model"):
         place = place.get(key) if isinstance(place, dict) else None

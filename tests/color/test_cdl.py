@@ -96,6 +96,10 @@ def test_printer_points_count_offsets() -> None:
     assert pytest.approx(PRINTER_POINT, abs=1e-15) == PRINTER_POINT_LOG
     points = CDL(offset=(0.012218964, -0.024437928, 0.0)).printer_points()
     assert points == pytest.approx((1.0, -2.0, 0.0), abs=1e-6)
+    # a change of contrast about the aim grey moves no printer light
+    grey = 445 / 1023
+    still = CDL((1.2, 1.2, 1.2), (-0.2 * grey,) * 3)
+    assert still.printer_points() == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)
 
 
 def test_rounding_keeps_a_file_and_a_picture_alike() -> None:

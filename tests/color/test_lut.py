@@ -10,6 +10,7 @@ import pytest
 
 from color.cdl import CDL, apply_cdl
 from color.lut import cube_document
+from color.transform import ShotTransform
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from color.lut import cube_document
 )
 def test_a_cube_read_back_equals_the_cdl(tmp_path: Path, cdl: CDL, error: float) -> None:
     path = tmp_path / "shot.cube"
-    path.write_text(cube_document(cdl), "utf-8")
+    path.write_text(cube_document(ShotTransform(cdl=cdl)), "utf-8")
     lut = Ocio.FileTransform(str(path), interpolation=Ocio.INTERP_TETRAHEDRAL)
     processor = Ocio.Config.CreateRaw().getProcessor(lut)
     cpu = processor.getOptimizedCPUProcessor(Ocio.OPTIMIZATION_NONE)

@@ -311,9 +311,20 @@ def test_prebalance_hands_color_over_and_makes_no_picture(
     )
     changed = [n for n, d in sorted(found.decisions.items()) if not as_cdl(d.balance).is_identity()]
     assert changed
-    tables = [f"luts/{shot}.cube" for shot in changed]
-    expected = ("R1.ccc", "R1.cdl", "R1.edl", "R2.edl", *tables)
+    tables = [f"luts/{shot}.{kind}" for shot in changed for kind in ("clf", "cube")]
+    expected = [f"R1.{kind}" for kind in ("ale", "ccc", "cdl", "edl", "otio")]
+    expected += ["R2.ale", "R2.edl", *(f"cc/{shot}.cc" for shot in found.decisions)]
+    expected += ["handover.json", *tables]
     assert names == [f"deliver/color/{n}" for n in expected]
+    assert found.sheets
+    sheets = [p.name for p in (out / "report/contact").iterdir()]
+    assert sorted(sheets) == sorted(found.sheets)
+    told_back = json.loads((out / "deliver/color/handover.json").read_text("utf-8"))
+    assert len(told_back["files"]) == len(expected) - 1
+    for file, said_of in told_back["files"].items():
+        limit = 4e-4 if file.endswith(".edl") else 2e-6
+        if not file.endswith(".cube"):
+            assert said_of["largest_difference_log"] <= limit
     assert sorted(f.path for f in found.files) == names
     assert not (out / "store").exists()
     assert not (out / "touch").exists()

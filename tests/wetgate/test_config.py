@@ -28,6 +28,8 @@ SPECIAL = {
     "reels.rate": "18",
     "reels.encoding": "adx10",
     "title": "another",
+    "color.fade.model": "dyes",
+    "reels.neutrals": "[[190, 150, 170]]",
     "reels.gaps": "hold",
     "reels.accept": '["frame_count"]',
 }

@@ -22,9 +22,9 @@ from wetgate.decisions import (
     UpscaleDecision,
     UpscaleOverride,
     WeaveDecision,
-    settle,
 )
 from wetgate.files import Folder
+from wetgate.settle import settle
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 DECIDED = ShotDecisions(

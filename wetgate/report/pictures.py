@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from color.cdl import CDL, apply_cdl
+from color.transform import ShotTransform
 from media.encoding import ColorEncoding, Domain, convert, reel_encoding
 from media.errors import WetgateError
 from media.passes import Effect
 from media.reel import PictureFormat, Shot
 from media.write import AnyCodes, to_values
+from wetgate.chain import as_transform
 from wetgate.files import read_json
 from wetgate.layout import variant_encoding
 from wetgate.plan import PlannedShot
@@ -84,7 +85,7 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     before_log: F32 | None = None
     try:
         scanned = given.read_source(shot.reel, result.frame)
-        before_log = _small_log(scanned, reel.format, space, width_px)
+        before_log = small_log(scanned, reel.format, space, width_px)
     except WetgateError as error:
         missing.append(f"scan: {error.what}")
     after_log = result.log
@@ -96,8 +97,8 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     preview = given.complete and shot.id not in given.planned and shot.id not in given.failures
     if preview and recorded is not None and before_log is not None:
         after_log, recorded = _graded(before_log, recorded), None
-    before = _display(before_log) if before_log is not None else None
-    after = _display(after_log) if after_log is not None else None
+    before = display(before_log) if before_log is not None else None
+    after = display(after_log) if after_log is not None else None
     difference = touch = None
     if before is not None and after is not None:
         difference = _jpeg(0.5 + DIFFERENCE_GAIN * (after - before), _QUALITY_SMALL)
@@ -139,7 +140,7 @@ def _result(
         missing.append(f"result: {error.what}")
         return nothing
     space = variant_encoding(given.reels[shot.reel].reel, planned.variant)
-    log = _small_log(codes, planned.variant.format, space, width_px)
+    log = small_log(codes, planned.variant.format, space, width_px)
     return _Result(number, chosen, log, touch)
 
 
@@ -151,17 +152,16 @@ def _as_scanned(
         codes = given.read_source(shot.reel, nothing.frame)
     except WetgateError:
         return nothing
-    log = _small_log(codes, given.reels[shot.reel].reel.format, space, width_px)
+    log = small_log(codes, given.reels[shot.reel].reel.format, space, width_px)
     return _Result(nothing.frame, nothing.chosen, log, np.zeros(codes.shape[:2], np.uint8))
 
 
-def _recorded(given: ReportInput, shot: Shot) -> CDL | None:
-    """The CDL that the result does not carry, to show what it would do."""
+def _recorded(given: ReportInput, shot: Shot) -> ShotTransform | None:
+    """The color that the result does not carry, to show what it would do."""
     decided, planned = given.decisions.get(shot.id), given.planned.get(shot.id)
     if decided is None or (planned is not None and planned.variant.baked):
         return None
-    color = decided.balance
-    return CDL(color.slope, color.offset, color.power, color.saturation)
+    return as_transform(decided)
 
 
 def _repaired(
@@ -194,7 +194,7 @@ def _repaired_count(store: Store, key: str) -> int:
     return int(counts.get("2", 0)) + int(counts.get("3", 0))
 
 
-def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_px: int) -> F32:
+def small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_px: int) -> F32:
     """(h, w, 3) film log, area-reduced to at most ``width_px``."""
     values = to_values(codes, fmt)
     height, width = values.shape[:2]
@@ -209,7 +209,7 @@ def _small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_
     return log
 
 
-def _display(log: F32) -> F32:
+def display(log: F32) -> F32:
     """(..., 3) film log to Rec.709, 0..1."""
     shown = convert(torch.from_numpy(log), Domain.LOG_DENSITY, Domain.DISPLAY)
     display: F32 = shown.clamp(0.0, 1.0).nan_to_num().numpy()
@@ -245,7 +245,7 @@ def _uri(kind: str, data: bytes) -> str:
 
 
 def _swatches(
-    before: F32, after: F32 | None, recorded: CDL | None
+    before: F32, after: F32 | None, recorded: ShotTransform | None
 ) -> tuple[tuple[str, str | None], ...]:
     """Twelve places whose colors differ most; after: as rendered, or as the CDL would."""
     places = _blocks(before)
@@ -254,15 +254,15 @@ def _swatches(
     if recorded is not None:
         base = places[picked] if changed is None else changed
         changed = _graded(base, recorded)
-    first = [_css(c) for c in _display(places[picked])]
+    first = [_css(c) for c in display(places[picked])]
     if changed is None:
         return tuple((c, None) for c in first)
-    return tuple(zip(first, [_css(c) for c in _display(changed)], strict=True))
+    return tuple(zip(first, [_css(c) for c in display(changed)], strict=True))
 
 
-def _graded(log: F32, cdl: CDL) -> F32:
-    """(..., 3) film log with a CDL, as it would be baked."""
-    return apply_cdl(log.astype(np.float64), cdl, clamp=False).astype(np.float32)
+def _graded(log: F32, color: ShotTransform) -> F32:
+    """(..., 3) film log with its color, as it would be baked."""
+    return color.apply(log.astype(np.float64)).astype(np.float32)
 
 
 def _blocks(log: F32) -> F32:

@@ -10,7 +10,7 @@ import numpy as np
 
 from media.frames import rate_text
 from media.reel import Shot
-from wetgate.chain import as_cdl
+from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
 from wetgate.manifest import models_used, software
 from wetgate.records import IngestedReel, span_to_json
@@ -99,7 +99,8 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "failure": given.failures.get(shot.id),
         "confidence": decisions.confidence if decisions is not None else None,
         "flags": list(decisions.flags) if decisions is not None else [],
-        "flag_reasons": _flag_reasons(given.evidence.get(shot.id, {})),
+        "flag_reasons": _flag_reasons(given.evidence.get(shot.id, {}))
+        | (dict(decisions.flag_reasons) if decisions is not None else {}),
         "protected": decisions.protected if decisions is not None else False,
         "reasons": list(decisions.reasons) if decisions is not None else ["nothing was decided"],
         "note": decisions.note if decisions is not None else "",
@@ -151,7 +152,8 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
         "local_peak_stops": _peak([v for g in grid for row in g for v in row]),
         "channel_local_peak_stops": _peak([v for f in channels for g in f for r in g for v in r]),
     }
-    color = {**whole["balance"], "changes_color": not as_cdl(decisions.balance).is_identity()}
+    changed = not as_transform(decisions).is_identity()
+    color = {**whole["balance"], "changes_color": changed}
     return {
         "file": f"reels/{decisions.reel}/decisions/{decisions.shot}.json",
         "weave": weave,
@@ -160,6 +162,7 @@ def _decided(decisions: ShotDecisions) -> dict[str, Any]:
         "noise": whole["noise"],
         "grain": whole["grain"],
         "upscale": whole["upscale"],
+        "fade": whole["fade"],
         "balance": color,
     }
 

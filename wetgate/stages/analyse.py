@@ -38,6 +38,7 @@ PROBED = frozenset(
 """Names of all probes."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
+_FEWEST_PURE = 3
 
 
 SMALLEST_PX = 32
@@ -60,6 +61,7 @@ def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
             "frames": [reel.frame(n).sha256 for n in shot.frames],
             "first": shot.frames.start,
             "pictures": list(pictures.own),
+            "spans": [shot.dissolve_in, shot.dissolve_out, shot.fade_in, shot.fade_out],
         }
     )
 
@@ -93,17 +95,27 @@ def analyse_shot(
         return space.to_log(torch.from_numpy(planes))
 
     width_px = job.project.analyse.width_px
-    evidence = {**kept, **measure(read, pictures, width_px, ColorProbe(space), missing)}
+    mixed = mixed_frames(shot, pictures)
+    color = ColorProbe(space, mixed, len(pictures.own) - len(mixed))
+    evidence = {**kept, **measure(read, pictures, width_px, color, missing)}
     write_evidence(path, key, evidence)
     job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
     return {name: evidence[name] for name in wanted}
+
+
+def mixed_frames(shot: Shot, pictures: Pictures) -> frozenset[int]:
+    """Frames of dissolves and fades, unless too little would be left without them."""
+    head, tail = max(shot.dissolve_in, shot.fade_in), max(shot.dissolve_out, shot.fade_out)
+    pure = range(shot.frames.start + head, shot.frames.stop - tail)
+    mixed = frozenset(n for n in pictures.own if n not in pure)
+    return mixed if len(pictures.own) - len(mixed) >= _FEWEST_PURE else frozenset()
 
 
 def measure(
     read: Callable[[int], Tensor],
     pictures: Pictures,
     width_px: int,
-    color: Probe,
+    color: ColorProbe,
     wanted: frozenset[str] = PROBED,
     scale: int = 1,
 ) -> dict[str, Any]:
@@ -114,6 +126,7 @@ def measure(
     doubled frame would pass for stillness. Used on the scan before the repair, and on the
     result after it.
     """
+    alone = wanted == {color.name}
     first = read(pictures.own[0])
     step = max(1, -(-first.shape[-1] // width_px))
     probes: dict[Probe, _View] = {
@@ -129,6 +142,10 @@ def measure(
     probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)
     for at, number in zip(pictures.strip, pictures.own, strict=True):
+        # A few frames of a shot say enough about its color: the others are not even read.
+        if alone and not color.due(number):
+            color.skip(number)
+            continue
         pixels = first if number == pictures.own[0] else read(number)
         proxy = _reduced(pixels, step)
         for probe, view in probes.items():

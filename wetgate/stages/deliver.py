@@ -1,15 +1,12 @@
-"""DELIVER: masters, touch plane, color files. Every file atomic and read back."""
+"""DELIVER: masters and touch plane. Every file atomic and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from color.cdl_files import Correction, ccc_document, cdl_document
-from color.edl import EdlEvent, edl_document
-from color.lut import cube_document
 from media.reader import FrameReader
 from restore.grain.av1 import TICKS_PER_S, entry, table_text
-from wetgate.chain import as_cdl, grain_look, scale_of
+from wetgate.chain import grain_look, scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.job import Job
 from wetgate.layout import lay_out
@@ -71,42 +68,6 @@ def deliver_reel(
     return files
 
 
-def deliver_color(
-    job: Job,
-    reels: Mapping[str, IngestedReel],
-    decisions: Mapping[str, ShotDecisions],
-    kept: Kept,
-) -> list[DeliveredFile]:
-    """<title>.ccc, <title>.cdl, an EDL per reel, and a .cube for each shot that is changed."""
-    folder = job.folder.deliver / "color"
-    corrections = [
-        Correction(id=d.shot, cdl=as_cdl(d.balance), description=_describe(d))
-        for d in decisions.values()
-    ]
-    name = _file_name(job.project.title)
-    documents = {
-        f"{name}.ccc": ccc_document(corrections),
-        f"{name}.cdl": cdl_document(corrections),
-    }
-    for decision in decisions.values():
-        cdl = as_cdl(decision.balance)
-        if not cdl.is_identity():
-            documents[f"luts/{decision.shot}.cube"] = cube_document(cdl)
-    for reel_id, ingested in reels.items():
-        events = [
-            EdlEvent(id=s.id, frames=s.frames, cdl=as_cdl(decisions[s.id].balance))
-            for s in ingested.shots
-        ]
-        reel = ingested.reel
-        documents[f"{reel_id}.edl"] = edl_document(
-            job.project.title, reel_id, reel.rate, reel.range.start, events, timecode=reel.timecode
-        )
-    return [
-        small_file(job, folder / file, text.encode(), kept)
-        for file, text in sorted(documents.items())
-    ]
-
-
 def deliver_grain(
     job: Job,
     reels: Mapping[str, IngestedReel],
@@ -138,14 +99,3 @@ def deliver_grain(
             path = job.folder.deliver / "grain" / f"{reel_id}.tbl"
             files.append(small_file(job, path, table_text(entries).encode(), kept))
     return files
-
-
-def _describe(decisions: ShotDecisions) -> str:
-    color = decisions.balance
-    sure = f"confidence {color.confidence:.2f}"
-    return f"{color.reason}; {sure}" if color.reason else f"{color.origin}; {sure}"
-
-
-def _file_name(title: str) -> str:
-    """The title as a file name: separators and control characters become underscores."""
-    return "".join("_" if c in '/\\:*?"<>|' or ord(c) < 32 else c for c in title).strip(". ") or "_"

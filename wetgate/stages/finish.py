@@ -29,7 +29,8 @@ from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, shot_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
-from wetgate.stages.deliver import deliver_color, deliver_grain, deliver_reel
+from wetgate.stages.deliver import deliver_grain, deliver_reel
+from wetgate.stages.handover import deliver_color
 from wetgate.stages.ingest import frame_reader
 from wetgate.stages.sidecar import SUFFIX
 from wetgate.stages.verify import Verdict

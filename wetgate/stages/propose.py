@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from color.records import ShotColor
+from color.fade import Unfading
+from color.records import ShotColor, protection
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.flicker.solve import FlickerOptions, solve_flicker
@@ -21,6 +22,7 @@ from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
     DirtDecision,
+    FadeDecision,
     FlickerDecision,
     GrainDecision,
     NoiseDecision,
@@ -39,15 +41,14 @@ def propose_shot(
     project: Project,
     shot: Shot,
     evidence: Mapping[str, Any],
-    color: ShotColor,
     pictures: Pictures,
 ) -> ShotDecisions:
-    """What the measurements of one shot propose.
+    """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
     """
     if not evidence:
-        return _unmeasured(project, shot, color)
+        return _unmeasured(project, shot)
     grain = evidence.get("grain") or GrainProbe().finish()
     flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
@@ -63,11 +64,45 @@ def propose_shot(
         noise=_noise(project, shot, grain),
         grain=_grain(project, shot, grain),
         upscale=_upscale(project, shot, evidence.get("upscale") or {}),
-        balance=_color(color),
     )
 
 
-def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions:
+def propose_fade(
+    project: Project, shot: Shot, color: Mapping[str, Any], unfading: Unfading | None
+) -> FadeDecision:
+    """What undoes the fading of the shot's reel, unless the shot is protected from it."""
+    fade = project.color.fade
+    if not (fade.enabled and fade.model == "dyes"):
+        return FadeDecision(reason=OFF)
+    why = protection(color, "fade")
+    if why is not None:
+        return FadeDecision(reason=f"protected: {why}")
+    if shot.kind is not SegmentKind.SHOT:
+        return FadeDecision(reason=f"{shot.kind.value}: left alone")
+    if unfading is None:
+        return FadeDecision(reason="the reference reel, or nothing on it could be measured")
+    if unfading.applied and unfading.confidence < fade.min_confidence:
+        sure = f"confidence {unfading.confidence:.2f} is below {fade.min_confidence:.2f}"
+        return FadeDecision(
+            confidence=_round(unfading.confidence),
+            reason=f"{unfading.reason}; left as it is: {sure}; give reels.neutrals",
+        )
+    if not unfading.applied:
+        return FadeDecision(confidence=_round(unfading.confidence), reason=unfading.reason)
+    first, second, third = (tuple(_round(v, 6) for v in row) for row in unfading.matrix)
+    return FadeDecision.model_validate(
+        {
+            "applied": True,
+            "matrix": (first, second, third),
+            "offset": [_round(v, 6) for v in unfading.offset],
+            "dyes_left": [_round(v, 3) for v in unfading.left],
+            "confidence": _round(unfading.confidence),
+            "reason": unfading.reason,
+        }
+    )
+
+
+def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
     """A shot nothing was measured on: because nothing was asked for, or nothing could be."""
     restore = project.restore
 
@@ -86,7 +121,6 @@ def _unmeasured(project: Project, shot: Shot, color: ShotColor) -> ShotDecisions
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
         upscale=_upscale(project, shot, {}),
-        balance=_color(color),
     )
 
 
@@ -300,7 +334,8 @@ def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Upsca
     )
 
 
-def _color(color: ShotColor) -> ColorDecision:
+def propose_color(color: ShotColor) -> ColorDecision:
+    """The decision as it is written down: rounded to what files hold."""
     cdl = color.cdl.rounded()
     r, g, b = cdl.printer_points()
     return ColorDecision(
@@ -309,10 +344,20 @@ def _color(color: ShotColor) -> ColorDecision:
         power=cdl.power,
         saturation=cdl.saturation,
         printer_points=(_round(r, 2), _round(g, 2), _round(b, 2)),
+        limited=color.limited,
+        slope_std=_three(color.slope_std),
+        offset_std=_three(color.offset_std),
+        power_std=_three(color.power_std),
+        saturation_std=_round(color.saturation_std),
         confidence=_round(color.confidence),
         reason=color.reason,
         links=color.links,
     )
+
+
+def _three(values: tuple[float, float, float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return (_round(red), _round(green), _round(blue))
 
 
 def _round(value: float, digits: int = 4) -> float:

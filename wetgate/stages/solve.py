@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from color.balance import BalanceOptions, balance_shot
-from color.cdl import CDL
-from color.links import find_links
-from color.match import MatchOptions, solve_match
-from color.records import ShotColor, protection, shot_input
+from color.records import protection
 from media.errors import ConfigError
 from media.pictures import pictures_of
-from media.reel import SegmentKind, Shot
 from media.write import atomic_write_bytes
 from wetgate import ledger
 from wetgate.config import Project
@@ -20,6 +15,7 @@ from wetgate.curves import curves_csv
 from wetgate.decisions import (
     ColorDecision,
     DirtDecision,
+    FadeDecision,
     FlickerDecision,
     NoiseDecision,
     ScratchDecision,
@@ -28,15 +24,21 @@ from wetgate.decisions import (
     UpscaleDecision,
     WeaveDecision,
     read_overrides,
-    settle,
 )
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.layers import check_scenes, effective
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
-from wetgate.stages.ingest import reel_name
-from wetgate.stages.propose import NO_LINES, OFF, TOO_SMALL, propose_shot
+from wetgate.settle import settle
+from wetgate.stages.propose import NO_LINES, OFF, propose_color, propose_fade, propose_shot
+from wetgate.stages.solve_color import (
+    flag_reasons,
+    solve_color,
+    with_flags,
+    with_given_cdls,
+    with_steady_exposure,
+)
 
 Evidence = Mapping[str, Mapping[str, Any]]
 """Shot id to the evidence of its probes."""
@@ -64,6 +66,7 @@ def solve_title(
     people = read_overrides(job.folder.overrides, set(shots))
     for name, person in people.items():
         _check_color_switch(job.project, name, person)
+    people = with_given_cdls(job.project, people, shots)
     protected = {*job.project.policy.protected_shots} | {n for n, p in people.items() if p.protect}
     unknown = sorted(protected - set(shots))
     if unknown:
@@ -72,16 +75,32 @@ def solve_title(
             hint="shots are listed by 'wetgate plan'",
         )
     check_scenes(job.project, set(shots))
-    colors = solve_color(job.project, shots, evidence, people)
-    settled = {}
+    evidence = with_flags(evidence, shots, people)
+    scans = {name: r.reel for name, r in reels.items()}
+    proposed, said_of = {}, {}
     for name, shot in shots.items():
-        layered, said = effective(job.project, shot.reel, name, _settings(people.get(name)))
+        layered, said_of[name] = effective(
+            job.project, shot.reel, name, _settings(people.get(name))
+        )
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
-        solved = propose_shot(asked, shot, evidence[name], colors[name], pictures)
+        proposed[name] = propose_shot(asked, shot, evidence[name], pictures)
+    # Color is compared at the exposure its shot will have: flicker is taken out of it first.
+    steady = {n: with_steady_exposure(evidence[n], p) for n, p in proposed.items()}
+    colors, unfaded = solve_color(job.project, scans, shots, steady, people)
+    settled = {}
+    for name, shot in shots.items():
+        seen = evidence[name].get("color", {})
+        solved = proposed[name].model_copy(
+            update={
+                "flag_reasons": flag_reasons(seen),
+                "fade": propose_fade(job.project, shot, seen, unfaded.get(shot.reel)),
+                "balance": propose_color(colors[name]),
+            }
+        )
         if name in protected:
             solved = _protect(solved)
-        solved = solved.model_copy(update={"settings_from": said})
+        solved = solved.model_copy(update={"settings_from": said_of[name]})
         settled[name] = _summed_up(settle(solved, people.get(name)))
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
@@ -107,82 +126,13 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     upscale = restore.upscale
     if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
         found |= {"upscale", "steadiness"}
-    if found or color.match.enabled or color.balance.enabled:
+    if found or color.match.enabled or color.balance.enabled or color.fade.enabled:
         found.add("color")
     return frozenset(found)
 
 
 def _settings(person: ShotOverride | None) -> Mapping[str, Any]:
     return {} if person is None else person.restore
-
-
-def solve_color(
-    project: Project,
-    shots: Mapping[str, Shot],
-    evidence: Evidence,
-    people: Mapping[str, ShotOverride],
-) -> dict[str, ShotColor]:
-    """One color decision per shot, all shots together."""
-    options = project.color
-    if not (options.match.enabled or options.balance.enabled):
-        return dict.fromkeys(shots, ShotColor(reason=OFF))
-    unmeasured = dict.fromkeys((n for n in shots if not evidence[n]), ShotColor(reason=TOO_SMALL))
-    if unmeasured:
-        seen = {n: s for n, s in shots.items() if n not in unmeasured}
-        return unmeasured | (solve_color(project, seen, evidence, people) if seen else {})
-    color = {name: evidence[name]["color"] for name in shots}
-    balanced = {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
-    if not options.match.enabled:
-        return balanced
-    limits = options.fade if options.fade.enabled else options.match
-    reels = {s.reel for s in shots.values()}
-    anchor = options.match.reference_reel or next(
-        (reel_name(r) for r in project.reels if r.reference), ""
-    )
-    if anchor and anchor not in reels:
-        raise ConfigError(
-            f"color.match.reference_reel {anchor!r} is no reel of this title",
-            hint="reels: " + ", ".join(sorted(reels)),
-        )
-    pinned: dict[str, CDL] = {}
-    if options.balance.enabled and len(reels) > 1:
-        anchor = anchor or reel_name(project.reels[0])
-        pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
-    solved = solve_match(
-        [
-            shot_input(name, shot.reel, color[name], fixed=_fixed(people.get(name)))
-            for name, shot in shots.items()
-            if shot.kind is SegmentKind.SHOT
-        ],
-        find_links(color),
-        MatchOptions(
-            anchor_reel=anchor or None,
-            pinned=pinned,
-            min_confidence=options.match.min_confidence,
-            slope_limits=(1.0 / limits.max_slope, limits.max_slope),
-            offset_limit_log=limits.max_offset,
-        ),
-    )
-    return {
-        n: solved.get(n, ShotColor(confidence=1.0, reason=f"{shots[n].kind.value}: left alone"))
-        for n in shots
-    }
-
-
-def _fixed(person: ShotOverride | None) -> CDL | None:
-    """The whole CDL a person gave, which the solve then honours for other shots too."""
-    if person is None or person.balance.enabled is False:
-        return None
-    given = person.balance
-    if given.slope is None and given.offset is None and given.power is None:
-        return None
-    ones = (1.0, 1.0, 1.0)
-    return CDL(
-        given.slope or ones,
-        given.offset or (0.0, 0.0, 0.0),
-        given.power or ones,
-        1.0 if given.saturation is None else given.saturation,
-    )
 
 
 def _switched_on(project: Project, person: ShotOverride | None) -> Project:
@@ -222,6 +172,7 @@ def _protect(solved: ShotDecisions) -> ShotDecisions:
             "dirt": DirtDecision(reason=why),
             "noise": NoiseDecision(reason=why),
             "upscale": _from_single_frames(solved.upscale, why),
+            "fade": FadeDecision(reason=why),
             "balance": ColorDecision(reason=why),
         }
     )
@@ -246,6 +197,10 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
     reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
     if decisions.upscale.applied and decisions.upscale.reason:
         reasons.append(f"upscale: {decisions.upscale.reason}")
+    if decisions.fade.applied:
+        applied.append(decisions.fade.confidence)
+    elif decisions.fade.reason and decisions.fade.reason != OFF:
+        reasons.append(f"fade: {decisions.fade.reason}")
     color = decisions.balance
     changed = (color.slope, color.offset, color.power) != ((1.0,) * 3, (0.0,) * 3, (1.0,) * 3)
     if changed or color.saturation != 1.0:

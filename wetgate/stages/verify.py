@@ -61,6 +61,7 @@ def verify_shot(
             else [],
             "policy": job.project.policy.model_dump(mode="json"),
             "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
+            "limited": decisions.balance.limited,
         }
     )
     kept = read_json(path)
@@ -253,6 +254,8 @@ def _held(
         rise = after["clipped_share"] - before["clipped_share"]
         if rise > 0.02:
             held.append(f"clipped picture rose by {100 * rise:.1f} %")
+    if decisions.balance.limited and planned.variant.baked and not decisions.protected:
+        held.append("color wants more than color.match allows and is cut back to it")
     limit = job.project.policy.max_repaired_share
     if numbers["max_repaired_share"] > limit:
         worst = 100 * numbers["max_repaired_share"]

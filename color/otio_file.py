@@ -1,0 +1,92 @@
+"""The title as an OpenTimelineIO timeline whose clips carry their CDL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from color.cdl import CDL
+from color.cdl_files import INPUT_SPACE
+from color.edl import EdlEvent, edl_reel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtioReel:
+    """One reel of the title: a track of its own."""
+
+    id: str
+    rate: Fraction
+    events: Sequence[EdlEvent]
+
+
+def otio_document(title: str, reels: Sequence[OtioReel]) -> str:
+    """Timeline JSON. Frames and the reel's own rate are the truth, whatever timecode allows.
+
+    Each clip's ``metadata["cdl"]`` is what the EDL adapter of OpenTimelineIO reads and writes:
+    ``asc_sop`` with slope, offset, power, and ``asc_sat``.
+    """
+    import opentimelineio as otio
+
+    timeline = otio.schema.Timeline(title)
+    timeline.metadata["wetgate"] = {"color_space": INPUT_SPACE}
+    for reel in reels:
+        track = otio.schema.Track(reel.id, kind=otio.schema.TrackKind.Video)
+        rate = float(reel.rate)
+        for event in sorted(reel.events, key=lambda e: e.frames):
+            clip = otio.schema.Clip(
+                event.id,
+                media_reference=otio.schema.MissingReference(reel.id),
+                source_range=otio.opentime.TimeRange(
+                    otio.opentime.RationalTime(event.frames.start, rate),
+                    otio.opentime.RationalTime(len(event.frames), rate),
+                ),
+            )
+            clip.metadata["cdl"] = cdl_metadata(event.cdl)
+            clip.metadata["cmx_3600"] = {"reel": edl_reel(reel.id)}
+            clip.metadata["wetgate"] = {"reel": reel.id}
+            track.append(clip)
+        timeline.tracks.append(track)
+    return str(timeline.to_json_string(indent=1)) + "\n"
+
+
+def cdl_metadata(cdl: CDL) -> dict[str, object]:
+    """As OpenTimelineIO's EDL adapter lays it out."""
+    now = cdl.rounded()
+    return {
+        "asc_sop": {
+            "slope": list(now.slope),
+            "offset": list(now.offset),
+            "power": list(now.power),
+        },
+        "asc_sat": now.saturation,
+    }
+
+
+def read_otio_cdls(text: str) -> list[tuple[str, CDL]]:
+    """(clip name, CDL) of every clip that carries one, in order."""
+    import opentimelineio as otio
+
+    timeline = otio.adapters.read_from_string(text, adapter_name="otio_json")
+    found: list[tuple[str, CDL]] = []
+    # The timeline outlives its clips here: their metadata dies with it.
+    for clip in timeline.find_clips():
+        told = clip.metadata.get("cdl")
+        if told is None:
+            continue
+        sop = told["asc_sop"]
+        slope, offset, power = (
+            tuple(float(v) for v in sop[k]) for k in ("slope", "offset", "power")
+        )
+        found.append(
+            (
+                str(clip.name),
+                CDL(
+                    (slope[0], slope[1], slope[2]),
+                    (offset[0], offset[1], offset[2]),
+                    (power[0], power[1], power[2]),
+                    float(told["asc_sat"]),
+                ),
+            )
+        )
+    return found

@@ -1,0 +1,214 @@
+"""Color in the job: a person's word, CDLs brought in, faded reels, contact sheets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from color.cdl import CDL
+from color.cdl_files import Correction, ccc_document, read_cdls
+from color.edl import EdlEvent, edl_document
+from color.fade import ABSORPTION, fading
+from media.errors import ConfigError
+from media.frames import FrameRange
+from media.scan import read_codes
+from tests.reels import RATE, project_of, put_reel, run_here, scene
+from wetgate.chain import as_cdl
+from wetgate.decisions import ShotDecisions
+from wetgate.launch import launch_prebalance
+from wetgate.report.contact import contact_groups
+
+ONE_SHOT = "ingest.detect_shots=false"
+LEFT = (0.6, 1.0, 0.9)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, bool], NDArray[np.uint16]]:
+    """large(seed, gray): (4, 192, 256, 3) 10-bit codes of color fields, as a camera pans."""
+
+    def make(seed: int, gray: bool = False) -> NDArray[np.uint16]:
+        rng = np.random.default_rng(seed)
+        wide = np.repeat(np.repeat(rng.uniform(200, 620, (24, 40, 3)), 12, 0), 12, 1)
+        wide = 0.7 * wide + 0.3 * wide.mean(axis=2, keepdims=True)
+        if gray:
+            wide = np.repeat(wide.mean(axis=2, keepdims=True), 3, axis=2)
+        wide = wide + rng.normal(0.0, 4.0, (*wide.shape[:2], 1))
+        frames = [wide[20:212, 10 + 3 * k : 266 + 3 * k] for k in range(4)]
+        codes: NDArray[np.uint16] = np.rint(np.stack(frames)).astype(np.uint16)
+        return codes
+
+    return make
+
+
+def put(folder: Path, codes: NDArray[np.uint16], first: int = 100) -> Path:
+    from media.reel import PictureFormat
+
+    h, w = codes.shape[1:3]
+    fmt = PictureFormat(width=w, height=h, channels=3, bits=10)
+    return put_reel(folder, codes, first, fmt=fmt)
+
+
+def decide(
+    reels: list[Path], out: Path, overrides: str = "", *sets: str
+) -> dict[str, ShotDecisions]:
+    """Decisions of ``wetgate prebalance`` with these overrides."""
+    out.mkdir(exist_ok=True)
+    (out / "overrides.toml").write_text(overrides, "utf-8")
+    project = project_of(reels, ONE_SHOT, "color.balance.enabled=false", *sets, preset="prebalance")
+    return launch_prebalance(project, out, quiet=True, replace=True).decisions
+
+
+def test_a_tint_is_found_said_and_overruled(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    gray = large(1, True).astype(np.int64) + np.array([70, 0, -60])
+    reels = [put(tmp_path / "R1", large(1)), put(tmp_path / "R2", gray.astype(np.uint16))]
+    found = decide(reels, tmp_path / "out")["R2_0010"]
+    assert found.flags == ("tinted",)
+    assert "never neutralised" in found.flag_reasons["tinted"]
+    assert "confidence" in found.flag_reasons["tinted"]
+    assert as_cdl(found.balance) == CDL()
+    assert any("tinted" in r for r in found.reasons)
+    told = (tmp_path / "out/report/index.html").read_text("utf-8")
+    assert "never neutralised" in told
+    free = decide(reels, tmp_path / "out", "[R2_0010.flags]\ntinted = false\n")["R2_0010"]
+    assert free.flags == ()
+    assert "protected" not in free.balance.reason
+    kept = decide(reels, tmp_path / "out", "[R1_0010.flags]\nkeep_intent = true\n")["R1_0010"]
+    assert kept.flags == ("keep_intent",)
+    assert "said by a person" in kept.balance.reason
+    with pytest.raises(ConfigError, match=r"R1_0010\.flags\.tintd is no flag"):
+        decide(reels, tmp_path / "out", "[R1_0010.flags]\ntintd = true\n")
+
+
+def test_black_and_white_among_color_is_an_insert(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    codes = np.concatenate([large(1), large(2, True), large(3)])
+    reel = put(tmp_path / "R1", codes, 1)
+    shots = tmp_path / "shots.csv"
+    shots.write_text("first,last\n1,4\n5,8\n9,12\n", "utf-8")
+    found = decide([reel], tmp_path / "out", "", f"reels.shots={shots}")
+    assert [d.flags for d in found.values()] == [(), ("bw_insert",), ()]
+
+
+@pytest.mark.parametrize("kind", ["ccc", "edl"])
+def test_decisions_brought_in_stand_as_a_persons(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path, kind: str
+) -> None:
+    reels = [put(tmp_path / "R1", large(1)), put(tmp_path / "R2", large(1))]
+    mine = CDL((1.05, 1.0, 0.95), (0.02, 0.0, -0.02), (1.0, 1.0, 1.1), 0.9)
+    text = (
+        ccc_document([Correction(id="R2_0010", cdl=mine)])
+        if kind == "ccc"
+        else edl_document(
+            "T", "R2", RATE, 100, [EdlEvent(id="R2_0010", frames=FrameRange(100, 104), cdl=mine)]
+        )
+    )
+    file = tmp_path / f"given.{kind}"
+    file.write_text(text, "utf-8")
+    out = tmp_path / "out"
+    found = decide(reels, out, "", f'color.decisions=["{file}"]')["R2_0010"]
+    assert as_cdl(found.balance) == mine
+    assert (found.balance.origin, found.balance.confidence) == ("human", 1.0)
+    assert read_cdls(out / "deliver/color/R1.ccc")["R2_0010"] == mine
+    # overrides.toml is nearer
+    over = "[R2_0010]\nbalance.slope = [1.0, 1.0, 1.0]\n"
+    again = decide(reels, out, over, f'color.decisions=["{file}"]')["R2_0010"]
+    assert as_cdl(again.balance) == CDL()
+    file.write_text(text.replace("R2_0010", "R2_0011"), "utf-8")
+    with pytest.raises(ConfigError, match="'R2_0011'") as caught:
+        decide(reels, out, "", f'color.decisions=["{file}"]')
+    assert "R2_0010" in str(caught.value.hint)
+
+
+def test_a_hero_that_is_no_shot_is_refused(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    reels = [put(tmp_path / "R1", large(1))]
+    with pytest.raises(ConfigError, match="heroes names 'R1_0011'"):
+        decide(reels, tmp_path / "out", "", 'color.match.heroes=["R1_0011"]')
+
+
+def test_a_faded_reel_is_unfaded_baked_and_handed_over(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    truth = large(5)
+    matrix, offset = fading(np.array(LEFT), ABSORPTION, np.array([0.0, 0.0, -0.02]))
+    codes = np.rint((truth / 1023.0 @ matrix.T + offset) * 1023.0).astype(np.uint16)
+    reel = put(tmp_path / "R1", codes)
+    greys = np.linspace(0.2, 0.6, 5)[:, None] * np.ones(3) @ matrix.T + offset
+    neutrals = json.dumps(np.rint(greys * 1023.0).tolist())
+    project = project_of(
+        [reel], ONE_SHOT, "color.fade.model=dyes", f"reels.neutrals={neutrals}", only="fade"
+    )
+    out = tmp_path / "out"
+    assert run_here(project, out).failed == ()
+    decided = json.loads((out / "reels/R1/decisions/R1_0010.json").read_text("utf-8"))
+    assert decided["fade"]["applied"]
+    np.testing.assert_allclose(decided["fade"]["dyes_left"], LEFT, atol=0.03)
+    error = []
+    for k, file in enumerate(sorted((out / "deliver/restored/R1").iterdir())):
+        error.append(np.abs(read_codes(file).astype(np.float64) - truth[k]).mean())
+    assert np.mean(error) < 0.15 * np.abs(codes.astype(np.float64) - truth).mean()
+    told = json.loads((out / "deliver/color/handover.json").read_text("utf-8"))
+    left = told["not_a_cdl"]["R1_0010"]
+    assert 0.0 < left["mean_delta_e"] < left["max_delta_e"]
+    assert told["files"]["luts/R1_0010.clf"]["largest_difference_log"] <= 2e-6
+    assert max(read_cdls(out / "deliver/color/R1.ccc")["R1_0010"].slope) > 1.3
+    over = "[R1_0010]\nfade.enabled = false\n"
+    (out / "overrides.toml").write_text(over, "utf-8")
+    assert run_here(project, out).failed == ()
+    for file in sorted(reel.iterdir()):
+        np.testing.assert_array_equal(
+            read_codes(out / "deliver/restored/R1" / file.name), read_codes(file)
+        )
+
+
+def test_contact_groups_follow_scenes_then_likeness_then_reels(tmp_path: Path) -> None:
+    def shot(name: str, *links: str) -> ShotDecisions:
+        empty = ShotDecisions(shot=name, reel=name[:2], frames=(0, 9))
+        return empty.model_copy(
+            update={"balance": empty.balance.model_copy(update={"links": links})}
+        )
+
+    shots = [shot("R1_a", "R2_b"), shot("R1_c"), shot("R2_b", "R1_a"), shot("R2_d"), shot("R2_e")]
+    groups = contact_groups({s.shot: s for s in shots}, {"dock": ("R2_d",), "empty": ()})
+    assert groups == [
+        ("dock", ["R2_d"]),
+        ("like R1_a", ["R1_a", "R2_b"]),
+        ("alone on R1", ["R1_c"]),
+        ("alone on R2", ["R2_e"]),
+    ]
+
+
+def test_small_pictures_still_get_sheets(tmp_path: Path) -> None:
+    reel = put_reel(tmp_path / "R1", scene(1, 4), 1)
+    project = project_of([reel], ONE_SHOT, preset="prebalance")
+    found = launch_prebalance(project, tmp_path / "out", quiet=True)
+    (sheet,) = found.sheets
+    assert (tmp_path / "out/report/contact" / sheet).stat().st_size > 1000
+
+
+def test_a_correction_beyond_the_limits_is_cut_back_and_held(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    codes = large(7)
+    darker = np.rint(codes * 0.9 - 60).astype(np.uint16)
+    reels = [put(tmp_path / "R1", codes), put(tmp_path / "R2", darker)]
+    project = project_of(
+        reels, ONE_SHOT, "color.match.reference_reel=R1", "color.match.max_offset=0.02",
+        only="match",
+    )  # fmt: skip
+    out = tmp_path / "out"
+    outcome = run_here(project, out)
+    assert outcome.held == ("R2_0010",)
+    verdict = json.loads((out / "reels/R2/verify/R2_0010.json").read_text("utf-8"))
+    assert "cut back" in verdict["held_because"][0]
+    (out / "overrides.toml").write_text("[R2_0010]\nbalance.slope = [1.1, 1.1, 1.1]\n", "utf-8")
+    assert run_here(project, out).held == ()

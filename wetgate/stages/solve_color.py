@@ -1,0 +1,355 @@
+"""The color of all shots together: who may be touched, unfading per reel, match, balance."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from color.balance import BalanceOptions, balance_shot
+from color.cdl import CDL, IDENTITY
+from color.cdl_files import read_cdls
+from color.fade import FadeOptions, Unfading, unfade
+from color.links import find_links
+from color.match import MatchOptions, solve_match
+from color.protect import RULES, with_persons_flags
+from color.records import Link, ShotColor, protection, shot_input
+from color.unfade import unfaded_evidence
+from media.encoding import STOP, reel_encoding
+from media.errors import ConfigError
+from media.reel import Reel, SegmentKind, Shot
+from restore.flicker.field import REACH_STOPS
+from wetgate.config import Project
+from wetgate.decisions import BalanceOverride, ShotDecisions, ShotOverride
+from wetgate.stages.ingest import reel_name
+from wetgate.stages.propose import OFF, TOO_SMALL
+
+F64 = NDArray[np.float64]
+Evidence = Mapping[str, Mapping[str, Any]]
+Colors = tuple[dict[str, ShotColor], dict[str, Unfading]]
+"""By shot; and by reel, only reels that unfading was asked for."""
+
+_REFERENCE_MATCHES = 200
+
+
+def with_flags(
+    evidence: Evidence, shots: Mapping[str, Shot], people: Mapping[str, ShotOverride]
+) -> dict[str, dict[str, Any]]:
+    """Evidence whose flags a person has had their word on, and the title has been looked at.
+
+    A black-and-white shot on a reel of color shots is called an insert. Fades and dissolves of
+    the shot list are shown as flags too.
+    raises: ConfigError for a flag that does not exist.
+    """
+    out: dict[str, dict[str, Any]] = {name: dict(e) for name, e in evidence.items()}
+    gray: dict[str, list[bool]] = {}
+    for name, found in evidence.items():
+        names = {f["name"] for f in found.get("color", {}).get("flags", [])}
+        gray.setdefault(shots[name].reel, []).append("monochrome" in names)
+    for name, found in out.items():
+        if "color" not in found:
+            continue
+        shot = shots[name]
+        flags = [dict(f) for f in found["color"].get("flags", [])]
+        mostly_color = sum(gray[shot.reel]) * 2 < len(gray[shot.reel])
+        for flag in flags:
+            if flag["name"] == "monochrome" and mostly_color:
+                flag["name"] = "bw_insert"
+        flags += [
+            {"name": what, "confidence": shot.confidence, "reason": why, "protects": []}
+            for what, why in (
+                ("dissolve", _spans(shot.dissolve_in, shot.dissolve_out)),
+                ("fade", _spans(shot.fade_in, shot.fade_out)),
+            )
+            if why
+        ]
+        said = people[name].flags if name in people else {}
+        found["color"] = {**found["color"], "flags": with_persons_flags(flags, said, name)}
+    return out
+
+
+def with_steady_exposure(evidence: Mapping[str, Any], decided: ShotDecisions) -> dict[str, Any]:
+    """Evidence whose compared colors have the exposure that deflicker gives their frames.
+
+    The flicker curve has zero mean over a shot, so this is the level of the shot itself. Only
+    what acts on whole frames is taken out; local flicker evens out over the picture.
+    """
+    out = dict(evidence)
+    color = evidence.get("color", {})
+    features = color.get("features")
+    flicker = decided.flicker
+    if not flicker.applied or not isinstance(features, Mapping):
+        return out
+    first, changed = decided.frames[0], dict(features)
+
+    def steadied(values: F64, frame: int) -> F64:
+        at = frame - first
+        u = np.clip((values - flicker.pivot) / STOP, -REACH_STOPS, REACH_STOPS)
+        stops = np.array(flicker.exposure_stops[at])
+        if flicker.contrast:
+            stops = stops + np.array(flicker.contrast[at]) * u
+        if flicker.bend:
+            stops = stops + np.array(flicker.bend[at]) * (u * u - 1.0)
+        return np.asarray(values + stops * STOP)
+
+    grids = zip(features["grid_log"], features["grid_view"], strict=True)
+    changed["grid_log"] = np.stack([steadied(g.astype(np.float64), int(n)) for g, n in grids])
+    colors = np.array(features["colors_log"], dtype=np.float64)
+    for frame in np.unique(features["view"]):
+        mine = np.asarray(features["view"]) == frame
+        colors[mine] = steadied(colors[mine], int(frame))
+    changed["colors_log"] = colors.astype(np.float32)
+    changed["grid_log"] = changed["grid_log"].astype(np.float32)
+    out["color"] = {**color, "features": changed}
+    return out
+
+
+def _spans(head: int, tail: int) -> str:
+    parts = [f"{n} frames at its {where}" for n, where in ((head, "head"), (tail, "tail")) if n]
+    return " and ".join(parts)
+
+
+def flag_reasons(color: Mapping[str, Any]) -> dict[str, str]:
+    """What was found on a shot, how sure, and what that switches off, by flag."""
+    return {
+        str(f["name"]): f"{f['reason']} (confidence {float(f['confidence']):.2f}); "
+        + RULES[str(f["name"])].says
+        for f in color.get("flags", [])
+    }
+
+
+def with_given_cdls(
+    project: Project, people: Mapping[str, ShotOverride], shots: Mapping[str, Shot]
+) -> dict[str, ShotOverride]:
+    """overrides.toml, and beneath it the decisions of the files in ``color.decisions``.
+
+    raises: ConfigError for a file that cannot be read, or that names what is no shot.
+    """
+    found = dict(people)
+    for file in project.color.decisions:
+        for name, cdl in read_cdls(Path(file)).items():
+            if name not in shots:
+                close = difflib.get_close_matches(name, shots, n=1, cutoff=0.0)
+                raise ConfigError(
+                    f"color.decisions: {Path(file).name} has a decision for {name!r}, "
+                    "which is no shot of this title",
+                    hint=f"did you mean {close[0]!r}? In an EDL the clip name is the shot",
+                )
+            person = found.get(name, ShotOverride())
+            if not _gives_color(person.balance):
+                given = BalanceOverride(
+                    slope=cdl.slope,
+                    offset=cdl.offset,
+                    power=cdl.power,
+                    saturation=cdl.saturation,
+                )
+                found[name] = person.model_copy(update={"balance": given})
+    return found
+
+
+def solve_color(
+    project: Project,
+    reels: Mapping[str, Reel],
+    shots: Mapping[str, Shot],
+    evidence: Evidence,
+    people: Mapping[str, ShotOverride],
+) -> Colors:
+    """One color decision per shot, all shots together, and one unfading per faded reel.
+
+    raises: ConfigError for heroes and references that name nothing here.
+    """
+    options = project.color
+    _check_names(project, shots, reels)
+    wanted = options.match.enabled or options.balance.enabled or _unfades(project)
+    if not wanted:
+        return dict.fromkeys(shots, ShotColor(reason=OFF)), {}
+    measured = {n: s for n, s in shots.items() if evidence[n]}
+    small = {n: ShotColor(reason=TOO_SMALL) for n in shots if n not in measured}
+    if not measured:
+        return small, {}
+    color: dict[str, Mapping[str, Any]] = {n: evidence[n]["color"] for n in measured}
+    links = find_links(color) if options.match.enabled or _unfades(project) else []
+    unfaded = _unfade_reels(project, reels, measured, color, links)
+    if unfaded:
+        color = {
+            n: unfaded_evidence(e, u)
+            if (u := unfaded.get(measured[n].reel)) is not None
+            and u.applied
+            and protection(e, "fade") is None
+            else e
+            for n, e in color.items()
+        }
+        links = find_links(color) if options.match.enabled else []
+    balanced = (
+        {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
+        if options.balance.enabled
+        else {}
+    )
+    if not options.match.enabled:
+        left = {n: balanced.get(n, ShotColor(reason=OFF)) for n in measured}
+        return small | left, unfaded
+    solved = _matched(project, measured, color, links, balanced, people)
+    return small | solved, unfaded
+
+
+def _matched(
+    project: Project,
+    shots: Mapping[str, Shot],
+    color: Mapping[str, Mapping[str, Any]],
+    links: list[Link],
+    balanced: Mapping[str, ShotColor],
+    people: Mapping[str, ShotOverride],
+) -> dict[str, ShotColor]:
+    options = project.color
+    wide = options.fade.enabled and options.fade.model == "match"
+    limits = options.fade if wide else options.match
+    anchor = reference_reel(project)
+    present = {s.reel for s in shots.values()}
+    if balanced and len(present) > 1 and not anchor:
+        anchor = reel_name(project.reels[0])
+    anchor = anchor if anchor in present else ""
+    pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
+    pinned |= {n: IDENTITY for n in options.match.heroes if n in shots}
+    scene_of = {shot: s.name for s in project.scenes for shot in s.shots}
+    solved = solve_match(
+        [
+            shot_input(
+                name,
+                shot.reel,
+                color[name],
+                fixed=_fixed(people.get(name)),
+                scene=scene_of.get(name),
+            )
+            for name, shot in shots.items()
+            if shot.kind is SegmentKind.SHOT
+        ],
+        links,
+        MatchOptions(
+            anchor_reel=anchor or None,
+            pinned=pinned,
+            min_confidence=options.match.min_confidence,
+            slope_limits=(1.0 / limits.max_slope, limits.max_slope),
+            offset_limit_log=limits.max_offset,
+            power_limits=(1.0 / options.match.max_power, options.match.max_power),
+            saturation_limits=(
+                1.0 / options.match.max_saturation,
+                options.match.max_saturation,
+            ),
+            fit_power=options.match.max_power > 1.0,
+            fit_saturation=options.match.max_saturation > 1.0,
+        ),
+    )
+    return {
+        n: solved.get(n, ShotColor(confidence=1.0, reason=f"{shots[n].kind.value}: left alone"))
+        for n in shots
+    }
+
+
+def reference_reel(project: Project) -> str:
+    """The reel a person named as the reference; empty when nobody did."""
+    return project.color.match.reference_reel or next(
+        (reel_name(r) for r in project.reels if r.reference), ""
+    )
+
+
+def _unfades(project: Project) -> bool:
+    return project.color.fade.enabled and project.color.fade.model == "dyes"
+
+
+def _unfade_reels(
+    project: Project,
+    reels: Mapping[str, Reel],
+    shots: Mapping[str, Shot],
+    color: Mapping[str, Mapping[str, Any]],
+    links: list[Link],
+) -> dict[str, Unfading]:
+    """Every reel but the reference: by its neutrals, by what it shares with the reference, or
+    by its tones."""
+    if not _unfades(project):
+        return {}
+    anchor = reference_reel(project)
+    found: dict[str, Unfading] = {}
+    options = FadeOptions(gain_limit=project.color.fade.max_gain)
+    for config in project.reels:
+        name = reel_name(config)
+        mine = [n for n, s in shots.items() if s.reel == name and s.kind is SegmentKind.SHOT]
+        usable = [
+            n for n in mine if protection(color[n], "fade") is None and "samples_log" in color[n]
+        ]
+        if name == anchor or not usable or reels[name].format.channels == 1:
+            continue
+        neutrals = None
+        if config.neutrals:
+            codes = (
+                torch.tensor(config.neutrals, dtype=torch.float64) / reels[name].format.full_scale
+            )
+            neutrals = reel_encoding(reels[name]).to_log(codes.T[:, :, None])[:, :, 0].T.numpy()
+        pairs = [(k.x, k.y) for k in links if k.a in usable and shots[k.b].reel == anchor]
+        pairs += [(k.y, k.x) for k in links if k.b in usable and shots[k.a].reel == anchor]
+        enough = sum(len(x) for x, _ in pairs) >= _REFERENCE_MATCHES
+        reference = (
+            (np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs]))
+            if enough and neutrals is None
+            else None
+        )
+        found[name] = unfade(
+            [np.asarray(color[n]["samples_log"], np.float64) for n in usable],
+            _grain(color, usable),
+            neutrals,
+            reference,
+            options,
+        )
+    return found
+
+
+def _grain(color: Mapping[str, Mapping[str, Any]], shots: list[str]) -> np.ndarray[Any, Any]:
+    """(3,) grain of block means, film log, at most: what the evenest blocks hold inside."""
+    evens = [
+        float(np.quantile(even[even < 1.0], 0.05))
+        for n in shots
+        if isinstance(color[n].get("features"), Mapping)
+        and ((even := np.asarray(color[n]["features"]["grid_even"])) < 1.0).any()
+    ]
+    # A block mean over 64 px has an eighth of it; channels are taken to be alike.
+    return np.full(3, (float(np.median(evens)) if evens else 0.002) / 8.0 * np.sqrt(3.0))
+
+
+def _check_names(project: Project, shots: Mapping[str, Shot], reels: Mapping[str, Reel]) -> None:
+    anchor = reference_reel(project)
+    if anchor and anchor not in reels:
+        raise ConfigError(
+            f"color.match.reference_reel {anchor!r} is no reel of this title",
+            hint="reels: " + ", ".join(sorted(reels)),
+        )
+    for name in project.color.match.heroes:
+        if name not in shots:
+            raise ConfigError(
+                f"color.match.heroes names {name!r}, which is no shot of this title",
+                hint="shots are listed by 'wetgate plan'",
+            )
+
+
+def _gives_color(given: BalanceOverride) -> bool:
+    values = (given.slope, given.offset, given.power, given.saturation)
+    return any(v is not None for v in values)
+
+
+def _fixed(person: ShotOverride | None) -> CDL | None:
+    """The whole CDL a person gave, which the solve then honours for other shots too."""
+    if person is None or person.balance.enabled is False:
+        return None
+    given = person.balance
+    if given.slope is None and given.offset is None and given.power is None:
+        return None
+    ones = (1.0, 1.0, 1.0)
+    return CDL(
+        given.slope or ones,
+        given.offset or (0.0, 0.0, 0.0),
+        given.power or ones,
+        1.0 if given.saturation is None else given.saturation,
+    )
