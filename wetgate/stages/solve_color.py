@@ -23,7 +23,7 @@ from color.unfade import unfaded_evidence
 from media.encoding import STOP, reel_encoding
 from media.errors import ConfigError
 from media.reel import Reel, SegmentKind, Shot
-from restore.flicker.apply import REACH_STOPS
+from restore.flicker.field import REACH_STOPS
 from wetgate.config import Project
 from wetgate.decisions import BalanceOverride, ShotDecisions, ShotOverride
 from wetgate.stages.ingest import reel_name
