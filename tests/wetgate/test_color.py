@@ -14,6 +14,7 @@ from color.cdl import CDL
 from color.cdl_files import Correction, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
 from color.fade import ABSORPTION, fading
+from media.encoding import STOP
 from media.errors import ConfigError
 from media.frames import FrameRange
 from media.scan import read_codes
@@ -22,6 +23,7 @@ from wetgate.chain import as_cdl
 from wetgate.decisions import ShotDecisions
 from wetgate.launch import launch_prebalance
 from wetgate.report.contact import contact_groups
+from wetgate.stages.solve_color import with_steady_exposure
 
 ONE_SHOT = "ingest.detect_shots=false"
 LEFT = (0.6, 1.0, 0.9)
@@ -168,6 +170,32 @@ def test_a_faded_reel_is_unfaded_baked_and_handed_over(
         np.testing.assert_array_equal(
             read_codes(out / "deliver/restored/R1" / file.name), read_codes(file)
         )
+
+
+def test_colors_are_compared_at_the_exposure_of_the_shot() -> None:
+    level = np.full((6, 3), 0.4, np.float32)
+    features = {
+        "view": np.array([100, 100, 101, 101, 101, 103], np.int32),
+        "colors_log": level,
+        "grid_view": np.array([100, 103], np.int32),
+        "grid_log": np.full((2, 4, 5, 3), 0.4, np.float32),
+    }
+    evidence = {"color": {"features": features}}
+    decided = ShotDecisions(shot="R1_0010", reel="R1", frames=(100, 103))
+    assert with_steady_exposure(evidence, decided)["color"]["features"] is features
+    flicker = decided.flicker.model_copy(
+        update={
+            "applied": True,
+            "exposure_stops": ((0.1, 0.1, 0.1), (0.0,) * 3, (0.0,) * 3, (-0.2, 0.0, 0.0)),
+        }
+    )
+    steady = with_steady_exposure(evidence, decided.model_copy(update={"flicker": flicker}))
+    found = steady["color"]["features"]
+    np.testing.assert_allclose(found["colors_log"][:2], 0.4 + 0.1 * STOP, atol=1e-6)
+    np.testing.assert_array_equal(found["colors_log"][2:5], level[2:5])
+    np.testing.assert_allclose(found["colors_log"][5], [0.4 - 0.2 * STOP, 0.4, 0.4], atol=1e-6)
+    np.testing.assert_allclose(found["grid_log"][0], 0.4 + 0.1 * STOP, atol=1e-6)
+    np.testing.assert_array_equal(features["colors_log"], level)
 
 
 def test_contact_groups_follow_scenes_then_likeness_then_reels(tmp_path: Path) -> None:
