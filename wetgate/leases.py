@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.errors import WetgateError, WorkerError
-from media.write import atomic_write_bytes
+from media.write import atomic_write_bytes, storage_error
 
 LEAD = "title"
 """The lease of whoever leads the work on a title."""
@@ -31,6 +31,8 @@ BEAT_S = 5.0
 EXPIRY_S = 60.0
 """A network file system may show a file as it was half a minute ago."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,160}")
+_LIVE: set[str] = set()
+"""Owners in this process that have not closed."""
 _HELD, _LEFT, _DONE = "held", "left", "done"
 
 
@@ -97,6 +99,7 @@ class Leases:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name for a lease")
         with self._lock:
+            _LIVE.add(self.owner)
             if name in self._held:
                 return False
             term = self.newest(name)
@@ -113,6 +116,11 @@ class Leases:
                     os.fsync(stream.fileno())
             except FileExistsError:
                 return False
+            except OSError as error:
+                # A full disk: an empty file would look like a holder to everybody.
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
+                raise storage_error(error, file) from error
             if self._numbers(name)[-1] > number:
                 # Terms came and went while this worker was reading.
                 file.unlink(missing_ok=True)
@@ -171,11 +179,12 @@ class Leases:
         for name in list(self._held):
             with suppress(OSError, WetgateError):
                 self.leave(name)
+        _LIVE.discard(self.owner)
         if self._thread is not None:
             self._thread.join()
 
     def _expired(self, name: str, term: Term) -> bool:
-        if term.host == _here() and not _runs(term.pid):
+        if term.host == _here() and not self._lives(term):
             return True
         now, key = time.monotonic(), (term.number, term.beat)
         before = self._seen.get(name)
@@ -183,6 +192,12 @@ class Leases:
             self._seen[name] = (key, now)
             return False
         return now - before[1] >= self.expiry_s
+
+    def _lives(self, term: Term) -> bool:
+        """Is the holder, on this machine, still there? It may have failed to say that it left."""
+        if term.pid != os.getpid():
+            return _runs(term.pid)
+        return term.owner in _LIVE and term.owner != self.owner
 
     def _beating(self) -> None:
         if self._thread is None:

@@ -1,0 +1,137 @@
+"""Two workers on one title against one, and what kills cost.
+
+    python -m benchmarks.overnight [--kills 30] [--out results/overnight.json]
+
+The demo's two reels are restored by one worker with one thread, by a leader and a helper with one
+thread each, and once more by two workers that are killed at random, leader, helper or both, and
+started again until the title is done. The last must give the same bytes; chunks that were rendered
+more than once are counted. docs/deploy.md says what the figures mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from wetgate.demo import build_demo
+from wetgate.events import read_events
+from wetgate.project import dump_project
+
+RESULTS = Path(__file__).parent / "results" / "overnight.json"
+_LONGEST_S = 30.0
+_SETS = ("render.workers=1", "render.chunk_frames=4", "ingest.untouched_s=0")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        title = home / "title.toml"
+        title.write_text(dump_project(build_demo(home / "material", quiet=True)), "utf-8")
+        alone = timed([run(title, home / "alone")])
+        again = timed([run(title, home / "alone")])
+        pair = timed([run(title, home / "pair"), join(home / "pair")])
+        truth = delivered(home / "alone")
+        killed = kill(title, home / "killed", given.kills)
+        result: dict[str, Any] = {
+            "schema": 1,
+            "one_worker_s": round(alone, 1),
+            "nothing_to_do_s": round(again, 1),
+            "two_workers_s": round(pair, 1),
+            "times_faster": round(alone / pair, 2),
+            "two_workers_same_bytes": delivered(home / "pair") == truth,
+            "killed": {**killed, "same_bytes": delivered(home / "killed") == truth},
+        }
+    print(json.dumps(result, indent=1))
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def run(title: Path, out: Path) -> subprocess.Popen[bytes]:
+    """A worker that leads."""
+    sets = [a for s in _SETS for a in ("--set", s)]
+    return _started("run", str(title), "--no-prefect", *sets, "--out", str(out))
+
+
+def join(out: Path) -> subprocess.Popen[bytes]:
+    """A worker that helps."""
+    return _started("join", str(out))
+
+
+def _started(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "wetgate", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def timed(processes: list[subprocess.Popen[bytes]]) -> float:
+    """Seconds until the last has ended. raises: RuntimeError when one did not end well."""
+    began = time.monotonic()
+    codes = [p.wait() for p in processes]
+    # 3: delivered, with shots held for a look.
+    if not set(codes) <= {0, 3}:
+        raise RuntimeError(f"exit codes {codes}")
+    return time.monotonic() - began
+
+
+def kill(title: Path, out: Path, kills: int) -> dict[str, int]:
+    """Kill workers at random until so many died, then let the title be finished."""
+    chance = random.Random(5)
+    done = 0
+    while done < kills:
+        leader = run(title, out)
+        helper = join(out)
+        time.sleep(chance.uniform(0.5, _LONGEST_S))
+        for worker in chance.choice(([leader], [helper], [leader, helper])):
+            if worker.poll() is None:
+                worker.kill()
+                done += 1
+        # What is left goes on for a while alone, and may lead by then.
+        time.sleep(chance.uniform(0.0, 3.0))
+        for worker in (leader, helper):
+            if worker.poll() is None:
+                worker.kill()
+                done += 1
+            worker.wait()
+    timed([run(title, out)])
+    files = [out / "events.jsonl", *out.glob("events.*.jsonl")]
+    made = Counter(
+        str(e["key"]) for f in files for e in read_events(f) if e["event"] == "chunk_rendered"
+    )
+    return {
+        "kills": done,
+        "chunks": len(made),
+        "rendered_twice": sum(n - 1 for n in made.values()),
+        "damaged": sum(e["event"] == "chunk_damaged" for f in files for e in read_events(f)),
+    }
+
+
+def delivered(out: Path) -> dict[str, str]:
+    """SHA-256 of every master and touch plane."""
+    return {
+        p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for top in (out / "deliver" / "restored", out / "touch")
+        for p in sorted(top.rglob("*"))
+        if p.is_file()
+    }
+
+
+if __name__ == "__main__":
+    main()
