@@ -184,7 +184,7 @@ def test_nothing_is_pickled(store: Store, reference: Path) -> None:
     kinds = {p.suffix for p in reference.rglob("*") if p.is_file()} - {""}
     assert kinds <= {
         ".csv", ".json", ".jsonl", ".npz", ".npy", ".z", ".otio", ".toml", ".txt",
-        ".dpx", ".png", ".ccc", ".cdl", ".edl", ".html",
+        ".dpx", ".png", ".cc", ".ccc", ".cdl", ".edl", ".ale", ".clf", ".cube", ".html",
     }  # fmt: skip
     for path in (*reference.rglob("*.npz"), *reference.rglob("*.npy")):
         with path.open("rb") as stream:
