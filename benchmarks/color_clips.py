@@ -16,18 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.steady_clips import located
 from color.cdl import CDL, apply_cdl, triple
 from color.stats import ColorProbe
 from media.encoding import light_to_log, log_to_light, rec709_decode, rec709_encode
 from media.movie import MovieReader
-from wetgate.demo import footage
 
 F64 = NDArray[np.float64]
 
 WIDTH_PX = 640
 CLOSER = 0.45
 """Another framing of a scene: this much of the width and height."""
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "clean_video"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Clip:
     @property
     def path(self) -> Path:
         """Where the film lies; it need not be there."""
-        return footage(self.file) if self.file in ("bikes", "bunny") else _SHARED / self.file
+        return located(self.file)
 
 
 CLIPS = {

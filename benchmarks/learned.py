@@ -36,7 +36,9 @@ from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.models.precision import half_pays
 from restore.models.shelf import models
+from restore.upscale.kernels import Kernel
 from restore.upscale.network import NetworkUpscale
+from restore.upscale.sampling import reduce
 from wetgate.numerics import pin_numerics, profile
 
 RESULTS = Path(__file__).parent / "results" / "learned.json"
@@ -45,6 +47,7 @@ STILLS = _DATA / "images" / "kodak24"
 CLIP = _DATA / "clean_video" / "reds_demo_000"
 _LUMA = torch.tensor([65.481, 128.553, 24.966]).view(1, 3, 1, 1) / 255
 _FRAMES = 21
+KERNELS: tuple[Kernel, ...] = ("area", "bicubic")
 Row = dict[str, Any]
 
 
@@ -90,7 +93,7 @@ def on_stills(card: ModelCard, truth: list[Tensor]) -> list[Row]:
     """Quality under two kernels, full and half; time against a plain loop."""
     rows = []
     network = load_network(card, commercial=False)
-    for kernel in ("area", "bicubic"):
+    for kernel in KERNELS:
         given = [reduced(t, card.scale, kernel) for t in truth]
         if not given:
             continue
@@ -176,14 +179,9 @@ def timed(
     return made, round(spent / (pixels / 1e6), 3)
 
 
-def reduced(truth: Tensor, scale: int, kernel: str) -> Tensor:
+def reduced(truth: Tensor, scale: int, kernel: Kernel) -> Tensor:
     """Smaller, as a 16-bit file holds it."""
-    if kernel == "area":
-        small = F.avg_pool2d(truth, scale)
-    else:
-        size = (truth.shape[-2] // scale, truth.shape[-1] // scale)
-        small = F.interpolate(truth, size=size, mode="bicubic", antialias=True)
-    return torch.round(small.clamp(0, 1) * 65535) / 65535
+    return torch.round(reduce(truth, scale, kernel).clamp(0, 1) * 65535) / 65535
 
 
 def mean_psnr(made: list[Tensor], truth: list[Tensor], *, luma: bool = False) -> float:

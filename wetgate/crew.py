@@ -153,5 +153,7 @@ def own_shot(job: Job, phase: Phase, shot: str) -> Iterator[None]:
             job.events.emit("waiting_for_helper", {"shot": shot, "phase": phase.value})
             said = True
         job.stopping.wait(0.1)
-    with job.leases.held(name):
+    call = called(job.folder)
+    # Helpers know by it that there is nothing left to look at.
+    with job.leases.held(name, note=call.work if call else ""):
         yield

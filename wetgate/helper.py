@@ -55,8 +55,14 @@ def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
     hands = open_job(folder.root).workers
     try:
         with ThreadPoolExecutor(hands, thread_name_prefix="helper") as pool:
-            works = [pool.submit(_work, folder, leases, stopping) for _ in range(hands)]
-            done = [w.result() for w in works]
+            helper = _Helper(folder, leases, stopping)
+            works = [pool.submit(_work, helper, folder, leases, stopping) for _ in range(hands)]
+            try:
+                done = [w.result() for w in works]
+            except BaseException:
+                # Asked to stop, or one hand met a full disk: the others end at their next frame.
+                stopping.set()
+                raise
     finally:
         leases.close()
     return Helped(
@@ -112,10 +118,9 @@ def _first_call(folder: Folder, stopping: threading.Event, wait_s: float) -> Cal
     return None
 
 
-def _work(folder: Folder, leases: Leases, stopping: threading.Event) -> Helped:
+def _work(helper: _Helper, folder: Folder, leases: Leases, stopping: threading.Event) -> Helped:
     """One shot after the other, until there is nobody to help."""
     analysed, restored = list[str](), list[str]()
-    helper = _Helper(folder, leases, stopping)
     ended = "stopped"
     while not stopping.is_set():
         call = called(folder)
@@ -134,7 +139,7 @@ def _work(folder: Folder, leases: Leases, stopping: threading.Event) -> Helped:
 
 
 class _Helper:
-    """Knows the title as far as it can be read, and what it has done or failed at."""
+    """Knows the title as far as it can be read, and what was done or failed at; for all hands."""
 
     def __init__(self, folder: Folder, leases: Leases, stopping: threading.Event) -> None:
         self._folder = folder
@@ -144,29 +149,31 @@ class _Helper:
         self._job: Job | None = None
         self._title = Title()
         self._over: set[str] = set()
+        self._reading = threading.Lock()
 
     def one(self, call: Call) -> str | None:
         """Do one shot that nobody does; its id, or None where there is none now."""
         if call.phase not in (Phase.ANALYSE, Phase.RENDER):
             return None
-        if call.work != self._work:
-            self._read(call)
-        job = self._job
+        with self._reading:
+            if call.work != self._work:
+                self._read(call)
+            job, title, over = self._job, self._title, self._over
         assert job is not None
         work: Callable[[Job, Title, str], object] = (
             analyse if call.phase is Phase.ANALYSE else restore
         )
-        for shot in reversed(self._title.shot_ids()):
+        for shot in reversed(title.shot_ids()):
             name = lease_name(call.phase, shot)
             term = self._leases.newest(name)
             done = term is not None and term.state == "done" and term.note == call.work
-            if shot in self._over or done or not self._leases.claim(name):
+            if shot in over or done or not self._leases.claim(name):
                 continue
             try:
-                found = work(job, self._title, shot)
+                found = work(job, title, shot)
                 if call.phase is Phase.ANALYSE:
                     assert isinstance(found, dict)
-                    self._title.evidence[shot] = found
+                    title.evidence[shot] = found
                 self._leases.check(name)
                 self._leases.leave(name, done=True, note=call.work)
             except LeaseLost:
@@ -178,7 +185,7 @@ class _Helper:
                 job.events.emit("helper_failed", {**error.as_dict(), "shot": shot})
                 self._leases.leave(name)
             finally:
-                self._over.add(shot)
+                over.add(shot)
                 self._leases.leave(name)
             return shot
         return None

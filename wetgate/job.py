@@ -17,7 +17,7 @@ from media.errors import ConfigError, UsageError
 from wetgate.config import Project
 from wetgate.events import Events
 from wetgate.files import Folder
-from wetgate.leases import LEAD, Leases
+from wetgate.leases import Leases
 from wetgate.numerics import pick_device
 from wetgate.project import validate
 from wetgate.store import Store
@@ -61,11 +61,11 @@ class Job:
         return max(1, min(len(os.sched_getaffinity(0)), 8))
 
     def check_stop(self) -> None:
-        """Called between pieces of work. raises: Interrupted; LeaseLost when another leads."""
+        """Called between pieces of work. raises: Interrupted; LeaseLost when others took over."""
         if self.stopping.is_set():
             raise Interrupted
-        if self.leases is not None and self.leases.lost(LEAD):
-            self.leases.check(LEAD)
+        if self.leases is not None:
+            self.leases.check_lost()
 
     def spread(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, Future[B]]]:
         """Run ``work`` on items with the job's workers; pairs come back as they finish.

@@ -155,12 +155,16 @@ class Leases:
                     hint="nothing is lost: this worker goes on with other work",
                 )
 
-    def lost(self, name: str) -> bool:
-        """Was it found, when last looked at, that another worker has taken the lease over?"""
-        return name in self._lost
+    def check_lost(self) -> None:
+        """Ask memory alone, for every frame: was one of the leases held here found taken over?
+
+        raises: LeaseLost.
+        """
+        for name in self._lost & self._held.keys():
+            self.check(name)
 
     @contextmanager
-    def held(self, name: str) -> Iterator[None]:
+    def held(self, name: str, note: str = "") -> Iterator[None]:
         """Hold a lease that was just claimed, and give it back at the end.
 
         raises: LeaseLost at the end when it was taken over meanwhile.
@@ -171,7 +175,7 @@ class Leases:
             self.check(name)
             done = True
         finally:
-            self.leave(name, done=done)
+            self.leave(name, done=done, note=note)
 
     def close(self) -> None:
         """Give everything back and stop beating."""

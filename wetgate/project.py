@@ -312,6 +312,11 @@ def _check(project: Project) -> None:
             "restore.upscale.method = 'network' makes pixels no frame of the scan shows",
             hint="set policy.allow_invented = true to permit it, or use method = 'lanczos'",
         )
+    if upscale.enabled and upscale.method == "network" and upscale.factor == 1:
+        raise ConfigError(
+            "restore.upscale.method = 'network' with factor = 1 would run no model",
+            hint="set factor to that of the model; models that do not enlarge are not run yet",
+        )
 
 
 def project_digest_table(project: Project) -> str:

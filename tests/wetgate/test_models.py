@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from media.errors import ModelRefused, UsageError
+from media.errors import ConfigError, ModelRefused, UsageError
 from media.frames import FrameRange
 from media.reel import Shot
 from restore.models.basicsr_bridge import srvgg
@@ -27,6 +27,7 @@ from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.job import Job
 from wetgate.manifest import models_used
+from wetgate.project import load_project
 from wetgate.weights import get_model, import_model, verify_models
 
 CARD = """schema = 1
@@ -108,6 +109,14 @@ def test_a_title_names_it(tmp_path: Path, weights: Path) -> None:
     ):
         with pytest.raises(ModelRefused, match=said):
             model_card(wrong)
+
+
+def test_a_model_that_enlarges_nothing_is_refused(tmp_path: Path) -> None:
+    """Rather than a run that ends well and has run no model."""
+    sets = ["policy.allow_invented=true", "restore.upscale.enabled=true"]
+    sets += ["restore.upscale.method=network", "restore.upscale.factor=1"]
+    with pytest.raises(ConfigError, match="would run no model"):
+        load_project([str(tmp_path)], sets=sets, encoding="cineon", rate="24")
 
 
 def test_half_precision_must_have_been_measured(tmp_path: Path, weights: Path) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from restore.upscale.lock import softened
+
 Picture = NDArray[np.uint16]
 """(H, W, 3) display-referred RGB, 0..65535."""
 
@@ -153,16 +155,8 @@ class Crops:
             elif kind < 0.9:
                 one = F.interpolate(picture, size=size, mode="bilinear", antialias=True)
             else:
-                one = _softened(picture, self._scale * float(self._rng.uniform(0.3, 0.6)))
+                sigma_px = self._scale * float(self._rng.uniform(0.3, 0.6))
+                one = softened(picture, sigma_px, max(1, round(3 * sigma_px)))
                 one = F.avg_pool2d(one, self._scale)
             small.append(one)
         return torch.cat(small).clamp(0, 1)
-
-
-def _softened(picture: Tensor, sigma_px: float) -> Tensor:
-    reach = max(1, round(3 * sigma_px))
-    line = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma_px) ** 2)
-    line = (line / line.sum()).repeat(3, 1)
-    wide = F.pad(picture, (reach,) * 4, mode="reflect")
-    wide = F.conv2d(wide, line[:, None, :, None], groups=3)
-    return F.conv2d(wide, line[:, None, None, :], groups=3)
