@@ -73,7 +73,8 @@ def _shaped(
 
     steps = np.linspace(0.0, high, _SHAPER_POINTS)
     head = [
-        *head,
+        # OpenColorIO refuses a title in this form.
+        *(f"# {line}" for line in head),
         f"LUT_1D_SIZE {_SHAPER_POINTS}",
         f"LUT_1D_INPUT_RANGE 0.0 {high:.7f}",
         f"LUT_3D_SIZE {size}",

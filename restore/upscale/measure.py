@@ -7,6 +7,7 @@ noise or stillness show as little gain.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -35,8 +36,9 @@ class UpscaleProbe:
     """What several frames give beyond one. Works on a full-size crop.
 
     Evidence: ``gain_db`` of several frames over one, ``steadiness`` (change along the motion over
-    that of single frames: below 1 is steadier), ``deviation`` film log rms between both,
-    ``psnr_db`` of both, ``runs`` (0 where nothing could be measured).
+    that of single frames: below 1 is steadier; None where no motion could be followed),
+    ``deviation`` film log rms between both, ``psnr_db`` of both, ``runs`` (0 where nothing could
+    be measured).
     """
 
     name = "upscale"
@@ -68,20 +70,24 @@ class UpscaleProbe:
         inner = truth[2:-2]
         self._errors.append((_square(several - inner), _square(single - inner)))
         self._apart.append(_square(several - single))
-        unsteady = (change_along_motion(v, inner) for v in (several, single))
-        self._unsteady.append((next(unsteady), next(unsteady)))
+        now, then = (change_along_motion(v, inner) for v in (several, single))
+        if math.isfinite(now) and math.isfinite(then):
+            self._unsteady.append((now, then))
 
     def finish(self) -> dict[str, object]:
         """The evidence."""
         if not self._errors:
             return {"runs": 0}
         several, single = np.mean(self._errors, axis=0)
-        now, then = np.mean(self._unsteady, axis=0)
+        steadiness = None
+        if self._unsteady:
+            now, then = np.mean(self._unsteady, axis=0)
+            steadiness = round(float((now + 1e-6) / (then + 1e-6)), 4)
         floor = 1e-12
         return {
             "gain_db": round(float(10.0 * np.log10((single + floor) / (several + floor))), 3),
             "psnr_db": [round(float(-10.0 * np.log10(v + floor)), 2) for v in (several, single)],
-            "steadiness": round(float((now + 1e-6) / (then + 1e-6)), 4),
+            "steadiness": steadiness,
             "deviation": round(float(np.sqrt(np.mean(self._apart))), 6),
             "runs": len(self._errors),
         }
@@ -105,13 +111,15 @@ class SteadinessProbe:
         del frame
         if self._before is not None and len(self._found) < _APART:
             pair = torch.stack([self._before, pixels])
-            self._found.append(change_along_motion(pair, pair))
+            change = change_along_motion(pair, pair)
+            if math.isfinite(change):
+                self._found.append(change)
         self._before = pixels
 
     def finish(self) -> dict[str, object]:
         """The evidence."""
         if not self._found:
-            return {"unsteady": 0.0, "pairs": 0}
+            return {"unsteady": None, "pairs": 0}
         return {"unsteady": round(float(np.median(self._found)), 6), "pairs": len(self._found)}
 
 
@@ -119,13 +127,15 @@ def change_along_motion(frames: Tensor, guide: Tensor) -> float:
     """rms of what differs between consecutive frames (T, C, H, W) laid over each other.
 
     guide: frames of the same shape in which the motion is found. Places where the motion back
-    does not lead home are left out (Lai et al. 2018, with flow in place of their masks).
+    does not lead home are left out (Lai et al. 2018, with flow in place of their masks); NaN when
+    the motion could be followed nowhere.
     """
     images = [steering_image(luma(p)) for p in guide]
     found = [
         _pair(frames[k], frames[k + 1], images[k], images[k + 1]) for k in range(len(frames) - 1)
     ]
-    return float(np.sqrt(np.mean(np.square(found))))
+    followed = [v for v in found if math.isfinite(v)]
+    return float(np.sqrt(np.mean(np.square(followed)))) if followed else math.nan
 
 
 def _pair(
@@ -144,7 +154,7 @@ def _pair(
     sure[..., :rim, :], sure[..., -rim:, :] = False, False
     sure[..., :, :rim], sure[..., :, -rim:] = False, False
     if not bool(sure.any()):
-        return 0.0
+        return math.nan
     gap = (moved - one.unsqueeze(0)).square().mean(dim=1, keepdim=True)
     return float(gap[sure].mean().sqrt())
 

@@ -29,6 +29,8 @@ def solve_upscale(evidence: Mapping[str, Any]) -> UpscaleSolution:
     """evidence: of ``UpscaleProbe``."""
     if not evidence.get("runs"):
         return UpscaleSolution(0.0, "several frames could not be tried on this shot")
+    if evidence["steadiness"] is None:
+        return UpscaleSolution(0.0, "the motion of this shot could not be followed")
     gain, steadiness = float(evidence["gain_db"]), float(evidence["steadiness"])
     if gain < LEAST_DB:
         return UpscaleSolution(0.0, f"several frames give {gain:+.2f} dB over single ones")

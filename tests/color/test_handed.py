@@ -228,7 +228,14 @@ def test_a_table_for_linear_light_carries_a_shaper() -> None:
     space = encoding("linear")
     decode, encode = cube_code_range(space.to_log), cube_code_range(space.from_log)
     whole = ShotTransform(cdl=CDL((1.05, 1.0, 0.95), (0.02, 0.0, -0.01)))
-    text = cube_document(whole, size=33, decode=decode, encode=encode, linear_range=(2.0**-9, 16.0))
+    text = cube_document(
+        whole,
+        size=33,
+        title="R1_0010 linear",
+        decode=decode,
+        encode=encode,
+        linear_range=(2.0**-9, 16.0),
+    )
     assert "LUT_1D_INPUT_RANGE 0.0 16.0" in text
     (apply,) = read_back("luts/x.cube", text).values()
     linear = np.geomspace(0.01, 8.0, 40)[:, None] * np.array([[1.0, 0.9, 1.1]])

@@ -240,3 +240,21 @@ def test_a_correction_beyond_the_limits_is_cut_back_and_held(
     assert "cut back" in verdict["held_because"][0]
     (out / "overrides.toml").write_text("[R2_0010]\nbalance.slope = [1.1, 1.1, 1.1]\n", "utf-8")
     assert run_here(project, out).held == ()
+
+
+@pytest.mark.parametrize("encoding", ["rec709", "linear"])
+def test_tables_on_code_values_do_what_the_render_does(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path, encoding: str
+) -> None:
+    """For hosts that do not know film log: read back like every other file that goes out."""
+    reel, out = put(tmp_path / "R1", large(1)), tmp_path / "out"
+    out.mkdir()
+    over = "[R1_0010]\nbalance.slope = [1.05, 1.0, 0.96]\nbalance.offset = [0.01, 0.0, -0.01]\n"
+    (out / "overrides.toml").write_text(over, "utf-8")
+    project = project_of([reel], ONE_SHOT, preset="prebalance", encoding=encoding)
+    launch_prebalance(project, out, quiet=True)
+    told = json.loads((out / "deliver/color/handover.json").read_text("utf-8"))["files"]
+    on_log, on_codes = told["luts/R1_0010.cube"], told["luts/R1_0010.codes.cube"]
+    assert on_codes["shots"] == on_log["shots"] == 1
+    # A table is as good as its interpolation: some thousandths of film log, and said so.
+    assert 0.0 < on_codes["largest_difference_log"] < 0.01

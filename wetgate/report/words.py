@@ -119,6 +119,9 @@ def measures(verdict: Mapping[str, object]) -> list[dict[str, str]]:
     rows = []
     for key, name, unit, factor, decimals in MEASURES:
         was, now = before.get(key), after.get(key)
+        if key == "unsteady" and was is None and now is None:
+            # Asked for by the enlargement alone.
+            continue
         texts = [
             number(v * factor if isinstance(v, int | float) else None, decimals) for v in (was, now)
         ]

@@ -19,13 +19,14 @@ from color.ale import ale_document
 from color.cdl import CDL, IDENTITY, apply_cdl
 from color.cdl_files import Correction, cc_document, ccc_document, cdl_document
 from color.edl import EdlEvent, edl_document
-from color.handed import FILM_COLORS, cube_code_range, edl_rounded, read_back
+from color.handed import FILM_COLORS, Apply, cube_code_range, edl_rounded, read_back
 from color.lut import clf_document, cube_document
 from color.otio_file import OtioReel, otio_document
 from color.residual import residual_delta_e
 from color.transform import ShotTransform
 from media.encoding import ColorEncoding, reel_encoding
 from media.errors import StoreError
+from media.reel import Reel
 from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
 from wetgate.files import canonical
@@ -35,6 +36,8 @@ from wetgate.records import IngestedReel
 from wetgate.stages.kept import Kept, small_file
 
 F64 = NDArray[np.float64]
+CODES = ".codes.cube"
+"""Ends the name of a table on the scan's own code values."""
 
 TOLERANCE_LOG = {".ccc": 2e-6, ".cdl": 2e-6, ".cc": 2e-6, ".otio": 2e-6, ".ale": 2e-6,
                  ".edl": 4e-4, ".clf": 2e-6}  # fmt: skip
@@ -70,7 +73,7 @@ def deliver_color(
     folder = job.folder.deliver / "color"
     shots = [_handed(d) for d in decisions.values()]
     documents = _documents(job, reels, shots)
-    checked = _checked(documents, shots)
+    checked = _checked(documents, shots, {n: r.reel for n, r in reels.items()})
     documents["handover.json"] = canonical(checked) + "\n"
     return [
         small_file(job, folder / file, text.encode(), kept)
@@ -135,7 +138,7 @@ def _documents(
             reel = reels[shot.reel].reel
             space = reel_encoding(reel)
             if not space.film and reel.format.channels == 3:
-                documents[f"luts/{shot.id}.codes.cube"] = _code_table(space, shot, size)
+                documents[f"luts/{shot.id}{CODES}"] = _code_table(space, shot, size)
     return documents
 
 
@@ -152,20 +155,25 @@ def _code_table(space: ColorEncoding, shot: HandedShot, size: int) -> str:
     )
 
 
-def _checked(documents: Mapping[str, str], shots: list[HandedShot]) -> dict[str, Any]:
+def _checked(
+    documents: Mapping[str, str], shots: list[HandedShot], reels: Mapping[str, Reel]
+) -> dict[str, Any]:
     """What each file does, read back, against the render. raises: StoreError."""
     by_id = {s.id: s for s in shots}
     files: dict[str, Any] = {}
     for name, text in documents.items():
-        if name.endswith(".codes.cube"):
-            continue
         worst = 0.0
         found = read_back(name, text)
-        for shot_id, apply in found.items():
+        for given_id, apply in found.items():
+            shot_id = given_id.removesuffix(".codes") if name.endswith(CODES) else given_id
             shot = by_id.get(shot_id)
             if shot is None:
                 raise StoreError(f"{name}, read back, names {shot_id!r}, which is no shot")
-            worst = max(worst, float(np.abs(apply(FILM_COLORS) - _expected(name, shot)).max()))
+            if name.endswith(CODES):
+                off = _code_table_off(apply, shot, reel_encoding(reels[shot.reel]))
+            else:
+                off = float(np.abs(apply(FILM_COLORS) - _expected(name, shot)).max())
+            worst = max(worst, off)
         suffix = name[name.rindex(".") :]
         limit = TOLERANCE_LOG.get(suffix)
         if limit is not None and worst > limit:
@@ -187,6 +195,12 @@ def _checked(documents: Mapping[str, str], shots: list[HandedShot]) -> dict[str,
             if not s.transform.is_cdl
         },
     }
+
+
+def _code_table_off(table: Apply, shot: HandedShot, space: ColorEncoding) -> float:
+    """Largest difference in film log, over code values from 0 to 1."""
+    decode, codes = cube_code_range(space.to_log), FILM_COLORS
+    return float(np.abs(decode(table(codes)) - shot.transform.apply(decode(codes))).max())
 
 
 def _expected(name: str, shot: HandedShot) -> F64:
