@@ -81,7 +81,8 @@ def _blur_gain(sigma_px: float) -> float:
 def _movie(path: Path, first: int, frames: int) -> F32:
     reader = MovieReader(path, matrix="bt709", full_range=False)
     wanted = range(first, min(first + frames, reader.info.frame_count))
-    return np.stack([np.asarray(reader.read(k), np.float32) / 65535.0 for k in wanted])
+    white = np.float32(2**reader.info.bits - 1)
+    return np.stack([np.asarray(reader.read(k), np.float32) / white for k in wanted])
 
 
 def _pan(path: Path, frames: int) -> F32:

@@ -93,16 +93,24 @@ def load_pan(name: str, frames: int) -> Frames:
     return _frames(CLIPS[name], frames, seen)
 
 
+def sway_px(frames: int) -> NDArray[np.float64]:
+    """(2, T) x and y of the hand-held camera of ``load_sway``."""
+    rng = np.random.default_rng(77)
+    t = np.arange(frames)
+    hertz, phase = rng.uniform(0.2, 1.5, (2, 4)), rng.uniform(0, 6.28, (2, 4))
+    size = 10.0 / (1.0 + 3.0 * hertz)
+    path: NDArray[np.float64] = (
+        size[..., None] * np.sin(6.2832 * hertz[..., None] * t / 24 + phase[..., None])
+    ).sum(1)
+    return path
+
+
 def load_sway(name: str, frames: int) -> Frames:
     """The same size, as seen by a hand-held camera: sway of 10 px below 1.5 Hz, drawn from a seed.
 
     The path is smooth, so the view of the full-size picture is fetched with a Lanczos kernel.
     """
-    rng = np.random.default_rng(77)
-    t = np.arange(frames)
-    hertz, phase = rng.uniform(0.2, 1.5, (2, 4)), rng.uniform(0, 6.28, (2, 4))
-    size = 10.0 / (1.0 + 3.0 * hertz)
-    path = (size[..., None] * np.sin(6.2832 * hertz[..., None] * t / 24 + phase[..., None])).sum(1)
+    path = sway_px(frames)
 
     def seen(picture: NDArray[np.float32], k: int) -> NDArray[np.float32]:
         x = (picture.shape[1] - WIDTH) / 2 - MARGIN + path[0, k]

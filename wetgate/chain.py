@@ -44,6 +44,7 @@ from restore.weave.apply import WeaveOperator
 from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
+    DirtDecision,
     FlickerDecision,
     GrainDecision,
     NoiseDecision,
@@ -94,18 +95,7 @@ def build_chain(
     if flicker.applied:
         chain.append(_flicker(numbers, flicker))
     if decisions.dirt.applied:
-        dirt = decisions.dirt
-        chain.append(
-            DirtOperator(
-                dirt.sigma,
-                DirtOptions(
-                    threshold_sigma=dirt.threshold_sigma,
-                    threshold_floor=dirt.threshold_floor,
-                    max_blob_px=dirt.max_blob_px,
-                    max_area_share=project.policy.max_repaired_share,
-                ),
-            )
-        )
+        chain.append(_dirt(project, decisions.dirt))
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
         chain.append(RebuildOperator(dict(rebuilt)))
@@ -185,6 +175,24 @@ def model_card(project: Project) -> ModelCard:
             hint=f"set restore.upscale.factor = {card.scale}, or name another model",
         )
     return card
+
+
+def _dirt(project: Project, dirt: DirtDecision) -> DirtOperator:
+    marks = range(dirt.cue_marks[0], dirt.cue_marks[1] + 1) if dirt.cue_marks else ()
+    return DirtOperator(
+        dirt.sigma,
+        DirtOptions(
+            detector=dirt.detector,
+            level=dirt.level,
+            threshold_sigma=dirt.threshold_sigma,
+            threshold_floor=dirt.threshold_floor,
+            max_blob_px=dirt.max_blob_px,
+            max_area_share=project.policy.max_repaired_share,
+            fill=dirt.fill,
+        ),
+        half=half_pays(pick_device(project.render.device)),
+        cue_marks=frozenset(marks),
+    )
 
 
 def _scratch(decisions: ShotDecisions) -> ScratchOperator:

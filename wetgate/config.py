@@ -82,9 +82,14 @@ class Flicker(Section):
 
 class Dirt(Section):
     enabled: bool = True
+    detector: Literal["network", "rules"] = "network"
+    level: Annotated[float, Field(ge=0.05, le=0.99)] = 0.5
+    budget: Share = 0.05
     threshold_sigma: Annotated[float, Field(ge=2.0, le=50.0)] = 5.5
     threshold_floor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.035
-    max_blob_px: Annotated[int, Field(ge=1)] = 4000
+    max_blob_px: Annotated[int, Field(ge=1)] = 12000
+    fill: bool = False
+    cue_marks: bool = False
 
 
 class Scratch(Section):

@@ -72,10 +72,24 @@ class ScratchDecision(Decided):
 
 class DirtDecision(Decided):
     applied: bool = False
+    detector: Literal["network", "rules"] = "network"
+    level: float = 0.5
+    """Network: likelihood from which on a piece is taken."""
     sigma: float = 0.0
     threshold_sigma: float = 5.5
     threshold_floor: float = 0.035
-    max_blob_px: int = 4000
+    max_blob_px: int = 12000
+    fill: bool = False
+    """Invent what no neighbouring frame shows."""
+    cue_marks: tuple[int, ...] = ()
+    """First and last frame on which cue marks are left alone; empty where they may go."""
+    trial_recall: float | None = None
+    """Share of planted dirt that was found; None where nothing was tried."""
+    trial_false: float | None = None
+    """Share of planted small moving things that was taken."""
+    trial_taken: float | None = None
+    """Share of the picture as it is that was taken."""
+    trial_budget: float | None = None
 
 
 class NoiseDecision(Decided):
@@ -217,6 +231,8 @@ class UpscaleOverride(Section):
 
 class DirtOverride(Switch):
     sigma: NonNegative | None = None
+    level: Annotated[float, Field(ge=0.05, le=0.99)] | None = None
+    """Likelihood from which on a piece is taken, whatever the trial said."""
 
 
 class BalanceOverride(Switch):

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from media.errors import StoreError
+from restore.dirt.network import dirt_card
 from wetgate import __version__
 from wetgate.chain import model_card
 from wetgate.files import digest
@@ -66,12 +67,16 @@ def software(job: Job) -> dict[str, object]:
 
 
 def models_used(job: Job) -> list[dict[str, object]]:
-    """Learned models that made pixels; empty for a run without any."""
-    upscale = job.project.restore.upscale
+    """Learned models that made pixels, or said where others are to be made; empty without any."""
+    dirt, upscale = job.project.restore.dirt, job.project.restore.upscale
+    used: list[dict[str, object]] = []
+    if dirt.enabled and dirt.detector == "network":
+        used.append(dict(dirt_card()))
     if not (upscale.enabled and upscale.method == "network"):
-        return []
+        return used
     card = model_card(job.project)
     return [
+        *used,
         {
             "used_for": "upscale",
             "name": card.name,
@@ -81,7 +86,7 @@ def models_used(job: Job) -> list[dict[str, object]]:
             "trained_on": card.trained_on,
             "made_by": card.made_by,
             "not_for": card.not_for,
-        }
+        },
     ]
 
 

@@ -31,7 +31,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         update: dict[str, object] = {}
         if switch.enabled is False or person.protect:
             update |= {"applied": False, "reason": "switched off by a person"}
-        for key in ("strength", "sigma"):
+        for key in ("strength", "sigma", "level"):
             value = getattr(switch, key, None)
             if value is not None and hasattr(decision, key):
                 sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value

@@ -13,16 +13,16 @@ from torch import Tensor
 
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
-from restore.dirt.detect import DirtOptions, Suspects, suspects
-from restore.motion import (
-    blur,
-    distinct_neighbours,
-    find_flow,
-    flow_tensor,
-    luma,
-    steering_image,
-    warp,
-)
+from restore.dirt.borrow import cover
+from restore.dirt.detect import DirtOptions, Suspects, judged, suspicion
+from restore.dirt.invent import invent
+from restore.dirt.look import RADIUS, Images, Look, look_at, neighbours
+from restore.dirt.network import WEIGHTS_SHA256
+
+_WORST_SIGMA = 8.0
+_WORST_FLOOR = 0.10
+"""Film log; a misfit of a stop around a piece is another thing, not grain or flicker."""
+_LEFT = "{} pieces of dirt left: no neighbouring frame shows what is behind them"
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,41 @@ class DirtOperator:
     options: DirtOptions
     protected: frozenset[int] = frozenset()
     """Frame numbers left alone."""
+    half: bool = False
+    """Let the network's features be bf16."""
+    cue_marks: frozenset[int] = frozenset()
+    """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 2
-    radius = 2
+    version = 3
+    radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
-    effect = Effect.BORROWED
     needs = Needs(reach_px=-1)
 
+    @property
+    def effect(self) -> Effect:
+        """Borrowed, unless it may fill what no frame has."""
+        return Effect.INVENTED if self.options.fill else Effect.BORROWED
+
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
-        """Thresholds, and which of these frames are protected."""
+        """Thresholds, the network's digest, and which of these frames are protected."""
         inner = frames[self.radius : len(frames) - self.radius]
+        learned = self.options.detector == "network"
         return {
             "sigma": self.sigma,
             "options": dict(self.options.as_key()),
+            "network": WEIGHTS_SHA256 if learned else "",
+            "half": self.half and learned,
             "protected": [f for f in inner if f in self.protected],
+            "cue_marks": [f for f in inner if f in self.cue_marks],
         }
 
     def __call__(self, window: Window) -> Window:
         """(T, C, H, W) to (T - 4, C, H, W)."""
         out, marks = [], []
         caveats = window.caveats
-        images: dict[int, NDArray[np.uint8]] = {}
+        images: Images = {}
         for center in range(self.radius, len(window.frames) - self.radius):
             pixels, mark, caveat = self._repair(window, center, images)
             out.append(pixels)
@@ -70,98 +82,48 @@ class DirtOperator:
         )
 
     def _repair(
-        self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]
+        self, window: Window, center: int, images: Images
     ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         own, touch = window.pixels[center], window.touch[center]
-        seen = (
-            None if window.frames[center] in self.protected else self._look(window, center, images)
-        )
-        if seen is None:
+        shielded = window.frames[center] in self.protected
+        near = [] if shielded else neighbours(window.frames, center)
+        if not near:
             return own, touch, ()
-        fetched, found = seen
+        look = look_at(window.pixels, window.frames, center, near, images)
+        found = self._judged(look, window.frames[center])
         if found.refused:
             limit = 100 * self.options.max_area_share
             return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
         if not found.mask.any():
             return own, touch, ()
-        mask = torch.from_numpy(found.mask).to(own.device)
-        repaired = borrow(own, fetched, found.mask)
-        return repaired, torch.where(mask, touch.clamp_min(int(self.effect)), touch), ()
+        worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
+        done = cover(own, [window.pixels[k] for k in near], look.flows, found.mask, worst)
+        pixels, unknown = done.pixels, done.unknown
+        marked = _marked(touch, done.filled, Effect.BORROWED)
+        if unknown.any() and self.options.fill:
+            pixels, made = invent(pixels, unknown, found.mask)
+            marked = _marked(marked, made, Effect.INVENTED)
+            unknown = unknown & ~made
+        count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1
+        return pixels, marked, (_LEFT.format(count),) if count else ()
 
-    def _look(
-        self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]
-    ) -> tuple[Tensor, Suspects] | None:
-        """Neighbours (N, C, H, W) fetched along the motion, and what they say is dirt.
-
-        None without two neighbours: what differs from a single one may be dirt over there.
-        """
-        around = window.frames[center - self.radius : center + self.radius + 1]
-        near = [center - self.radius + k for k in distinct_neighbours(around, self.radius)][:4]
-        if len(near) < 2:
-            return None
-        for k in (center, *near):
-            if k not in images:
-                images[k] = steering_image(luma(window.pixels[k]))
-        own = window.pixels[center]
-        flows = [find_flow(images[center], images[k]) for k in near]
-        fetched, _ = warp(window.pixels[near], torch.cat([flow_tensor(f, own) for f in flows]))
-        nearest = [window.pixels[k] for k in near[:2]]
-        sides = {window.frames[k] > window.frames[center] for k in near}
-        return fetched, suspects(
-            own,
-            fetched,
-            nearest,
-            flows[:2],
-            self.sigma,
-            self.options,
-            one_sided=len(sides) == 1,
-        )
+    def _judged(self, look: Look, frame: int) -> Suspects:
+        score = suspicion(look, self.sigma, self.options, half=self.half)
+        marks = frame in self.cue_marks
+        return judged(score, look, self.sigma, self.options, cue_marks=marks)
 
     def count_suspects(self, window: Window) -> list[Suspects]:
         """Detection only, for reports and tests: one entry per middle frame that has
         neighbours enough to judge by."""
-        images: dict[int, NDArray[np.uint8]] = {}
-        looks = [
-            self._look(window, center, images)
-            for center in range(self.radius, len(window.frames) - self.radius)
+        images: Images = {}
+        centers = range(self.radius, len(window.frames) - self.radius)
+        looks = [(c, n) for c in centers if (n := neighbours(window.frames, c))]
+        return [
+            self._judged(look_at(window.pixels, window.frames, c, n, images), window.frames[c])
+            for c, n in looks
         ]
-        return [look[1] for look in looks if look is not None]
 
 
-_FEATHER_PX = 6.0
-"""How far around a speck the neighbours are compared with the frame."""
-
-
-def borrow(own: Tensor, fetched: Tensor, mask: NDArray[np.bool_]) -> Tensor:
-    """The picture with what is under the mask taken from the neighbour that agrees best there.
-
-    own: (C, H, W); fetched: (N, C, H, W) motion compensated; mask: (H, W). Pixels outside the
-    mask come back as they are. Works on one box around each group of specks.
-    """
-    out = own.clone()
-    reach = int(3 * _FEATHER_PX) + 1
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
-    for x, y, w, h in stats[1:count, :4].tolist():
-        box = (..., slice(y, y + h), slice(x, x + w))
-        part = torch.from_numpy(mask[y : y + h, x : x + w]).to(own.device)
-        filled = _best_neighbour(own[box], fetched[box], part)
-        out[box] = torch.where(part, filled, out[box])
-    return out
-
-
-def _best_neighbour(own: Tensor, fetched: Tensor, mask: Tensor) -> Tensor:
-    """(C, h, w) from one neighbour per pixel, brought to the level around the mask.
-
-    Taking one frame rather than a mean keeps its grain. A slow difference in level between
-    the frames is carried in from around the mask (membrane fill by normalised blur).
-    """
-    sound = (~mask).float()[None, None]
-    weight = blur(sound, _FEATHER_PX) + 1e-4
-    difference = (own.unsqueeze(0) - fetched) * sound
-    level = blur(difference, _FEATHER_PX) / weight
-    squared = ((difference - level * sound) ** 2).mean(dim=1, keepdim=True)
-    misfit = blur(squared, _FEATHER_PX) / weight
-    best = misfit.argmin(dim=0, keepdim=True)
-    corrected = fetched + level
-    return corrected.gather(0, best.expand(1, *corrected.shape[1:]))[0]
+def _marked(touch: Tensor, mask: NDArray[np.bool_], effect: Effect) -> Tensor:
+    there = torch.from_numpy(mask).to(touch.device)
+    return torch.where(there, touch.clamp_min(int(effect)), touch)

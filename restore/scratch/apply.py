@@ -11,6 +11,7 @@ from torch import Tensor
 
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
+from restore.motion import luma
 from restore.scratch.solve import ScratchPlace
 
 _SIDE_PX = 4
@@ -20,6 +21,8 @@ _SOFT_PX = 1.5
 _ALONG_PX = 16.0
 """Gaussian radius along the line over which its offset is taken to be the same."""
 _TAPER_PX = 6
+_ABSENT = 0.3
+"""Share of its usual strength below which a line is not there in this frame, and none is made."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class ScratchOperator:
     """Frame number to the lines on it; frames not named stay."""
 
     name = "scratch"
-    version = 1
+    version = 2
     radius = 0
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -43,7 +46,7 @@ class ScratchOperator:
         return {
             "places": [
                 [
-                    [p.x_px, p.width_px, float(p.top_px), float(p.bottom_px)]
+                    [p.x_px, p.width_px, float(p.top_px), float(p.bottom_px), p.strength]
                     for p in self.places.get(f, ())
                 ]
                 for f in frames
@@ -71,6 +74,8 @@ def _lifted(pixels: Tensor, place: ScratchPlace) -> Tensor:
         return pixels
     band = pixels[:, top:bottom, left:right]
     offset = _along(band - _expected(pixels[:, top:bottom], left, right))
+    if place.strength:
+        offset = _steadied(offset, place, left)
     out = pixels.clone()
     out[:, top:bottom, left:right] = band - offset * _taper(top, bottom, h, pixels)
     return out
@@ -104,6 +109,31 @@ def _along(difference: Tensor) -> Tensor:
     samples = _ALONG_PX * 2.0
     doubt = scale**2 / samples
     return offset * (offset**2 / (offset**2 + doubt))
+
+
+def _steadied(offset: Tensor, place: ScratchPlace, left: int) -> Tensor:
+    """(C, rows, columns) offset, led back to the line's usual one where it is far from it.
+
+    A pole, or the edge of a thing, that passes under or beside the line is taken for a part of
+    it in a single frame. Over the whole shot the line's strength is known: rows whose own offset
+    is half of it away are trusted half. The color of the line is that of the rows that can be
+    trusted.
+    """
+    columns = torch.arange(offset.shape[-1], device=offset.device, dtype=offset.dtype)
+    away = (columns + left - place.x_px).abs()
+    shape = (0.5 * place.width_px + 0.5 - away).clamp(0.0, 1.0)
+    core = shape / shape.sum().clamp_min(1e-3)
+    own = (luma(offset[:, None])[0] * core).sum(dim=-1)
+    usually = place.strength * shape.square().sum() / shape.sum().clamp_min(1e-3)
+    ratio = own / usually
+    if abs(float(ratio.median())) < _ABSENT:
+        return offset
+    trust = 1.0 / (1.0 + ((ratio - 1.0) / 0.5).square()).square()
+    by_channel = (offset * core).sum(dim=-1) * trust
+    cast = by_channel.sum(dim=1) / (own * trust).sum()
+    cast = torch.where(cast.isfinite() & (trust.sum() > 0.1 * len(trust)), cast, 1.0)
+    usual = place.strength * cast.clamp(0.0, 3.0)[:, None, None] * shape
+    return trust[:, None] * offset + (1.0 - trust[:, None]) * usual
 
 
 def _smooth(values: Tensor) -> Tensor:

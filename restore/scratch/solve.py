@@ -20,6 +20,7 @@ from restore.scratch.measure import FIELDS, MOTION_BINS
 F64 = NDArray[np.float64]
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
+_ASTRAY_PX = 2.5
 _LONGEST_GAP = 12
 """Frames a line may be out of sight, behind something as dark or as light as itself."""
 _FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH = range(len(FIELDS))
@@ -49,6 +50,8 @@ class ScratchOptions:
     """Share of the height a line must cover where the picture stands still."""
     still_through: float = 0.3
     """... and the share of the picture's detail that must be seen through it."""
+    wander_px: float = 6.0
+    """A line that hides the picture and wanders further than this is a thing in the scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class ScratchPlace:
     top_px: int
     bottom_px: int
     """First row below the line."""
+    strength: float = 0.0
+    """Its usual offset over the shot, film log, positive where lighter; 0 where not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +118,10 @@ def solve_scratch(
     height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
     judged = [
         _judged(track, motion, frames, width_px, height_px, options)
-        for track in _tracks(table, options)
+        for track in map(_straight, _tracks(table, options))
         if len(track) >= options.least_frames
     ]
-    lines = tuple(line for line in judged if not line.reason)
+    lines = _apart(tuple(line for line in judged if not line.reason), options)
     rejected = tuple(line for line in judged if line.reason)
     if not lines:
         return _alone(rejected, "no scratch was found" if not rejected else "no line is a scratch")
@@ -127,6 +132,27 @@ def solve_scratch(
         confidence=float(np.mean([line.seen_share for line in lines])),
         places=_by_frame(lines),
     )
+
+
+def _apart(lines: tuple[ScratchLine, ...], options: ScratchOptions) -> tuple[ScratchLine, ...]:
+    """Lines without those that are a part of a longer one: lifted twice, a line comes back."""
+    kept: list[ScratchLine] = []
+    for line in sorted(lines, key=lambda one: -len(one.x_px)):
+        if not any(_same(line, other, options) for other in kept):
+            kept.append(line)
+    return tuple(sorted(kept, key=lambda one: one.x_px[0]))
+
+
+def _same(line: ScratchLine, other: ScratchLine, options: ScratchOptions) -> bool:
+    """Are they ever nearer than a line is wide, or a step apart?"""
+    first = max(line.first, other.first)
+    stop = min(line.first + len(line.x_px), other.first + len(other.x_px))
+    if stop <= first:
+        return False
+    a = np.array(line.x_px[first - line.first : stop - line.first])
+    b = np.array(other.x_px[first - other.first : stop - other.first])
+    reach = max(0.5 * (line.width_px + other.width_px), options.link_px)
+    return bool(float(np.median(np.abs(a - b))) < reach)
 
 
 def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
@@ -173,6 +199,22 @@ def _joined(tracks: list[F64], options: ScratchOptions) -> list[F64]:
         else:
             joined.append(track)
     return joined
+
+
+def _straight(track: F64) -> F64:
+    """A track without the rows where it was led astray by a pole that crossed the line.
+
+    A line drifts so slowly that most of its places lie near one straight way (Theil-Sen); what
+    lies off it goes, unless that would be much.
+    """
+    if len(track) < 2 * _LEAST_PIECE:
+        return track
+    frames, x = track[:, _FRAME], track[:, _X]
+    k, m = np.triu_indices(len(track), 1)
+    slope = float(np.median((x[m] - x[k]) / (frames[m] - frames[k])))
+    away = np.abs(x - slope * frames - np.median(x - slope * frames))
+    near = away < _ASTRAY_PX
+    return track[near] if 0.6 < float(near.mean()) < 1.0 else track
 
 
 def _ahead(track: list[F64], frame: float) -> float:
@@ -240,6 +282,9 @@ def _verdict(
     options: ScratchOptions,
 ) -> str:
     """Why a line is no scratch; empty when it is one."""
+    wander = float(np.ptp(x))
+    if through < options.still_through and wander > options.wander_px:
+        return f"hides the picture and wanders by {wander:.0f} px: a thing in the scene"
     if share < options.least_share:
         return f"seen in only {100 * share:.0f} % of its frames"
     speed = abs(x[-1] - x[0]) / max(len(x) - 1, 1)
@@ -282,6 +327,7 @@ def _by_frame(lines: tuple[ScratchLine, ...]) -> dict[int, tuple[ScratchPlace, .
                     width_px=line.width_px,
                     top_px=line.top_px,
                     bottom_px=line.bottom_px,
+                    strength=line.strength,
                 )
             )
     return {f: tuple(sorted(p, key=lambda place: place.x_px)) for f, p in sorted(found.items())}

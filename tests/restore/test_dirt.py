@@ -11,8 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from media.passes import Effect, Window
-from restore.dirt.apply import DirtOperator, borrow
-from restore.dirt.detect import DirtOptions, deviation
+from restore.dirt.apply import DirtOperator
+from restore.dirt.borrow import cover
+from restore.dirt.detect import DirtOptions
+from restore.dirt.evidence import levelled
+from restore.dirt.invent import invent
+from restore.dirt.rules import deviation
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
 from tests.strategies import psnr_db, with_ball
 
@@ -20,6 +24,10 @@ DIRT = replace(CLEAN, grain_sigma=0.010, dirt_per_frame=3.0, dirt_size_px=(2.0, 
 NO_DIRT = replace(DIRT, dirt_per_frame=0.0)
 SIGMA = 0.0075
 Mask = NDArray[np.bool_]
+
+
+RULES = DirtOptions(detector="rules")
+BOTH = pytest.mark.parametrize("options", [DirtOptions(), RULES], ids=["network", "rules"])
 
 
 def repair(
@@ -42,11 +50,12 @@ def scores(found: Mask, truth: Mask) -> tuple[float, float]:
     return 2 * recall * precision / (recall + precision), float((found & ~near).mean())
 
 
+@BOTH
 @pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground", "ball"])
-def test_dirt_is_found_and_replaced(kind: str) -> None:
+def test_dirt_is_found_and_replaced(kind: str, options: DirtOptions) -> None:
     frames, truth = damage(scene(kind), DIRT)
     clean, _ = damage(scene(kind), NO_DIRT)
-    fixed, touch = rendered([repair()], frames)
+    fixed, touch = rendered([repair(options)], frames)
     f1, spurious = scores(touch > 0, truth.dirt)
     assert f1 >= 0.85
     assert spurious <= 0.001
@@ -55,19 +64,21 @@ def test_dirt_is_found_and_replaced(kind: str) -> None:
     assert psnr_db(fixed, clean) >= psnr_db(frames, clean) + 6.0
 
 
+@BOTH
 @pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground"])
-def test_clean_picture_is_left_alone(kind: str) -> None:
+def test_clean_picture_is_left_alone(kind: str, options: DirtOptions) -> None:
     frames, _ = damage(scene(kind, 2), NO_DIRT)
-    _, touch = rendered([repair()], frames)
+    _, touch = rendered([repair(options)], frames)
     assert float((touch > 0).mean()) <= 0.0005
 
 
+@BOTH
 @pytest.mark.parametrize(("radius_px", "level"), [(4.0, 0.68), (6.0, 0.16), (9.0, 0.66)])
 @pytest.mark.parametrize("kind", ["still", "pan"])
-def test_a_fast_ball_lives(kind: str, radius_px: float, level: float) -> None:
+def test_a_fast_ball_lives(kind: str, radius_px: float, level: float, options: DirtOptions) -> None:
     clean, where = with_ball(scene(kind), 12.0, radius_px, level)
     frames, _ = damage(clean, NO_DIRT)
-    _, touch = rendered([repair()], frames)
+    _, touch = rendered([repair(options)], frames)
     inner = where[:, 8:-8, 8:-8]
     assert float((touch > 0)[inner].mean()) < 0.03
 
@@ -125,7 +136,7 @@ def test_a_large_stain_is_left_alone() -> None:
     frames, _ = damage(scene("still"), NO_DIRT)
     frames = frames.copy()
     frames[10, :, 40:120, 60:140] = 0.75
-    fixed, _ = rendered([repair()], frames)
+    fixed, _ = rendered([repair(DirtOptions(max_blob_px=4000))], frames)
     assert np.array_equal(fixed[10, :, 60:100, 80:120], frames[10, :, 60:100, 80:120])
 
 
@@ -137,9 +148,9 @@ def test_two_frames_give_no_evidence() -> None:
 
 
 def test_deviation_asks_for_more_where_neighbours_disagree() -> None:
-    own = torch.full((3, 20, 20), 0.5)
-    own[:, 10, 10] = 0.7
-    near = torch.full((2, 3, 20, 20), 0.5)
+    own = torch.full((20, 20), 0.5)
+    own[10, 10] = 0.7
+    near = torch.full((2, 1, 20, 20), 0.5)
     sure = float(deviation(own, near)[10, 10])
     near[1, :, 8:13, 8:13] += 0.1
     assert sure == pytest.approx(0.2, abs=2e-3)
@@ -148,25 +159,88 @@ def test_deviation_asks_for_more_where_neighbours_disagree() -> None:
 
 def test_a_change_of_level_is_not_dirt() -> None:
     rng = np.random.default_rng(8)
-    own = torch.from_numpy(rng.normal(0.5, 0.05, (3, 96, 128)).astype(np.float32))
-    near = torch.stack([own - 0.06, own + 0.05])
+    own = torch.from_numpy(rng.normal(0.5, 0.05, (96, 128)).astype(np.float32))
+    near = torch.stack([own - 0.06, own + 0.05])[:, None]
     speck = own.clone()
-    speck[:, 40:46, 60:66] = 0.15
-    score = deviation(speck, near)
+    speck[40:46, 60:66] = 0.15
+    score = deviation(speck, levelled(speck, near))
     assert float(score[42, 62]) < -0.15
     score[36:50, 56:70] = 0.0
     assert float(score.abs().max()) < 0.02
 
 
+def still_flows(size_px: int) -> list[F32]:
+    return [np.zeros((size_px, size_px, 2), np.float32)] * 2
+
+
 def test_borrowed_pixels_take_the_level_around_them() -> None:
     rng = np.random.default_rng(2)
     own = torch.from_numpy(rng.uniform(0.3, 0.5, (3, 60, 60)).astype(np.float32))
-    brighter = (own + 0.05).unsqueeze(0).repeat(2, 1, 1, 1)
     mask: Mask = np.zeros((60, 60), np.bool_)
     mask[28:33, 28:33] = True
-    filled = borrow(own, brighter, mask)
-    assert torch.equal(filled[:, ~torch.from_numpy(mask)], own[:, ~torch.from_numpy(mask)])
-    assert float((filled - own).abs().max()) < 2e-3
+    done = cover(own, [own + 0.05] * 2, still_flows(60), mask, 0.1)
+    assert torch.equal(done.pixels[:, ~torch.from_numpy(mask)], own[:, ~torch.from_numpy(mask)])
+    assert float((done.pixels - own).abs().max()) < 2e-3
+    assert np.array_equal(done.filled, mask)
+
+
+def test_what_no_neighbour_shows_is_left_and_said() -> None:
+    """Behind the piece the neighbours show another scene: covering it would be a patch."""
+    rng = np.random.default_rng(2)
+    own, others = (
+        torch.from_numpy(rng.uniform(low, high, (3, 60, 60)).astype(np.float32))
+        for low, high in ((0.3, 0.32), (0.2, 0.9))
+    )
+    mask: Mask = np.zeros((60, 60), np.bool_)
+    mask[28:33, 28:33] = True
+    done = cover(own, [others, others.flip(2)], still_flows(60), mask, 0.1)
+    assert torch.equal(done.pixels, own)
+    assert np.array_equal(done.unknown, mask)
+    assert not done.filled.any()
+
+
+def test_a_piece_in_a_neighbour_is_not_borrowed() -> None:
+    rng = np.random.default_rng(4)
+    own = torch.from_numpy(rng.uniform(0.3, 0.5, (3, 60, 60)).astype(np.float32))
+    dirty = own.clone()
+    dirty[:, 26:35, 26:35] = 0.9
+    mask: Mask = np.zeros((60, 60), np.bool_)
+    mask[28:33, 28:33] = True
+    flows = [np.zeros((60, 60, 2), np.float32)] * 4
+    done = cover(own, [dirty, own, own, own], flows, mask, 0.2)
+    assert float((done.pixels - own).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_may_be_invented_is_like_what_is_around_it(seed: int) -> None:
+    """Stripes: the fill continues them."""
+    x = np.arange(96, dtype=np.float32)
+    stripes = np.broadcast_to(0.45 + 0.1 * np.sin(0.5 * x), (3, 96, 96))
+    grain = np.random.default_rng(seed).normal(0, 0.004, (3, 96, 96))
+    clean = torch.from_numpy((stripes + grain).astype(np.float32))
+    mask: Mask = np.zeros((96, 96), np.bool_)
+    mask[40:50, 40:52] = True
+    dirty = clean.clone()
+    dirty[:, 40:50, 40:52] = 0.1
+    made, filled = invent(dirty, mask, mask)
+    assert np.array_equal(filled, mask)
+    outside = torch.from_numpy(~mask)
+    assert torch.equal(made[:, outside], dirty[:, outside])
+    assert psnr_db(made.numpy()[None], clean.numpy()[None], mask[None]) > 38.0
+
+
+def test_a_cue_mark_stays_unless_asked_for() -> None:
+    frames, _ = damage(scene("still"), NO_DIRT)
+    frames = frames.copy()
+    y, x = np.mgrid[0 : frames.shape[2], 0 : frames.shape[3]]
+    corner, middle = ((y - 20) ** 2 + (x - cx) ** 2 < 20 for cx in (215, 100))
+    frames[7][:, corner | middle] = 0.85
+    marks = DirtOperator(SIGMA, DirtOptions(), cue_marks=frozenset(SHOT))
+    _, kept = rendered([marks], frames)
+    _, gone = rendered([repair()], frames)
+    assert not kept[7][corner].any()
+    assert float((kept[7] > 0)[middle].mean()) > 0.9
+    assert float((gone[7] > 0)[corner].mean()) > 0.9
 
 
 def dirt_free(frames: F32) -> bool:
@@ -176,5 +250,5 @@ def dirt_free(frames: F32) -> bool:
 def test_thresholds_follow_the_options() -> None:
     frames, _ = damage(scene("still"), DIRT)
     assert not dirt_free(frames[:6])
-    deaf = repair(DirtOptions(threshold_floor=0.9))
+    deaf = repair(DirtOptions(detector="rules", threshold_floor=0.9))
     assert not rendered([deaf], frames[:6])[1].any()

@@ -281,7 +281,9 @@ def test_the_manifest_names_the_model(tmp_path: Path, weights: Path) -> None:
     kept = import_model(weights, "MIT", card(tmp_path), "repeat")
     folder = Folder(tmp_path / "out")
     job = Job(project("repeat", kept.sha256), folder, Events(folder.events))
-    (said,) = models_used(job)
+    finder, said = models_used(job)
+    assert finder["used_for"] == "finding dirt; it paints nothing"
+    assert finder["weights_sha256"] and finder["trained_on"] and finder["licence"]
     assert said["weights_sha256"] == kept.sha256
     assert said["trained_on"] == "nothing: it repeats pixels"
     assert said["not_for"] == "anything but tests"

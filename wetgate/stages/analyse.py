@@ -17,8 +17,10 @@ from media.passes import Probe
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
 from media.write import to_planes
+from restore.dirt.trial import TrialProbe, trial_name
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
+from restore.models.precision import half_pays
 from restore.scratch.measure import ScratchProbe
 from restore.upscale.measure import SteadinessProbe, UpscaleProbe
 from restore.weave.measure import WeaveProbe
@@ -30,11 +32,19 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 9
+PROBES = 10
 """Rises when any probe measures differently."""
-PROBED = frozenset(
-    {"weave", "overscan", "flicker", "scratch", "color", "grain", "upscale", "steadiness"}
-)
+TRIALS = frozenset({trial_name("network"), trial_name("rules")})
+PROBED = TRIALS | {
+    "weave",
+    "overscan",
+    "flicker",
+    "scratch",
+    "color",
+    "grain",
+    "upscale",
+    "steadiness",
+}
 """Names of all probes."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
@@ -138,6 +148,8 @@ def measure(
         GrainProbe(): _View.MIDDLE,
         UpscaleProbe(): _View.MIDDLE,
         SteadinessProbe(): _View.SAME_MIDDLE,
+        TrialProbe("network", len(pictures.own), half=half_pays(first.device)): _View.WHOLE,
+        TrialProbe("rules", len(pictures.own)): _View.WHOLE,
     }
     probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
     color_step = max(1, first.shape[-1] // step // _COLOR_PX)

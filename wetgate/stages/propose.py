@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from color.fade import Unfading
 from color.records import ShotColor, protection
+from media.errors import ConfigError
+from media.frames import FrameRange
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
+from restore.dirt.trial import choose, trial_name
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
@@ -42,10 +45,12 @@ def propose_shot(
     shot: Shot,
     evidence: Mapping[str, Any],
     pictures: Pictures,
+    changeover: FrameRange | None = None,
 ) -> ShotDecisions:
     """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
+    changeover: frames of the reel on which cue marks may be.
     """
     if not evidence:
         return _unmeasured(project, shot)
@@ -60,7 +65,7 @@ def propose_shot(
         weave=_weave(project, shot, evidence, pictures),
         flicker=_flicker(project, shot, evidence, pictures),
         scratch=_scratch(project, shot, evidence, pictures),
-        dirt=_dirt(project, shot, grain, pictures),
+        dirt=_dirt(project, shot, evidence, grain, pictures, changeover),
         noise=_noise(project, shot, grain),
         grain=_grain(project, shot, grain),
         upscale=_upscale(project, shot, evidence.get("upscale") or {}),
@@ -235,7 +240,12 @@ def _scratch(
 
 
 def _dirt(
-    project: Project, shot: Shot, grain: Mapping[str, Any], pictures: Pictures
+    project: Project,
+    shot: Shot,
+    evidence: Mapping[str, Any],
+    grain: Mapping[str, Any],
+    pictures: Pictures,
+    changeover: FrameRange | None,
 ) -> DirtDecision:
     if not project.restore.dirt.enabled:
         return DirtDecision(reason=OFF)
@@ -247,13 +257,41 @@ def _dirt(
             confidence=0.0,
         )
     options = project.restore.dirt
+    if options.fill and not project.policy.allow_invented:
+        raise ConfigError(
+            "restore.dirt.fill = true makes pixels that no frame of the scan shows",
+            shot=shot.id,
+            hint="set policy.allow_invented = true to permit it, or leave fill off",
+        )
+    by_rules = options.detector == "rules"
+    asked = options.threshold_sigma if by_rules else options.level
+    tried = evidence.get(trial_name(options.detector)) or {}
+    chosen = choose(tried, options.budget, asked)
+    strength = chosen.strength if chosen.strength is not None else asked
+    there = _shared_with(shot.frames, changeover)
+    measured = bool(tried.get("recall"))
     return DirtDecision(
-        applied=True,
+        applied=chosen.strength is not None,
+        reason=chosen.reason,
+        detector=options.detector,
+        level=options.level if by_rules else strength,
         sigma=_round(float(grain["sigma_luma"]), 6),
-        threshold_sigma=options.threshold_sigma,
+        threshold_sigma=strength if by_rules else options.threshold_sigma,
         threshold_floor=options.threshold_floor,
         max_blob_px=options.max_blob_px,
+        fill=options.fill,
+        cue_marks=() if options.cue_marks or there is None else (there.start, there.stop - 1),
+        trial_recall=_round(chosen.recall, 3) if measured else None,
+        trial_false=_round(chosen.false_removed) if measured else None,
+        trial_taken=_round(chosen.taken_share, 6) if measured else None,
+        trial_budget=options.budget if measured else None,
     )
+
+
+def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | None:
+    if other is None or other.start >= frames.stop or frames.start >= other.stop:
+        return None
+    return FrameRange(max(frames.start, other.start), min(frames.stop, other.stop))
 
 
 def _pictures_in(pictures: Pictures) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from color.records import protection
 from media.errors import ConfigError
+from media.frames import FrameRange
 from media.pictures import pictures_of
+from media.reel import Reel
 from media.write import atomic_write_bytes
+from restore.dirt.trial import trial_name
 from wetgate import ledger
 from wetgate.config import Project
 from wetgate.curves import curves_csv
@@ -49,7 +52,7 @@ _PROBES_OF = {
     "weave": ("weave", "overscan"),
     "flicker": ("flicker",),
     "scratch": ("scratch",),
-    "dirt": ("grain",),
+    "dirt": ("grain", trial_name("network")),
     "noise": ("grain",),
     "grain": ("grain",),
 }
@@ -84,7 +87,8 @@ def solve_title(
         )
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
-        proposed[name] = propose_shot(asked, shot, evidence[name], pictures)
+        changeover = _changeover(reels[shot.reel].reel)
+        proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
     # Color is compared at the exposure its shot will have: flicker is taken out of it first.
     steady = {n: with_steady_exposure(evidence[n], p) for n, p in proposed.items()}
     colors, unfaded = solve_color(job.project, scans, shots, steady, people)
@@ -110,6 +114,14 @@ def solve_title(
     return settled
 
 
+def _changeover(reel: Reel) -> FrameRange:
+    """The end of a reel, where the projectionist's cue marks are: 12 s (SMPTE 55 has them 8 s
+    and 1 s before the end)."""
+    return FrameRange(
+        max(reel.range.start, reel.range.stop - round(12 * reel.rate)), reel.range.stop
+    )
+
+
 def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     """Probes that decide anything that is switched on for any of the shots; may be none.
 
@@ -121,14 +133,23 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     layers = [r.restore for r in job.project.reels] + [s.restore for s in job.project.scenes]
     asked |= {name for layer in layers for name in layer}
     for person in read_overrides(job.folder.overrides, shots).values():
+        layers.append(person.restore)
         asked |= set(person.restore) | {n for n in MEASURED if getattr(person, n).enabled}
     found = {probe for name in asked for probe in _PROBES_OF.get(name, ())}
+    if "dirt" in asked and _by_rules(job.project, layers):
+        found.add(trial_name("rules"))
     upscale = restore.upscale
     if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
         found |= {"upscale", "steadiness"}
     if found or color.match.enabled or color.balance.enabled or color.fade.enabled:
         found.add("color")
     return frozenset(found)
+
+
+def _by_rules(project: Project, layers: Sequence[Mapping[str, Any]]) -> bool:
+    """Does any shot want its dirt found by rules?"""
+    said = [layer["dirt"].get("detector") for layer in layers if "dirt" in layer]
+    return "rules" in {project.restore.dirt.detector, *said}
 
 
 def _settings(person: ShotOverride | None) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
-from wetgate.stages.analyse import PROBES, measure
+from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
 
 Verdict = dict[str, Any]
@@ -50,7 +50,9 @@ def verify_shot(
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     # Marks in the overscan lead the repair; what it reached shows in the picture.
     # What enlarging does was tried on the scan; what it did shows in its steadiness.
-    probes = (frozenset(before) - {"overscan", "upscale"}) or frozenset({"color"})
+    # What dirt repair would find and take was tried on copies; what it did is in the marks.
+    led = {"overscan", "upscale", *TRIALS}
+    probes = (frozenset(before) - led) or frozenset({"color"})
     key = digest(
         {
             "checks": CHECKS,

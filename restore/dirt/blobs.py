@@ -1,0 +1,118 @@
+"""From likelihood to whole pieces of dirt: hysteresis, size, and what moves elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+_ALIKE = 0.3
+"""Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One piece, in a box with a margin of 2 px, cut off at the frame's edges."""
+
+    top: int
+    left: int
+    inside: NDArray[np.bool_]
+    sign: int
+    """1 where it is brighter than its neighbours, -1 where it is darker."""
+    area_px: int
+
+
+def pieces(
+    seeds: NDArray[np.bool_],
+    bodies: NDArray[np.bool_],
+    sign: int,
+    keep: Callable[[Blob], bool],
+    mask: NDArray[np.bool_],
+) -> tuple[int, int]:
+    """Grow each seed to its whole body; those that ``keep`` says yes to are added to ``mask``.
+
+    seeds, bodies, mask: (H, W); mask is changed in place. returns: kept, and left.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        bodies.astype(np.uint8), connectivity=8
+    )
+    del count
+    kept = left = 0
+    hit = np.unique(labels[seeds & bodies])
+    for label in hit[hit > 0]:
+        blob = _cut(labels, stats[label], int(label), sign)
+        if not keep(blob):
+            left += 1
+            continue
+        kept += 1
+        h, w = blob.inside.shape
+        mask[blob.top : blob.top + h, blob.left : blob.left + w] |= blob.inside
+    return kept, left
+
+
+def _cut(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int, sign: int) -> Blob:
+    x, y, w, h, area = (int(v) for v in stats[:5])
+    top, left = max(0, y - 2), max(0, x - 2)
+    box = labels[top : y + h + 2, left : x + w + 2]
+    return Blob(top, left, box == label, sign, area)
+
+
+def like_a_cue_mark(blob: Blob, size_px: tuple[int, ...]) -> bool:
+    """A round or oval dot in the upper right corner, where reels are marked for the changeover.
+
+    size_px: height and width of the frame.
+    """
+    height, width = size_px[0], size_px[1]
+    rows, cols = np.nonzero(blob.inside)
+    tall, wide = int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
+    y, x = blob.top + float(rows.mean()), blob.left + float(cols.mean())
+    corner = x > 0.82 * width and y < 0.22 * height
+    sized = 0.012 * height <= tall <= 0.12 * height and 0.4 <= wide / tall <= 2.5
+    # An ellipse fills pi / 4 of its box.
+    return bool(corner and sized and blob.area_px > 0.65 * tall * wide)
+
+
+def seen_elsewhere(
+    blob: Blob, own: F32, other: F32, flow: F32, sigma: float, reach_px: int
+) -> bool:
+    """True when the other frame shows the same thing at another place near by.
+
+    Looking alike is not enough: a dark speck is like any dark corner of the scene. The place
+    found must look like the blob, must not look so in this frame (something arrived there or
+    left), and what surrounds it must not have changed with it (it has the blob's size).
+    own, other: (H, W) film log luma. flow: (H, W, 2) px from this frame to the other.
+    """
+    h, w = blob.inside.shape
+    top, left = max(0, blob.top - reach_px), max(0, blob.left - reach_px)
+    bottom, right = blob.top + h + reach_px, blob.left + w + reach_px
+    here = own[top:bottom, left:right]
+    # The background's own motion is taken out, so that only things that move otherwise count.
+    drift = np.median(flow[top:bottom:4, left:right:4].reshape(-1, 2), axis=0)
+    rows = np.clip(np.arange(top, top + here.shape[0]) + round(float(drift[1])), 0, len(own) - 1)
+    cols = np.arange(left, left + here.shape[1]) + round(float(drift[0]))
+    there = other[rows[:, None], np.clip(cols, 0, own.shape[1] - 1)[None, :]]
+    arrived = (there - here) * blob.sign
+    at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
+    contrast = -float(arrived[at][blob.inside].mean())
+    if contrast <= 0.0:
+        return True
+    count = int(blob.inside.sum())
+    if int((arrived > 0.5 * contrast).sum()) < 0.5 * count:
+        return False
+    inside = blob.inside.astype(np.float32)
+    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
+    misfit = cv2.matchTemplate(
+        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
+    )
+    change = cv2.matchTemplate(arrived, inside, cv2.TM_CCORR) / count
+    around = cv2.matchTemplate(arrived, rim, cv2.TM_CCORR) / max(float(rim.sum()), 1.0)
+    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
+    # A thing that moves by less than its own size shows as a part of itself: then the rim
+    # changes here as well, and may change as much over there.
+    rim_here = -float(arrived[at][rim > 0].mean()) if bool((rim > 0).any()) else 0.0
+    own_size = around < np.maximum(0.5 * change, rim_here + 0.25 * change)
+    return bool((alike & (change > 0.5 * contrast) & own_size).any())

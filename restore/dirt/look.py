@@ -1,0 +1,65 @@
+"""One frame and its neighbours, aligned: what dirt detection starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restore.dirt.evidence import fetched
+from restore.motion import distinct_neighbours, find_flow, luma, steering_image
+
+F32 = NDArray[np.float32]
+Images = dict[int, NDArray[np.uint8]]
+"""Steering images that were made already, by position in the window."""
+RADIUS = 2
+_MOST = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One frame and its neighbours, ready to be judged. Luma planes (H, W) film log."""
+
+    own: Tensor
+    near: Sequence[F32]
+    """As they are, nearest first; 2 to 4."""
+    flows: Sequence[F32]
+    """(H, W, 2) px from the frame to each."""
+    one_sided: bool
+    """All neighbours lie before, or all after: what has just come into view looks like dirt."""
+
+    def compensated(self) -> Tensor:
+        """(N, 1, H, W) the neighbours fetched along their motion."""
+        planes = [fetched(p, f) for p, f in zip(self.near, self.flows, strict=True)]
+        return torch.from_numpy(np.stack(planes))[:, None].to(self.own.device)
+
+
+def neighbours(frames: Sequence[int], center: int) -> list[int]:
+    """Positions of the neighbours of one frame of a window, nearest first.
+
+    None where there are fewer than two: what differs from a single one may be dirt over there.
+    """
+    around = frames[center - RADIUS : center + RADIUS + 1]
+    near = [center - RADIUS + k for k in distinct_neighbours(around, RADIUS)][:_MOST]
+    return near if len(near) >= 2 else []
+
+
+def look_at(
+    pixels: Tensor, frames: Sequence[int], center: int, near: Sequence[int], images: Images
+) -> Look:
+    """pixels: (T, C, H, W) film log of the window; frames: its numbers."""
+    planes = {k: luma(pixels[k]) for k in (center, *near)}
+    for k, plane in planes.items():
+        if k not in images:
+            images[k] = steering_image(plane)
+    sides = {frames[k] > frames[center] for k in near}
+    return Look(
+        own=planes[center],
+        near=[planes[k].cpu().numpy() for k in near],
+        flows=[find_flow(images[center], images[k]) for k in near],
+        one_sided=len(sides) == 1,
+    )

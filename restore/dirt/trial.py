@@ -1,0 +1,255 @@
+"""The planted trial: how much dirt would be found on this shot, and how much else be taken?
+
+Known dirt is planted in copies of a few places of the shot, and so are small things that move:
+birds, confetti, snow, balls, rain, glints. What the detector finds of the one and takes of the
+other is counted at every strength it has. Strength is then chosen for a stated budget of false
+repairs, and the numbers are written down with it. The shot itself is not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from media.movers import MOVERS, plant_movers
+from media.specks import draw_dirt, lay_on
+from restore.dirt.detect import DirtOptions, judged, suspicion
+from restore.dirt.look import RADIUS, Look, look_at, neighbours
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Detector = Literal["network", "rules"]
+
+STRENGTHS: Mapping[Detector, tuple[float, ...]] = {
+    "network": (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96),
+    "rules": (4.0, 5.5, 7.0, 9.0, 12.0, 16.0),
+}
+"""Most sensitive first: likelihoods, or grain sigmas."""
+PLACES = 4
+_CROP_PX = (640, 400)
+_PIECES, _SOWN = 6, 2
+"""In a crop of full size; and how many times at each place."""
+_VISIBLE = 0.03
+"""Film log; fainter pieces are not counted."""
+
+
+class TrialProbe:
+    """Plants and counts at a few places of a shot.
+
+    Evidence: ``strengths`` as above; for each ``recall`` (share of the visibly dirty pixels that
+    were planted and found), ``false_removed`` (share of the moving pixels that were planted and
+    taken), ``taken_share`` (of the picture as it is); ``movers`` false removal by kind at each
+    strength; ``frames`` where it was tried; ``planted_px``.
+    """
+
+    def __init__(self, detector: Detector, frames: int, *, half: bool = False) -> None:
+        """frames: pictures in the shot."""
+        self.name = trial_name(detector)
+        self._detector: Detector = detector
+        self._half = half
+        spots = np.linspace(RADIUS, max(frames - 1 - RADIUS, RADIUS), PLACES).round().astype(int)
+        self._wanted = sorted(set(spots.tolist())) if frames > 2 * RADIUS else []
+        self._seen = 0
+        self._recent: list[Tensor] = []
+        self._numbers: list[int] = []
+        self._windows: list[tuple[int, Tensor]] = []
+
+    def observe(self, frame: int, pixels: Tensor) -> None:
+        """frame: counted without holes. pixels: (C, H, W) film log, full size; in order."""
+        self._recent = [*self._recent, _crop(pixels)][-2 * RADIUS - 1 :]
+        self._numbers = [*self._numbers, frame][-2 * RADIUS - 1 :]
+        if self._seen - RADIUS in self._wanted and len(self._recent) == 2 * RADIUS + 1:
+            self._windows.append((self._numbers[RADIUS], torch.stack(self._recent)))
+        self._seen += 1
+
+    def finish(self) -> dict[str, object]:
+        """Plant, look and count; empty lists for a shot too short to try."""
+        options = [_at(self._detector, s) for s in STRENGTHS[self._detector]]
+        tally = _Tally(len(options))
+        for k, (number, pixels) in enumerate(self._windows):
+            _try(tally, pixels, number, k, options, half=self._half)
+        return tally.summed(STRENGTHS[self._detector], [n for n, _ in self._windows])
+
+
+def trial_name(detector: Detector) -> str:
+    """Section of the evidence."""
+    return f"dirt_trial_{detector}"
+
+
+@dataclass
+class _Tally:
+    strengths: int
+
+    def __post_init__(self) -> None:
+        self.planted = 0
+        self.found = np.zeros(self.strengths)
+        self.moving: dict[str, float] = {}
+        self.taken: dict[str, NDArray[np.float64]] = {}
+        self.pixels = 0
+        self.as_it_is = np.zeros(self.strengths)
+
+    def summed(self, strengths: Sequence[float], frames: Sequence[int]) -> dict[str, object]:
+        if not self.pixels:
+            empty: list[float] = []
+            return {
+                "strengths": list(strengths), "recall": empty, "false_removed": empty,
+                "taken_share": empty, "movers": {}, "frames": [], "planted_px": 0,
+            }  # fmt: skip
+        moved = max(sum(self.moving.values()), 1.0)
+        return {
+            "strengths": list(strengths),
+            "recall": _rounded(self.found / max(self.planted, 1)),
+            "false_removed": _rounded(np.sum(list(self.taken.values()), axis=0) / moved),
+            "taken_share": _rounded(self.as_it_is / self.pixels, 6),
+            "movers": {k: _rounded(v / max(self.moving[k], 1.0)) for k, v in self.taken.items()},
+            "frames": list(frames),
+            "planted_px": self.planted,
+        }
+
+
+def _try(
+    tally: _Tally,
+    pixels: Tensor,
+    number: int,
+    k: int,
+    options: Sequence[DirtOptions],
+    *,
+    half: bool,
+) -> None:
+    """One place: as it is, with dirt, and with each third kind of mover."""
+    rng = np.random.default_rng((number, k))
+    clean = pixels.cpu().numpy()
+    sigma = grain_of(_look(clean))
+    as_it_is = _masks(clean, sigma, options, half=half)
+    tally.pixels += as_it_is[0].size
+    tally.as_it_is += [m.sum() for m in as_it_is]
+    for _ in range(_SOWN):
+        dirty = clean.copy()
+        _sow(rng, dirty)
+        planted = _changed(dirty, clean)
+        found = _masks(dirty, sigma, options, half=half)
+        tally.planted += int(planted.sum())
+        tally.found += [(m & planted).sum() for m in found]
+    for kind in MOVERS[k % 2 :: 2]:
+        moved = clean.copy()
+        plant_movers(rng, moved, kind)
+        # What is taken with nothing planted is not the mover's fault.
+        there = _changed(moved, clean) & ~as_it_is[0]
+        taken = np.array(
+            [(m & there).sum() for m in _masks(moved, sigma, options, half=half)], float
+        )
+        tally.moving[kind] = tally.moving.get(kind, 0.0) + float(there.sum())
+        tally.taken[kind] = tally.taken.get(kind, np.zeros(len(options))) + taken
+
+
+def _sow(rng: np.random.Generator, frames: F32) -> None:
+    """Dirt in the middle frame, and a little in those around it, which have their own."""
+    area = frames.shape[-2] * frames.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
+    for k, frame in enumerate(frames):
+        for _ in range(max(2, round(_PIECES * area)) if k == RADIUS else rng.poisson(2 * area)):
+            lay_on(rng, frame, draw_dirt(rng))
+
+
+def _look(frames: F32) -> Look:
+    numbers = tuple(range(len(frames)))
+    near = neighbours(numbers, RADIUS)
+    return look_at(torch.from_numpy(frames), numbers, RADIUS, near, {})
+
+
+def _masks(frames: F32, sigma: float, options: Sequence[DirtOptions], *, half: bool) -> list[Mask]:
+    """(H, W) what would be taken from the middle frame, at each strength."""
+    look = _look(frames)
+    score = suspicion(look, sigma, options[0], half=half)
+    return [judged(score, look, sigma, o).mask for o in options]
+
+
+def _changed(after: F32, before: F32) -> Mask:
+    changed: Mask = np.abs(after[RADIUS] - before[RADIUS]).max(axis=0) > _VISIBLE
+    return changed
+
+
+def _at(detector: Detector, strength: float) -> DirtOptions:
+    """Nothing is refused for being too much: all of it is to be counted."""
+    options = DirtOptions(detector=detector, max_area_share=1.0)
+    if detector == "network":
+        return replace(options, level=strength)
+    return replace(options, threshold_sigma=strength)
+
+
+def grain_of(look: Look) -> float:
+    """Grain of the luma, film log, from the difference to the nearest neighbour (robust)."""
+    fetched = look.compensated()[0, 0]
+    difference = (look.own - fetched).cpu().numpy()
+    fine = difference - cv2.GaussianBlur(difference, (0, 0), 4.0)
+    return max(float(1.4826 * np.median(np.abs(fine)) / np.sqrt(2.0)), 0.001)
+
+
+def _crop(pixels: Tensor) -> Tensor:
+    h, w = pixels.shape[-2:]
+    y, x = max(0, (h - _CROP_PX[1]) // 2), max(0, (w - _CROP_PX[0]) // 2)
+    return pixels[:, y : y + _CROP_PX[1], x : x + _CROP_PX[0]].clone()
+
+
+def _rounded(values: NDArray[np.float64], digits: int = 4) -> list[float]:
+    return [round(float(v), digits) for v in values]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The strength for a shot."""
+
+    strength: float | None
+    """None: left alone."""
+    recall: float = 0.0
+    false_removed: float = 0.0
+    taken_share: float = 0.0
+    reason: str = ""
+
+
+def choose(evidence: Mapping[str, object], budget: float, asked: float) -> Chosen:
+    """The strength asked for, or the next milder one that keeps the budget.
+
+    budget: share of small moving things that may be taken. asked: strength of the settings.
+    """
+    strengths = _numbers(evidence, "strengths")
+    recall, removed = _numbers(evidence, "recall"), _numbers(evidence, "false_removed")
+    taken = _numbers(evidence, "taken_share")
+    if not recall:
+        return Chosen(strength=asked, reason="too short to be tried")
+    rows = [r for r in zip(strengths, recall, removed, taken, strict=True) if r[0] >= asked - 1e-9]
+    rows = rows or [(strengths[-1], recall[-1], removed[-1], taken[-1])]
+    for strength, share, false, area in rows:
+        if false <= budget:
+            milder = strength > rows[0][0]
+            reason = (
+                f"milder than asked: at {asked:g} it would take {100 * rows[0][2]:.1f} % of small "
+                f"moving things, the budget is {100 * budget:g} %"
+            )
+            return Chosen(
+                strength=asked if not milder else strength,
+                recall=share,
+                false_removed=false,
+                taken_share=area,
+                reason=reason if milder else "",
+            )
+    strength, share, false, area = rows[-1]
+    return Chosen(
+        strength=None,
+        recall=share,
+        false_removed=false,
+        taken_share=area,
+        reason=f"even at {strength:g} it would take {100 * false:.1f} % of small moving things, "
+        f"the budget is {100 * budget:g} %",
+    )
+
+
+def _numbers(evidence: Mapping[str, object], key: str) -> list[float]:
+    values = evidence.get(key, ())
+    return [float(v) for v in values] if isinstance(values, list | tuple) else []
