@@ -22,7 +22,7 @@ class Blob:
     left: int
     inside: NDArray[np.bool_]
     sign: int
-    """1 where it is brighter than its neighbours, -1 where it is darker."""
+    """1 where it is brighter than its neighbours, -1 where darker, 0 where that is not known."""
     area_px: int
 
 
@@ -95,8 +95,10 @@ def seen_elsewhere(
     rows = np.clip(np.arange(top, top + here.shape[0]) + round(float(drift[1])), 0, len(own) - 1)
     cols = np.arange(left, left + here.shape[1]) + round(float(drift[0]))
     there = other[rows[:, None], np.clip(cols, 0, own.shape[1] - 1)[None, :]]
-    arrived = (there - here) * blob.sign
     at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
+    difference = there - here
+    sign = blob.sign or (1 if float(difference[at][blob.inside].mean()) < 0.0 else -1)
+    arrived = difference * sign
     contrast = -float(arrived[at][blob.inside].mean())
     if contrast <= 0.0:
         return True

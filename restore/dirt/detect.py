@@ -28,6 +28,8 @@ _ONE_SIDED = 1.5
 _ONE_SIDED_BLOB_PX = 300
 _RULES_BLOB_PX = 4000
 """A rule cannot tell a larger piece from what a moving thing uncovers."""
+_SOUGHT_PX = 4000
+"""Larger pieces are not looked for elsewhere: that would take too long."""
 _GROW_LEVEL = 0.25
 """A piece grows down to this share of the likelihood at which it starts."""
 
@@ -52,7 +54,7 @@ class DirtOptions:
     fill: bool = False
     """Invent what no neighbouring frame has; otherwise such pieces stay."""
     search_px: int = 24
-    """Rules: how far a piece is looked for in the neighbouring frames before it is called dirt."""
+    """How far a piece is looked for in the neighbouring frames before it is called dirt."""
 
     def as_key(self) -> Mapping[str, object]:
         """For the operator's key."""
@@ -104,8 +106,25 @@ def judged(
         return _by_rules(score, look, sigma, options, wanted)
     mask = np.zeros(score.shape, np.bool_)
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
-    kept, left = pieces(seeds, bodies, 1, wanted, mask)
+    kept, left = pieces(seeds, bodies, 0, _still(look, sigma, options, wanted), mask)
     return _bounded(mask, kept, left, options, rim_px=0)
+
+
+def _still(
+    look: Look, sigma: float, options: DirtOptions, wanted: Callable[[Blob], bool]
+) -> Callable[[Blob], bool]:
+    """Wanted, and not found again elsewhere: a ball, a bird, a hand that came and went."""
+    own = look.own.cpu().numpy()
+
+    def still(blob: Blob) -> bool:
+        if not wanted(blob):
+            return False
+        return blob.area_px > _SOUGHT_PX or not any(
+            seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
+            for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
+        )
+
+    return still
 
 
 def _by_rules(
@@ -124,20 +143,9 @@ def _by_rules(
     if not seeds.any():
         return Suspects(mask, 0, 0, False)
     grown = np.abs(score) > max(options.grow_share * high, 1.5 * sigma)
-    own = look.own.cpu().numpy()
-
-    def still(blob: Blob) -> bool:
-        return (
-            wanted(blob)
-            and blob.area_px <= largest_px
-            and not any(
-                seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
-                for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
-            )
-        )
-
+    alone = _still(look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b))
     # Dark and bright apart: a speck beside a hair is not one thing.
-    both = [pieces(seeds, grown & (np.sign(score) == s), s, still, mask) for s in (1, -1)]
+    both = [pieces(seeds, grown & (np.sign(score) == s), s, alone, mask) for s in (1, -1)]
     kept, left = (sum(counts) for counts in zip(*both, strict=True))
     return _bounded(mask, kept, left, options, rim_px=2)
 

@@ -92,9 +92,9 @@ def window(rng: np.random.Generator, sources: Sources) -> tuple[F32, NDArray[np.
     """(PLANES, h, w) evidence, (h, w) truth, and the grain that was measured."""
     from_film = len(sources.films) > 0 and rng.random() < 0.35
     clean = _from_film(rng, sources) if from_film else _from_photographs(rng, sources)
-    if rng.random() < 0.4:
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.35, 0.4, 0.25]))):
         kind = MOVERS[int(rng.integers(len(MOVERS)))]
-        plant_movers(rng, clean, kind, float(rng.uniform(0.3, 2.0)))
+        plant_movers(rng, clean, kind, float(rng.uniform(0.5, 4.0)))
     sound, sigma = _aged(rng, clean)
     dirty = sound.copy()
     busy = float(rng.choice([0.0, 1.0, 3.0, 8.0], p=[0.15, 0.3, 0.35, 0.2]))
