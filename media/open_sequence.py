@@ -71,7 +71,7 @@ def open_sequence(spec: SourceSpec, progress: Progress | None, sight: Sight | No
         )
     shown.finish(files[-1][0])
     refuse_arrivals(spec, files)
-    scanned, gap_notes = filled(spec.reel, spec.gaps, frames, files, bad)
+    scanned, gap_notes = filled(spec.reel, spec.gaps, frames, files, bad, spec.longest_run)
     facts, clock_notes = clock_facts({n: head[1] for n, head in heads.items()}, rate)
     if bad:
         facts["unreadable"] = {str(n): why for n, why in sorted(bad.items())}

@@ -16,7 +16,7 @@ from media.write import AnyCodes
 class FrameReader:
     """Reads a reel's frames by scan number. Thread-safe: movies get one reader per thread.
 
-    A held frame reads as the frame it repeats; a frame to be rebuilt as the one before the gap.
+    A held frame reads as the frame it repeats; a frame to be rebuilt as the one before it.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class FrameReader:
         raises: FrameUnreadable, InputError, each naming reel and frame.
         """
         source = self.reel.frame(number)
+        if source.shown is not None:
+            return self.read(source.shown)
         if self.reel.kind == "movie":
             codes: AnyCodes = self._movie().read(source.index)
         else:
@@ -61,6 +63,9 @@ class FrameReader:
         raises: SourceChanged.
         """
         source = self.reel.frame(number)
+        if source.shown is not None:
+            self.verify(source.shown)
+            return
         hint = "restore the scan, or ingest the reel again"
         try:
             stat = source.path.stat()

@@ -66,7 +66,15 @@ class SourceFrame:
     mtime_ns: int
     made_by: MadeBy | None = None
     """None for a frame of the scan. Otherwise ``path`` and ``sha256`` are those of the frame
-    whose picture is shown in its place."""
+    whose picture is shown in its place, unless ``shown`` names that one."""
+    shown: int | None = None
+    """A frame that is in the scan but destroyed: number of the frame that is read in its place.
+    ``path`` and ``sha256`` stay its own."""
+
+    @property
+    def scanned(self) -> bool:
+        """Whether the scan has a file or a picture of this number."""
+        return self.made_by is None or self.shown is not None
 
 
 class SegmentKind(StrEnum):

@@ -50,6 +50,7 @@ from wetgate.decisions import (
     ShotDecisions,
     UpscaleDecision,
     WeaveDecision,
+    parts_of,
 )
 from wetgate.numerics import pick_device
 
@@ -75,7 +76,7 @@ def build_chain(
 
     before, after: decisions of the neighbouring shots of the reel, for dissolves.
     baked: False leaves the color decision out (it is then only recorded).
-    rebuilt: frames to be made from both sides, with their place between them.
+    rebuilt: frames to be made from both sides, whole or in part, with their place between them.
     raises: ModelRefused.
     """
     numbers = list(shot.frames)
@@ -108,9 +109,11 @@ def build_chain(
         )
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
-        chain.append(RebuildOperator(dict(rebuilt)))
-        if decisions.grain.measured_sigma:
-            chain.append(_rebuilt_grain(decisions, rebuilt))
+        parts = parts_of(decisions.frame_damage)
+        chain.append(RebuildOperator(dict(rebuilt), parts))
+        whole = {n: share for n, share in rebuilt.items() if n not in parts}
+        if decisions.grain.measured_sigma and whole:
+            chain.append(_rebuilt_grain(decisions, whole))
     noise = decisions.noise
     if noise.applied:
         made = decisions.grain.source == "made"

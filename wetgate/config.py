@@ -54,6 +54,7 @@ class Ingest(Section):
     detect_shots: bool = True
     detector: Literal["wetgate", "transnetv2"] = "wetgate"
     find_doubled: bool = True
+    find_damaged: bool = True
     untouched_s: NonNegative = 0.0
 
 
@@ -89,6 +90,13 @@ class Dirt(Section):
 
 class Scratch(Section):
     enabled: bool = True
+
+
+class Frames(Section):
+    enabled: bool = True
+    longest_run: Annotated[int, Field(ge=1, le=6)] = 3
+    beyond: Literal["lost", "hold"] = "lost"
+    min_confidence: Share = 0.6
 
 
 class Noise(Section):
@@ -131,6 +139,7 @@ class Restore(Section):
     flicker: Flicker = Flicker()
     dirt: Dirt = Dirt()
     scratch: Scratch = Scratch()
+    frames: Frames = Frames()
     noise: Noise = Noise()
     grain: Grain = Grain()
     upscale: Upscale = Upscale()
@@ -214,7 +223,7 @@ class Project(Section):
     deliver: tuple[Deliverable, ...] = (Deliverable(),)
 
 
-REPAIRS = ("weave", "flicker", "dirt", "scratch", "noise", "grain", "upscale")
-LAYERED = ("weave", "flicker", "dirt", "scratch", "noise", "grain")
+REPAIRS = ("weave", "flicker", "dirt", "scratch", "frames", "noise", "grain", "upscale")
+LAYERED = ("weave", "flicker", "dirt", "scratch", "frames", "noise", "grain")
 """Repairs that a reel, a scene or a shot may set for itself."""
 COLOR_WORK = ("balance", "match", "fade")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -76,6 +77,25 @@ class DirtDecision(Decided):
     threshold_sigma: float = 5.5
     threshold_floor: float = 0.035
     max_blob_px: int = 4000
+
+
+class FrameDecision(Decided):
+    """A frame that is destroyed, torn or spliced, or that a person named."""
+
+    frame: int
+    kind: str
+    """blank, overexposed, dark, fogged, burnt, torn, splice; flash and other picture, which are
+    left; named, where only a person says so."""
+    done: Literal["rebuilt", "held", "lost", "left"] = "left"
+    part_px: tuple[tuple[int, int, int, int], ...] = ()
+    """Top, left, bottom, right on the scan; empty: all of the frame."""
+
+
+def parts_of(
+    decisions: Iterable[FrameDecision],
+) -> dict[int, tuple[tuple[int, int, int, int], ...]]:
+    """Frames of which only a part is made, px on the scan."""
+    return {d.frame: d.part_px for d in decisions if d.done == "rebuilt" and d.part_px}
 
 
 class NoiseDecision(Decided):
@@ -167,6 +187,8 @@ class ShotDecisions(Section):
     flicker: FlickerDecision = FlickerDecision()
     scratch: ScratchDecision = ScratchDecision()
     dirt: DirtDecision = DirtDecision()
+    frame_damage: tuple[FrameDecision, ...] = ()
+    """Frames of this shot that are damaged as a whole or in a large part."""
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
     upscale: UpscaleDecision = UpscaleDecision()
@@ -219,6 +241,15 @@ class DirtOverride(Switch):
     sigma: NonNegative | None = None
 
 
+class FramesOverride(Switch):
+    """Frames by scan number, whatever was found."""
+
+    rebuild: tuple[int, ...] = ()
+    hold: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    leave: tuple[int, ...] = ()
+
+
 class BalanceOverride(Switch):
     slope: Triple | None = None
     offset: Triple | None = None
@@ -235,6 +266,7 @@ class ShotOverride(Section):
     flicker: FlickerOverride = FlickerOverride()
     scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
+    frames: FramesOverride = FramesOverride()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
     upscale: UpscaleOverride = UpscaleOverride()
@@ -246,9 +278,10 @@ class ShotOverride(Section):
     """Settings of repairs for this shot, as in the project's [restore]."""
 
 
-def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:
+def read_overrides(path: Path, shots: set[str], *, others: bool = False) -> dict[str, ShotOverride]:
     """People's decisions, by shot id. No file, no overrides.
 
+    others: the file also speaks of shots that are not among these; they are passed over.
     raises: ConfigError naming the table and key, and the nearest that exists.
     """
     if not path.is_file():
@@ -259,6 +292,8 @@ def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:
         raise ConfigError(f"overrides.toml is not valid TOML: {error}", hint="mend it") from error
     found = {}
     for name, value in table.items():
+        if name not in shots and others:
+            continue
         if name not in shots:
             raise ConfigError(
                 f"overrides.toml: there is no shot {name!r}", hint=nearest(name, sorted(shots))

@@ -13,6 +13,7 @@ from media.reel import Reel, Shot
 from wetgate.chain import build_chain, scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest
+from wetgate.frames import made_in
 from wetgate.job import Job
 from wetgate.layout import Variant, lay_out, variant_encoding
 from wetgate.numerics import profile
@@ -74,7 +75,7 @@ def plan_shot(
             before,
             after,
             baked=variant.baked,
-            rebuilt=pictures.between,
+            rebuilt=made_in(pictures, decisions[shot.id].frame_damage),
         )
         reel = ingested.reel
         made = any(reel.frame(n).made_by for n in shot.frames)
@@ -144,4 +145,6 @@ def _target(reel: Reel, variant: Variant) -> str:
 
 def _input(reel: Reel, number: int) -> str:
     frame = reel.frame(number)
+    if frame.shown is not None:
+        return f"{reel.frame(frame.shown).sha256}, {frame.made_by}"
     return frame.sha256 if frame.made_by is None else f"{frame.sha256}, {frame.made_by.value}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from media.reel import (
 )
 from media.shots.spans import Span, SpanKind
 from media.write import atomic_write_bytes
+from restore.rebuild.measure import Finding
+from wetgate.decisions import FrameDecision
 from wetgate.files import read_json, write_json
 
 SCHEMA = 2
@@ -38,6 +40,10 @@ class IngestedReel:
     shots: tuple[Shot, ...]
     spans: tuple[Span, ...] = ()
     """Dissolves, fades, flashes, leader, titles and black, as found."""
+    findings: tuple[Finding, ...] = ()
+    """Destroyed, torn and spliced frames, as found."""
+    frames: Mapping[str, tuple[FrameDecision, ...]] = field(default_factory=dict)
+    """By shot id: what is done about them, ``wetgate.frames``."""
 
     def shot(self, name: str) -> Shot:
         """The shot with this id. raises: KeyError."""

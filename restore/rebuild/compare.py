@@ -16,7 +16,11 @@ _AROUND_PX = 9
 _TEXTURE = 0.015
 """Film log: less contrast than this in the square says nothing about likeness."""
 _AGREED = 0.7
+_LOST = 0.35
 _NOISE = 0.006
+_LEVEL_PX = 5
+_FADED = 0.2
+_RIM_PX = 1.5
 _MOVED_SURE = 0.15
 
 F32 = NDArray[np.float32]
@@ -63,20 +67,17 @@ class Look:
     def lost_share(self) -> float:
         """Of what can be judged: how much of the expected picture is not there."""
         judged = int(self.judged.sum())
-        return float((self.alike[self.judged] < _LOST).sum()) / judged if judged else 0.0
+        return float(self.lost.sum()) / judged if judged else 0.0
 
     @property
     def lost(self) -> Mask:
         """Where the expected picture is not there."""
-        return self.judged & (self.alike < _LOST)
+        return self.judged & ((self.alike < _LOST) | (self.own < _FADED))
 
     @property
     def level_stepped(self) -> float:
         """Median of how much lighter the frame is, film log luma."""
         return float(np.median(self.level.mean(axis=0)))
-
-
-_LOST = 0.35
 
 
 class Pair:
@@ -110,7 +111,7 @@ def _compared(frame: Seen, one: F32, other: F32, inside: Mask) -> Look:
     contrast, agreement = _spread(expected), _likeness(first, second)
     apart = np.abs(_mean(one - other)).max(axis=0)
     sure = inside & (apart < 0.04)
-    level: F32 = _mean(shifted - 0.5 * (one + other))
+    level: F32 = _mean(shifted - 0.5 * (one + other), _LEVEL_PX)
     return Look(
         judged=inside & (contrast > _TEXTURE) & (agreement > _AGREED),
         alike=_likeness(luma, expected),
@@ -142,15 +143,16 @@ def _fetched(planes: F32, flow: NDArray[np.float32]) -> tuple[F32, Mask]:
     h, w = planes.shape[-2:]
     y, x = np.mgrid[0:h, 0:w].astype(np.float32)
     at_x, at_y = x + flow[..., 0], y + flow[..., 1]
-    inside = (at_x >= 0) & (at_x <= w - 1) & (at_y >= 0) & (at_y <= h - 1)
+    rim = _RIM_PX
+    inside = (at_x >= -rim) & (at_x < w + rim) & (at_y >= -rim) & (at_y < h + rim)
     fetched = [
         cv2.remap(p, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for p in planes
     ]
     return np.stack(fetched).astype(np.float32), inside
 
 
-def _mean(planes: F32) -> F32:
-    square = (_AROUND_PX, _AROUND_PX)
+def _mean(planes: F32, size_px: int = _AROUND_PX) -> F32:
+    square = (size_px, size_px)
     if planes.ndim == 2:
         found: F32 = cv2.blur(planes, square)
         return found

@@ -26,14 +26,18 @@ OTHER = "other picture"
 SPLICE, TORN = "splice", "torn"
 _SMALLEST_PX = 32
 _CHANGED, _CHANGED_SHARE = 0.04, 0.03
-_DESTROYED, _JUDGED = 0.6, 0.08
+_DESTROYED, _PARTLY = 0.6, 0.3
+_JUDGED, _WELL_JUDGED = 0.02, 0.2
 _FLASH_BRIGHTER = 0.05
-_BLANK, _NO_STRUCTURE, _STEP = 0.02, 0.5, 0.1
-_BURNT_SPREAD = 0.25
+_BLANK, _EVEN, _NO_STRUCTURE, _STEP = 0.02, 0.06, 0.5, 0.1
+_FAR_LIGHTER = 0.35
+"""Film log, four stops: no light in a scene does that to half of the picture."""
+_BURNT_SPREAD, _BURNT_AREA, _HOLES = 0.25, 0.25, 0.04
 _OFF, _FAR_OFF = 0.08, 0.15
 _PART_AREA = (0.012, 0.6)
 _BAND_WIDTH, _BAND_HEIGHT = 0.85, 0.3
 _EXTREME = 0.03
+_RIM_PX = 2
 
 Part = tuple[float, float, float, float]
 
@@ -129,6 +133,9 @@ class FramesProbe:
             if found is not None:
                 self._found.append(found)
                 return
+            if _sound(looks[-1]):
+                # A longer run would end on the same frame.
+                return
 
     def _look_beside(self) -> None:
         """Bands at the top or bottom of a frame, by the two frames on one side of it: at a cut
@@ -154,6 +161,10 @@ def _changed(one: Seen, other: Seen) -> bool:
     return float((apart > _CHANGED).mean()) > _CHANGED_SHARE
 
 
+def _sound(look: Look) -> bool:
+    return float(look.judged.mean()) >= _JUDGED and look.lost_share < 0.5 * _DESTROYED
+
+
 def _rows_changed(one: Seen, other: Seen) -> bool:
     """Whether the topmost or the lowest rows changed over most of the width, more than the rest."""
     apart = np.abs(one.cells - other.cells)
@@ -170,40 +181,62 @@ def _run(inner: list[Seen], looks: list[Look], around: tuple[Seen, Seen]) -> Fin
     lost = min(look.lost_share for look in looks)
     lighter = min(look.level_stepped for look in looks)
     first, last = inner[0].number, inner[-1].number
-    if lost >= _DESTROYED:
-        kinds = [_kind(f, look, around) for f, look in zip(inner, looks, strict=True)]
+    kinds = [_kind(f, look, around) for f, look in zip(inner, looks, strict=True)]
+    if all(kinds):
         # What is said of a run is the kind that asks for the most care.
         kind = OTHER if OTHER in kinds else kinds[0]
-        confidence = min(1.0, lost / 0.9) * min(1.0, 0.5 + judged)
+        # Some scenes have little structure that could be missed.
+        confidence = min(1.0, lost / _DESTROYED) * min(1.0, 0.6 + judged / _WELL_JUDGED)
         why = f"{100 * lost:.0f} % of the picture that the frames around agree on is not there"
         return Finding(first, last, kind, confidence, why)
-    if lighter > _FLASH_BRIGHTER:
+    if lighter > _FLASH_BRIGHTER and lost < _PARTLY:
         why = f"lighter, and {100 * (1 - lost):.0f} % of the structure is still there"
         return Finding(first, last, FLASH, min(1.0, 1.2 - lost), why)
     return None
 
 
 def _kind(frame: Seen, look: Look, around: tuple[Seen, Seen]) -> str:
-    if float(frame.luma.std()) < _BLANK:
-        return "blank"
-    own, step = float(np.median(look.own[look.judged])), look.level_stepped
+    """How a frame is destroyed; empty when it is not."""
+    lost, step = look.lost_share, look.level_stepped
+    own = float(np.median(look.own[look.judged]))
+    if lost >= _DESTROYED and own < _NO_STRUCTURE and float(frame.luma.std()) < _EVEN:
+        return _even(frame, step)
+    if lost >= _PARTLY and step > _FAR_LIGHTER:
+        return "overexposed"
+    if _burnt(frame, look, around) and lost >= 0.5 * _PARTLY:
+        return "burnt"
+    if lost < _DESTROYED:
+        return ""
     if own < _NO_STRUCTURE:
-        if abs(step) < _STEP:
-            return "fogged"
+        return _even(frame, step)
+    return OTHER
+
+
+def _even(frame: Seen, step: float) -> str:
+    """The kind of a frame without structure."""
+    if abs(step) >= _STEP:
         return "overexposed" if step > 0 else "dark"
+    return "blank" if float(frame.luma.std()) < _BLANK else "fogged"
+
+
+def _burnt(frame: Seen, look: Look, around: tuple[Seen, Seen]) -> bool:
+    """Holes that show bare light, in charred film: no scene has both in a quarter of the frame."""
     lightest = max(float(np.quantile(s.luma, 0.995)) for s in around)
+    level = look.level - np.median(look.level, axis=(1, 2), keepdims=True)
+    off = np.abs(level).max(axis=0) > _FAR_OFF
     holes = float((frame.luma > lightest + 0.05).mean())
-    # Another scene has a level of its own in every place, but no holes and no charred film.
-    spread = float(look.level.mean(axis=0).std())
-    return "burnt" if spread > _BURNT_SPREAD or holes > 0.1 else OTHER
+    return float((off & look.sure).mean()) > _BURNT_AREA and (
+        holes > _HOLES or float(look.level.mean(axis=0).std()) > _BURNT_SPREAD
+    )
 
 
 def _part(frame: Seen, look: Look, around: tuple[Seen, Seen], sides: str) -> Finding | None:
     """A band of a splice, or a tear that reaches the edge of the frame."""
     level = look.level - np.median(look.level, axis=(1, 2), keepdims=True)
     off = np.abs(level).max(axis=0)
-    bare = (look.own < _NO_STRUCTURE) | (off > _FAR_OFF)
-    bad = look.sure & (((off > _OFF) & bare) | (look.lost & (off > 0.5 * _OFF)))
+    bare = (look.own < _NO_STRUCTURE) | look.lost | (off > _FAR_OFF)
+    faded = look.judged & (look.own < _NO_STRUCTURE)
+    bad = look.sure & (((off > _OFF) & bare) | faded | (look.lost & (off > 0.5 * _OFF)))
     square = np.ones((3, 3), np.uint8)
     solid = cv2.morphologyEx(bad.astype(np.uint8), cv2.MORPH_OPEN, square)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
@@ -214,7 +247,8 @@ def _part(frame: Seen, look: Look, around: tuple[Seen, Seen], sides: str) -> Fin
     area = float(inside.mean())
     left, top, width, height = (int(v) for v in stats[largest][:4])
     h, w = inside.shape
-    edges = [top == 0, left == 0, top + height == h, left + width == w]
+    edges = [top <= _RIM_PX, left <= _RIM_PX]
+    edges += [top + height >= h - _RIM_PX, left + width >= w - _RIM_PX]
     rest = look.judged & ~cv2.dilate(inside.astype(np.uint8), np.ones((9, 9))).astype(np.bool_)
     elsewhere = float((look.lost & rest).sum()) / max(int(rest.sum()), 1)
     if not any(edges) or not _PART_AREA[0] < area < _PART_AREA[1] or elsewhere > 0.1:
@@ -240,7 +274,7 @@ def _no_film(plane: F32, inside: Mask, around: tuple[Seen, Seen]) -> bool:
     level = float(np.median(plane[inner]))
     lightest = min(float(np.quantile(s.luma, 0.995)) for s in around)
     darkest = max(float(np.quantile(s.luma, 0.005)) for s in around)
-    flat = float(plane[inner].std()) < 0.05
+    flat = float(np.median(np.abs(plane[inner] - level))) < 0.03
     return flat and (level > lightest - _EXTREME or level < darkest + _EXTREME)
 
 

@@ -100,7 +100,8 @@ def solve_title(
         )
         if name in protected:
             solved = _protect(solved)
-        solved = solved.model_copy(update={"settings_from": said_of[name]})
+        damage = reels[shot.reel].frames.get(name, ())
+        solved = solved.model_copy(update={"settings_from": said_of[name], "frame_damage": damage})
         settled[name] = _summed_up(settle(solved, people.get(name)))
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
@@ -195,6 +196,9 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
         if not d.applied and d.reason not in (OFF, NO_LINES)
     ]
     reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
+    reasons += [
+        f"frame {d.frame}: {d.kind}: {d.reason}" for d in decisions.frame_damage if d.done == "left"
+    ]
     if decisions.upscale.applied and decisions.upscale.reason:
         reasons.append(f"upscale: {decisions.upscale.reason}")
     if decisions.fade.applied:

@@ -20,6 +20,7 @@ from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
+from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
@@ -62,6 +63,7 @@ def verify_shot(
             "policy": job.project.policy.model_dump(mode="json"),
             "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
             "limited": decisions.balance.limited,
+            "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
         }
     )
     kept = read_json(path)
@@ -263,6 +265,7 @@ def _held(
             f"frame {numbers['max_repaired_frame']}: {worst:.1f} % of the picture was repaired, "
             f"the limit is {100 * limit:.1f} %"
         )
+    held += to_review(planned.shot.frames, decisions.frame_damage)
     left = numbers["caveats"]
     for number in sorted(left, key=int)[:3]:
         held.append(f"frame {number}: {'; '.join(left[number])}")
