@@ -23,6 +23,7 @@ from wetgate.run import Title
 CONFIGS = PRESETS.parent
 SPECIAL = {
     "restore.noise.effort": "fine",
+    "restore.frames.beyond": "hold",
     "restore.weave.border": "matte",
     "restore.weave.reference": "edge",
     "reels.rate": "18",
