@@ -11,6 +11,11 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 
 
+Whole = Annotated[int, Field(ge=0)]
+Box = tuple[Whole, Whole, Whole, Whole]
+"""Left, top, width, height in px on the scan."""
+
+
 class Section(BaseModel):
     """Frozen; unknown keys are refused."""
 
@@ -28,6 +33,8 @@ class ReelConfig(Section):
     range: Literal["", "limited", "full"] = ""
     shots: str = ""
     gaps: Literal["", "keep", "hold", "rebuild"] = ""
+    defect_map: str = ""
+    defect_map_means: Literal["dirt is dark", "dirt is bright"] = "dirt is dark"
     accept: tuple[Literal["variable_rate", "frame_count", "interlaced"], ...] = ()
     sound: bool = True
     reference: bool = False
@@ -47,7 +54,10 @@ class Policy(Section):
     allow_invented: bool = False
     use: Literal["commercial", "non-commercial"] = "commercial"
     max_repaired_share: Share = 0.05
+    max_borrowed_share: Share = 0.05
+    max_invented_share: Share = 0.05
     protected_shots: tuple[str, ...] = ()
+    protected_regions: dict[str, tuple[Box, ...]] = Field(default_factory=dict)
 
 
 class Ingest(Section):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from media.errors import ConfigError
-from wetgate.config import NonNegative, Section, Share
+from wetgate.config import Box, NonNegative, Section, Share
 from wetgate.project import nearest
 
 Triple = tuple[float, float, float]
@@ -89,6 +89,15 @@ class FrameDecision(Decided):
     done: Literal["rebuilt", "held", "lost", "left"] = "left"
     part_px: tuple[tuple[int, int, int, int], ...] = ()
     """Top, left, bottom, right on the scan; empty: all of the frame."""
+
+
+class DefectMapDecision(Decided):
+    """The reel's defect map on this shot: used, or refused and why."""
+
+    applied: bool = False
+    dx_px: float = 0.0
+    """How far right of the map the picture lies."""
+    dy_px: float = 0.0
 
 
 def parts_of(
@@ -187,6 +196,9 @@ class ShotDecisions(Section):
     flicker: FlickerDecision = FlickerDecision()
     scratch: ScratchDecision = ScratchDecision()
     dirt: DirtDecision = DirtDecision()
+    defect_map: DefectMapDecision = DefectMapDecision()
+    protected_regions: tuple[Box, ...] = ()
+    """Left, top, width, height in px on the scan: no repair of the surface there."""
     frame_damage: tuple[FrameDecision, ...] = ()
     """Frames of this shot that are damaged as a whole or in a large part."""
     noise: NoiseDecision = NoiseDecision()
@@ -267,6 +279,8 @@ class ShotOverride(Section):
     scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
     frames: FramesOverride = FramesOverride()
+    defect_map: Switch = Switch()
+    protected_regions: tuple[Box, ...] = ()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
     upscale: UpscaleOverride = UpscaleOverride()

@@ -10,6 +10,8 @@ from restore.defects.crosstalk import F32, cleaned, density_of
 from restore.defects.measure import LEAST_DENSITY
 from restore.defects.solve import MapFit
 
+MASKS = 1
+"""Rises when a mask would come out differently."""
 _SEED, _GROW = 6.0, 3.0
 _RIM_PX = 3
 

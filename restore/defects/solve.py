@@ -72,7 +72,7 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
 
 
 def _between(three: NDArray[np.float64]) -> float:
-    """Where the top of a parabola through three values lies, -0.5..0.5."""
-    before, top, after = (float(v) for v in three)
+    """Where the top of a bell through three values lies, -0.5..0.5."""
+    before, top, after = (float(v) for v in np.log(np.maximum(three, 1e-6 * three.max())))
     bend = before - 2.0 * top + after
     return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0.0 else 0.0

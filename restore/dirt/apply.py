@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.encoding import Domain
-from media.passes import Effect, Needs, Window
+from media.passes import Effect, Mark, Needs, Window
 from restore.dirt.detect import DirtOptions, Suspects, suspects
 from restore.motion import (
     blur,
@@ -73,19 +73,23 @@ class DirtOperator:
         self, window: Window, center: int, images: dict[int, NDArray[np.uint8]]
     ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         own, touch = window.pixels[center], window.touch[center]
+        given = window.marked(Mark.DAMAGED)
+        told = None if given is None else given[center, 0].cpu().numpy()
         seen = (
             None if window.frames[center] in self.protected else self._look(window, center, images)
         )
         if seen is None:
             return own, touch, ()
         fetched, found = seen
-        if found.refused:
+        where = found.mask if told is None else found.mask | told
+        too_much = told is not None and float(told.mean()) > self.options.max_area_share
+        if found.refused or too_much:
             limit = 100 * self.options.max_area_share
             return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
-        if not found.mask.any():
+        if not where.any():
             return own, touch, ()
-        mask = torch.from_numpy(found.mask).to(own.device)
-        repaired = borrow(own, fetched, found.mask)
+        mask = torch.from_numpy(where).to(own.device)
+        repaired = borrow(own, fetched, where)
         return repaired, torch.where(mask, touch.clamp_min(int(self.effect)), touch), ()
 
     def _look(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.cadence import Cadence, CadenceProbe
+from media.defect_map import MapReader, open_map
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.fixity import file_sha256
@@ -72,6 +73,9 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
         progress=lambda done, total: _progress(job, name, done, total),
         sight=sights.see,
     )
+    if config.defect_map:
+        bright = config.defect_map_means == "dirt is bright"
+        reel = replace(reel, defect_map=open_map(reel, config.defect_map, bright=bright))
     ingested, cadence = _settled(job, config, reel, sights)
     shots_sha256 = write_shot_list(job, ingested)
     record = reel_to_json(ingested.reel, _asked(job, config))
@@ -325,6 +329,9 @@ def _check_sources(job: Job, config: ReelConfig, reel: Reel, *, same: bool) -> N
     reader = FrameReader(reel)
     for frame in reel.frames:
         reader.verify(frame.number)
+    if reel.defect_map is not None:
+        for number in reel.defect_map.frames:
+            MapReader(reel).verify(number)
 
 
 def _check_movie(job: Job, config: ReelConfig, reel: Reel) -> None:

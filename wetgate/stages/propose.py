@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from color.fade import Unfading
 from color.records import ShotColor, protection
 from media.pictures import Pictures
-from media.reel import SegmentKind, Shot
+from media.reel import Reel, SegmentKind, Shot
+from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
@@ -21,6 +22,7 @@ from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
+    DefectMapDecision,
     DirtDecision,
     FadeDecision,
     FlickerDecision,
@@ -331,6 +333,21 @@ def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Upsca
         gain_db=evidence.get("gain_db"),
         steadiness=evidence.get("steadiness"),
         deviation=evidence.get("deviation"),
+    )
+
+
+def propose_map(reel: Reel, evidence: Mapping[str, Any]) -> DefectMapDecision:
+    """The reel's defect map: used on this shot, or refused by name."""
+    seen = evidence.get("defects")
+    if reel.defect_map is None or seen is None:
+        return DefectMapDecision()
+    found = solve_defects(seen, reel.format.channels)
+    return DefectMapDecision(
+        applied=found.applied,
+        dx_px=_round(found.dx_px, 3),
+        dy_px=_round(found.dy_px, 3),
+        confidence=_round(found.confidence, 3),
+        reason=found.reason,
     )
 
 
