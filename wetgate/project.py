@@ -100,7 +100,7 @@ def _walk(model: type[BaseModel], prefix: str) -> list[str]:
     names = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if name == "scenes" or get_origin(inner) is dict:
+        if name == "scenes" or (name == "restore" and get_origin(inner) is dict):
             # Layers are tables of their own, see wetgate.layers.
             continue
         for candidate in (inner, *get_args(inner)):

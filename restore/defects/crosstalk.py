@@ -54,7 +54,7 @@ def cleaned(density: F32, picture: F32) -> Cleaned:
     explained = np.zeros((_ROWS, _COLUMNS))
     rows = np.linspace(0, h, _ROWS + 1).astype(int)
     cols = np.linspace(0, w, _COLUMNS + 1).astype(int)
-    step = max(1, min(h, w) // 400)
+    step = max(1, min(h, w) // 200)
     for r in range(_ROWS):
         for c in range(_COLUMNS):
             # Tiles overlap by half, so that the fit changes slowly from one to the next.

@@ -23,11 +23,14 @@ LONGEST_SEEN = 6
 """Frames in a row; more are a shot of their own to the cut finder."""
 FLASH = "flash"
 OTHER = "other picture"
+BURNT = "burnt"
 SPLICE, TORN = "splice", "torn"
 _SMALLEST_PX = 32
 _CHANGED, _CHANGED_SHARE = 0.04, 0.03
 _DESTROYED, _PARTLY = 0.6, 0.3
 _JUDGED, _WELL_JUDGED = 0.02, 0.2
+_SIDES_AGREE = 0.6
+"""Share of the frame over which two frames must agree to speak of what is between them."""
 _FLASH_BRIGHTER = 0.05
 _BLANK, _EVEN, _NO_STRUCTURE, _STEP = 0.02, 0.06, 0.5, 0.1
 _FAR_LIGHTER = 0.35
@@ -128,8 +131,9 @@ class FramesProbe:
             pair = Pair(before, after)
             looks = [pair.look(f, (k + 1) / (run + 1)) for k, f in enumerate(inner)]
             found = _run(inner, looks, (before, after))
-            if found is None and run == 1:
-                found = _part(inner[0], looks[0], (before, after), "both")
+            if run == 1 and (found is None or found.kind == BURNT):
+                # A tear shows bare light as a hole does, but the rest of the frame is sound.
+                found = _part(inner[0], looks[0], (before, after), "both") or found
             if found is not None:
                 self._found.append(found)
                 return
@@ -162,7 +166,8 @@ def _changed(one: Seen, other: Seen) -> bool:
 
 
 def _sound(look: Look) -> bool:
-    return float(look.judged.mean()) >= _JUDGED and look.lost_share < 0.5 * _DESTROYED
+    agreed = float(look.sure.mean()) >= _SIDES_AGREE
+    return agreed and float(look.judged.mean()) >= _JUDGED and look.lost_share < 0.5 * _DESTROYED
 
 
 def _rows_changed(one: Seen, other: Seen) -> bool:
@@ -176,7 +181,7 @@ def _rows_changed(one: Seen, other: Seen) -> bool:
 def _run(inner: list[Seen], looks: list[Look], around: tuple[Seen, Seen]) -> Finding | None:
     """Frames that are destroyed, or lit by a flash, all of them."""
     judged = min(float(look.judged.mean()) for look in looks)
-    if judged < _JUDGED:
+    if judged < _JUDGED or float(looks[0].sure.mean()) < _SIDES_AGREE:
         return None
     lost = min(look.lost_share for look in looks)
     lighter = min(look.level_stepped for look in looks)
@@ -204,7 +209,7 @@ def _kind(frame: Seen, look: Look, around: tuple[Seen, Seen]) -> str:
     if lost >= _PARTLY and step > _FAR_LIGHTER:
         return "overexposed"
     if _burnt(frame, look, around) and lost >= 0.5 * _PARTLY:
-        return "burnt"
+        return BURNT
     if lost < _DESTROYED:
         return ""
     if own < _NO_STRUCTURE:

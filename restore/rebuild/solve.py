@@ -53,7 +53,7 @@ def solve_frames(
     is never made from there.
     """
     found: dict[int, FrameVerdict] = {}
-    for finding in sorted(findings, key=lambda f: (f.sides != "both", f.first)):
+    for finding in sorted(findings, key=lambda f: (f.sides != "both", f.first - f.last, f.first)):
         numbers = range(finding.first, finding.last + 1)
         if not (finding.first in shot and finding.last in shot):
             continue
@@ -63,7 +63,10 @@ def solve_frames(
         if finding.sides == "both" and at_end:
             # Both sides agreed, but one of them lies across a cut: the cut was misplaced.
             continue
+        beside = [o for o in findings if o.part is None and o.kind != FLASH and _adjoin(finding, o)]
         done, why = _done(finding, options, at_end=at_end, kept=kept)
+        if done != "left" and beside:
+            done, why = "left", "left alone, because a frame beside it is damaged as well"
         part = () if finding.part is None else (_px(finding.part, size_px),)
         for number in numbers:
             reason = f"{finding.reason}; {why}"
@@ -77,6 +80,12 @@ def solve_frames(
             )
             found.setdefault(number, verdict)
     return tuple(found[n] for n in sorted(found))
+
+
+def _adjoin(one: Finding, other: Finding) -> bool:
+    """Whether the other finding lies right beside or partly over this one, not inside it."""
+    inside = one.first <= other.first and other.last <= one.last
+    return not inside and other.first <= one.last + 1 and other.last >= one.first - 1
 
 
 def _faces(finding: Finding, shot: FrameRange) -> bool:

@@ -32,6 +32,9 @@ SPECIAL = {
     "color.fade.model": "dyes",
     "reels.neutrals": "[[190, 150, 170]]",
     "reels.gaps": "hold",
+    "reels.defect_map": "alpha",
+    "reels.defect_map_means": "dirt is bright",
+    "policy.protected_regions": "{ R1 = [[0, 0, 4, 4]] }",
     "reels.accept": '["frame_count"]',
 }
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}
@@ -75,7 +78,7 @@ def leaves(table: dict[str, Any], prefix: str = "") -> set[str]:
     names = set()
     for key, value in table.items():
         inner = value[0] if isinstance(value, list) and value else value
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and inner:
             names |= leaves(inner, f"{prefix}{key}.")
         else:
             names.add(f"{prefix}{key}")

@@ -100,7 +100,7 @@ def test_the_map_moves_with_the_weave(tmp_path: Path, reel: tuple[Path, Path, An
 def test_a_map_of_silver_is_refused_and_the_shot_held(tmp_path: Path) -> None:
     codes, dirt, _ = shot()
     scan = put_reel(tmp_path / "R1", codes, FIRST, fmt=FORMAT)
-    frames = (codes.astype(np.float32) / 1023).transpose(0, 3, 1, 2)
+    frames: F32 = codes.astype(np.float32).transpose(0, 3, 1, 2) / np.float32(1023)
     source = put_map(tmp_path / "R1_ir", infrared(frames, dirt, 7, crosstalk=0.9))
     out = tmp_path / "out"
     outcome = run_here(project(scan, source), out)
@@ -117,6 +117,7 @@ def test_a_channel_of_the_scan_itself(tmp_path: Path) -> None:
         spec.channelnames = ("R", "G", "B", "A")
         pixels = np.concatenate([codes[k].astype(np.float32) / 1023, planes[k][..., None]], axis=2)
         writer = OpenImageIO.ImageOutput.create(str(scan / "R1.exr"))
+        assert writer is not None
         assert writer.open(str(scan / f"R1.{FIRST + k:07d}.exr"), spec)
         assert writer.write_image(pixels.astype(np.float32))
         writer.close()
@@ -134,7 +135,11 @@ def _one_lost(scan: Path, source: Path) -> str:
 def _wrong_size(scan: Path, source: Path) -> str:
     small = replace(PLANE, width=WIDTH_PX // 2)
     return str(
-        put_map(source.with_name("small"), np.ones((FRAMES, HEIGHT_PX, WIDTH_PX // 2)), small)
+        put_map(
+            source.with_name("small"),
+            np.ones((FRAMES, HEIGHT_PX, WIDTH_PX // 2), np.float32),
+            small,
+        )
     )
 
 

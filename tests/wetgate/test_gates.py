@@ -97,9 +97,9 @@ def test_nothing_is_repaired_in_a_protected_region(tmp_path: Path, by: str) -> N
 )
 def test_a_region_that_is_nowhere_is_refused(tmp_path: Path, regions: str) -> None:
     scan = put_reel(tmp_path / "R1", damaged(2, DIRTY), FIRST)
+    project = project_of([scan], ONE_SHOT, f"policy.protected_regions={regions}", only="dirt")
     with pytest.raises(ConfigError, match="region"):
-        sets = (ONE_SHOT, f"policy.protected_regions={regions}")
-        run_here(project_of([scan], *sets, only="dirt"), tmp_path / "out")
+        run_here(project, tmp_path / "out")
 
 
 def test_area_over_the_limit_of_its_class_holds_the_shot(tmp_path: Path) -> None:
