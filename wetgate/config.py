@@ -54,8 +54,8 @@ class Policy(Section):
     allow_invented: bool = False
     use: Literal["commercial", "non-commercial"] = "commercial"
     max_repaired_share: Share = 0.05
-    max_borrowed_share: Share = 0.05
-    max_invented_share: Share = 0.05
+    max_borrowed_share: Share = 1.0
+    max_invented_share: Share = 1.0
     protected_shots: tuple[str, ...] = ()
     protected_regions: dict[str, tuple[Box, ...]] = Field(default_factory=dict)
 

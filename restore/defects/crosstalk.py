@@ -7,6 +7,7 @@ places that stand out: those are the defects.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,8 @@ F64 = NDArray[np.float64]
 
 _ROWS, _COLUMNS = 3, 4
 _ROUNDS = 4
+_SAMPLES = 40_000
+"""Pixels of a frame that are fitted, about."""
 _KEPT = 2.5
 _RIDGE = 1e-3
 _DARKEST = 1.0 / 4096.0
@@ -54,7 +57,7 @@ def cleaned(density: F32, picture: F32) -> Cleaned:
     explained = np.zeros((_ROWS, _COLUMNS))
     rows = np.linspace(0, h, _ROWS + 1).astype(int)
     cols = np.linspace(0, w, _COLUMNS + 1).astype(int)
-    step = max(1, min(h, w) // 200)
+    step = max(1, round(math.sqrt(h * w / _SAMPLES)))
     for r in range(_ROWS):
         for c in range(_COLUMNS):
             # Tiles overlap by half, so that the fit changes slowly from one to the next.

@@ -1,13 +1,14 @@
 """Where a defect map lies on the picture, and whether it shows defects or the picture itself.
 
-Dirt is the one thing that both surely show: sharp spots. The places where the map is dense are
-correlated with the picture's own small-scale residue over all shifts, summed over frames: a map
-that was scanned by the same machine is off by the same amount in all of them.
+Dirt is the one thing that both surely show. The places where the map is dense are correlated with
+what is on this frame of the picture only (against its neighbours along the motion; without any,
+against its own surroundings) over all shifts, summed over frames: a map that was scanned by the
+same machine is off by the same amount in all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.defects.crosstalk import F32, cleaned, density_of
-from restore.motion import luma
+from restore.motion import find_flow, luma, steering_image
 
 REACH_PX = 16
 """Largest shift that is looked for."""
@@ -23,6 +24,8 @@ SPOT = 6.0
 """Sigmas from which a place of the map is taken for a defect."""
 LEAST_DENSITY = 0.06
 _MEDIAN_PX = 5
+_CLIPPED = 0.15
+_RIM_PX = 4.0
 
 
 class DefectProbe:
@@ -45,8 +48,11 @@ class DefectProbe:
         self._echo: list[float] = []
         self._spots_px = 0
 
-    def observe(self, frame: int, pixels: Tensor, plane: F32) -> None:
-        """pixels: (C, H, W) film log. plane: (H, W) 0..1, the map of this frame."""
+    def observe(
+        self, frame: int, pixels: Tensor, plane: F32, beside: Sequence[Tensor] = ()
+    ) -> None:
+        """pixels: (C, H, W) film log. plane: (H, W) 0..1, the map of this frame. beside: the
+        pictures before and after it, as far as there are any, (C, H, W)."""
         del frame
         picture = pixels.detach().cpu().numpy()
         own = luma(pixels).detach().cpu().numpy().astype(np.float32, copy=False)
@@ -55,7 +61,8 @@ class DefectProbe:
         self._spots_px += int(spots.sum())
         detail = _residue(own)
         if spots.any():
-            surface = _likeness(found.depth * spots, np.abs(detail))
+            alone = _alone(pixels, beside) if beside else np.abs(detail)
+            surface = _likeness(found.depth * spots, alone)
             self._surface += surface
             best = np.unravel_index(int(surface.argmax()), surface.shape)
             down, right = int(best[0]) - REACH_PX, int(best[1]) - REACH_PX
@@ -91,10 +98,30 @@ class DefectProbe:
         }
 
 
+def _alone(pixels: Tensor, beside: Sequence[Tensor]) -> F32:
+    """(H, W) how far the luma is from each of its neighbours along the motion, at least."""
+    own = luma(pixels).detach().cpu().numpy().astype(np.float32, copy=False)
+    image = steering_image(luma(pixels))
+    y, x = np.mgrid[0 : own.shape[0], 0 : own.shape[1]].astype(np.float32)
+    nearest = np.full(own.shape, _CLIPPED, np.float32)
+    for other in beside:
+        flow = find_flow(image, steering_image(luma(other)))
+        there = luma(other).detach().cpu().numpy().astype(np.float32, copy=False)
+        fetched = cv2.remap(
+            there, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        apart = own - fetched
+        # Flicker is on the whole frame, dirt is not.
+        nearest = np.minimum(nearest, np.abs(apart - np.median(apart)))
+    # Large dirt is alike over many shifts; its rims are not.
+    return nearest - cv2.GaussianBlur(nearest, (0, 0), _RIM_PX)
+
+
 def _residue(plane: F32) -> F32:
     """What is smaller than the median's square."""
     fine: F32 = plane - cv2.medianBlur(np.ascontiguousarray(plane, np.float32), _MEDIAN_PX)
-    return np.clip(fine, -0.15, 0.15)
+    return np.clip(fine, -_CLIPPED, _CLIPPED)
 
 
 def _likeness(spots: F32, detail: F32) -> NDArray[np.float64]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 FOLLOWS_LIMIT = 0.35
 """Density of the map for each density of the picture: dyes give a few hundredths, silver 1."""
 ECHO_LIMIT = 0.3
-_SURE = 6.0
+_SURE = 10.0
+_AGREE = 0.5
 _AGREED_PX = 1.5
 _MATTERS_PX = 20
 """Defects of fewer pixels, over all frames looked at, are too few to be placed, and to matter."""
@@ -56,7 +57,7 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
     near = np.abs(places - [row - reach, column - reach]).max(axis=1) <= _AGREED_PX
     agree = float(near.mean()) if len(places) else 0.0
     at_rim = {row, column} & {0, 2 * reach}
-    if sure < _SURE or at_rim:
+    if sure < _SURE or at_rim or agree < _AGREE:
         return MapFit(
             applied=False,
             reason="the map cannot be placed on the picture: its defects are not seen there",

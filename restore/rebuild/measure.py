@@ -37,9 +37,9 @@ _FAR_LIGHTER = 0.35
 """Film log, four stops: no light in a scene does that to half of the picture."""
 _BURNT_SPREAD, _BURNT_AREA, _HOLES = 0.25, 0.25, 0.04
 _OFF, _FAR_OFF = 0.08, 0.15
-_PART_AREA = (0.012, 0.6)
+_BAND_AREA, _TEAR_AREA, _LARGEST_AREA = 0.012, 0.04, 0.6
 _BAND_WIDTH, _BAND_HEIGHT = 0.85, 0.3
-_EXTREME = 0.03
+_EXTREME = 0.015
 _RIM_PX = 2
 
 Part = tuple[float, float, float, float]
@@ -256,9 +256,10 @@ def _part(frame: Seen, look: Look, around: tuple[Seen, Seen], sides: str) -> Fin
     edges += [top + height >= h - _RIM_PX, left + width >= w - _RIM_PX]
     rest = look.judged & ~cv2.dilate(inside.astype(np.uint8), np.ones((9, 9))).astype(np.bool_)
     elsewhere = float((look.lost & rest).sum()) / max(int(rest.sum()), 1)
-    if not any(edges) or not _PART_AREA[0] < area < _PART_AREA[1] or elsewhere > 0.1:
-        return None
     band = width >= _BAND_WIDTH * w and height <= _BAND_HEIGHT * h and (edges[0] or edges[2])
+    least = _BAND_AREA if band else _TEAR_AREA
+    if not any(edges) or not least < area < _LARGEST_AREA or elsewhere > 0.1:
+        return None
     if not band and not _no_film(frame.luma, inside, around):
         return None
     part = _share(top - 1, left - 1, top + height + 1, left + width + 1, inside.shape)

@@ -24,8 +24,10 @@ from wetgate.executor import ShotRenderer
 
 def evidence(frames: F32, planes: F32, *, bright: bool = False) -> dict[str, Any]:
     probe = DefectProbe(bright=bright)
+    pictures = [torch.from_numpy(f) for f in frames]
     for k in range(0, len(frames), 4):
-        probe.observe(SHOT.start + k, torch.from_numpy(frames[k]), planes[k])
+        beside = [*pictures[max(k - 1, 0) : k], *pictures[k + 1 : k + 2]]
+        probe.observe(SHOT.start + k, pictures[k], planes[k], beside)
     return dict(probe.finish())
 
 

@@ -126,9 +126,11 @@ def _measure_map(
     if reel.defect_map is not None:
         planes = MapReader(reel)
         step = -(-len(pictures.own) // _MAPS_LOOKED_AT)
-        for number in pictures.own[::step]:
+        for at in range(0, len(pictures.own), step):
+            number = pictures.own[at]
             planes.verify(number)
-            probe.observe(number, read(number), planes.read(number))
+            beside = [read(n) for n in (*pictures.own[at - 1 : at], *pictures.own[at + 1 : at + 2])]
+            probe.observe(number, read(number), planes.read(number), beside)
     return probe.finish()
 
 
