@@ -91,7 +91,10 @@ def _fitted(picture: F32, density: F32) -> tuple[F64, float]:
     """Offset and slopes, and the share of variance they explain; outliers left out."""
     design = np.column_stack([np.ones(len(picture)), picture]).astype(np.float64)
     target = density.astype(np.float64)
-    kept = np.ones(len(target), np.bool_)
+    # Dirt is extreme in the picture as well: in the first fit it would pull its own way.
+    middle = float(np.median(target))
+    usual = 1.4826 * float(np.median(np.abs(target - middle)))
+    kept = np.abs(target - middle) <= 3.0 * max(usual, 1e-5)
     found = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):
         d, t = design[kept], target[kept]
@@ -117,7 +120,8 @@ def _fitted(picture: F32, density: F32) -> tuple[F64, float]:
 def _slow(residue: F32) -> F32:
     """The residue's slow course: medians over areas, smoothed."""
     h, w = residue.shape
-    size = max(8, min(h, w) // 12)
+    # Larger than any dirt: a median must not be of dirt.
+    size = max(64, min(h, w) // 12)
     rows, cols = max(1, h // size), max(1, w // size)
     areas = residue[: rows * (h // rows), : cols * (w // cols)]
     medians = np.median(

@@ -32,7 +32,8 @@ class DefectProbe:
     """Sums over frames of a shot.
 
     Evidence: ``frames`` looked at, ``surface`` (33, 33) likeness of map and picture by shift, down
-    and right, ``places`` (n, 2) the best shift of each frame that has one, ``spots_px`` how many
+    and right, ``through`` (33, 33) the same for what dyes let through of the picture, without
+    defects, ``places`` (n, 2) the best shift of each frame that has one, ``spots_px`` how many
     pixels of all frames are dense in the map, ``follows`` and ``explained`` as in ``Cleaned``,
     medians; ``echo`` correlation of what is left in the map with the detail of the picture.
     """
@@ -42,6 +43,7 @@ class DefectProbe:
     def __init__(self, *, bright: bool) -> None:
         self._bright = bright
         self._surface = np.zeros((2 * REACH_PX + 1,) * 2)
+        self._through = np.zeros_like(self._surface)
         self._places: list[list[float]] = []
         self._follows: list[float] = []
         self._explained: list[float] = []
@@ -56,10 +58,13 @@ class DefectProbe:
         del frame
         picture = pixels.detach().cpu().numpy()
         own = luma(pixels).detach().cpu().numpy().astype(np.float32, copy=False)
-        found = cleaned(density_of(plane, bright=self._bright), picture)
+        density = density_of(plane, bright=self._bright)
+        found = cleaned(density, picture)
         spots = (found.depth > max(SPOT * found.sigma, LEAST_DENSITY)).astype(np.float32)
         self._spots_px += int(spots.sum())
         detail = _residue(own)
+        fine = np.where(cv2.dilate(spots, np.ones((9, 9), np.uint8)) > 0, 0.0, _residue(density))
+        self._through += _likeness(fine.astype(np.float32), detail)
         if spots.any():
             alone = _alone(pixels, beside) if beside else np.abs(detail)
             surface = _likeness(found.depth * spots, alone)
@@ -76,9 +81,9 @@ class DefectProbe:
         self._explained.append(found.explained)
         sound = cv2.dilate(spots, np.ones((9, 9), np.uint8)) == 0
         if int(sound.sum()) > 100:
-            left, fine = _residue(found.depth)[sound], detail[sound]
-            scale = float(left.std() * fine.std())
-            echo = float(np.mean((left - left.mean()) * (fine - fine.mean())))
+            left, under = _residue(found.depth)[sound], detail[sound]
+            scale = float(left.std() * under.std())
+            echo = float(np.mean((left - left.mean()) * (under - under.mean())))
             self._echo.append(echo / scale if scale > 1e-12 else 0.0)
 
     def finish(self) -> Mapping[str, object]:
@@ -90,6 +95,7 @@ class DefectProbe:
         return {
             "frames": len(self._follows),
             "surface": self._surface,
+            "through": self._through,
             "places": np.array(self._places, np.float64).reshape(-1, 2),
             "spots_px": self._spots_px,
             "follows": middle(self._follows),

@@ -47,22 +47,23 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
     if int(evidence["spots_px"]) < _MATTERS_PX:
         return MapFit(applied=True, reason="next to no defects in the map")
     surface = np.asarray(evidence["surface"], np.float64)
-    row, column = (int(v) for v in np.unravel_index(int(surface.argmax()), surface.shape))
-    away = surface.copy()
-    away[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5] = np.nan
-    spread = 1.4826 * float(np.nanmedian(np.abs(away - np.nanmedian(away))))
-    sure = (float(surface[row, column]) - float(np.nanmedian(away))) / max(spread, 1e-9)
+    row, column, sure = _peak(surface)
     reach = surface.shape[0] // 2
     places = np.asarray(evidence["places"], np.float64).reshape(-1, 2)
     near = np.abs(places - [row - reach, column - reach]).max(axis=1) <= _AGREED_PX
     agree = float(near.mean()) if len(places) else 0.0
-    at_rim = {row, column} & {0, 2 * reach}
+    at_rim = {row, column} & {0, 1, 2 * reach - 1, 2 * reach}
     if sure < _SURE or at_rim or agree < _AGREE:
         return MapFit(
             applied=False,
             reason="the map cannot be placed on the picture: its defects are not seen there",
             confidence=0.0,
         )
+    through = np.asarray(evidence["through"], np.float64)
+    near_row, near_column, seen = _peak(through)
+    if seen >= _SURE and max(abs(near_row - row), abs(near_column - column)) <= 1:
+        # What shines through of the picture has finer detail than dirt: it says where, exactly.
+        surface, row, column = through, near_row, near_column
     return MapFit(
         applied=True,
         reason="",
@@ -70,6 +71,16 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
         dy_px=round(row - reach + _between(surface[row - 1 : row + 2, column]), 3),
         confidence=round(min(1.0, sure / (2 * _SURE)) * (0.5 + 0.5 * agree), 3),
     )
+
+
+def _peak(surface: NDArray[np.float64]) -> tuple[int, int, float]:
+    """Row and column of the highest value, and how many deviations it stands out."""
+    row, column = (int(v) for v in np.unravel_index(int(surface.argmax()), surface.shape))
+    away = surface.copy()
+    away[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5] = np.nan
+    middle = float(np.nanmedian(away))
+    spread = 1.4826 * float(np.nanmedian(np.abs(away - middle)))
+    return row, column, (float(surface[row, column]) - middle) / max(spread, 1e-9)
 
 
 def _between(three: NDArray[np.float64]) -> float:
