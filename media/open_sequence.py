@@ -120,7 +120,7 @@ def _headers(
 
     def look(item: tuple[int, Path]) -> tuple[PictureFormat, Metadata] | FrameUnreadable:
         try:
-            return inspect(item[1], reel=spec.reel, frame=item[0])
+            return inspect(item[1], reel=spec.reel, frame=item[0], spare=spec.spare)
         except FrameUnreadable as error:
             return error
 
@@ -160,7 +160,7 @@ def _loaded(
 
     def read(item: tuple[int, Path]) -> tuple[AnyCodes, str, int, int, bool] | None:
         try:
-            found = load(item[1], reel=spec.reel, frame=item[0])
+            found = load(item[1], reel=spec.reel, frame=item[0], spare=spec.spare)
         except FrameUnreadable as error:
             if spec.gaps not in ("hold", "rebuild"):
                 raise

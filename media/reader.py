@@ -45,7 +45,8 @@ class FrameReader:
         if self.reel.kind == "movie":
             codes: AnyCodes = self._movie().read(source.index)
         else:
-            codes = read_codes(source.path, reel=self.reel.id, frame=number)
+            spare = self.reel.defect_map is not None and not self.reel.defect_map.frames
+            codes = read_codes(source.path, reel=self.reel.id, frame=number, spare=spare)
         fmt = self.reel.format
         if codes.shape != (fmt.height, fmt.width, fmt.channels):
             raise SourceChanged(

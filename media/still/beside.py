@@ -53,6 +53,9 @@ def _place(source: OpenImageIO.ImageInput, path: Path, name: str) -> tuple[int, 
         names = [str(n) for n in source.spec().channelnames]
         if name in names:
             return part, names.index(name)
+        if name == "A" and len(names) in (2, 4) and path.suffix.lower() != ".exr":
+            # TIFF need not say what its fourth channel is.
+            return part, len(names) - 1
         found += names
         part += 1
     source.geterror()

@@ -13,6 +13,8 @@ import pytest
 
 from media.errors import FrameMissing, InputError, SourceChanged
 from media.reel import PictureFormat
+from media.scan import read_codes
+from media.still.beside import channel_of
 from media.synthetic import Damage, damage_shot
 from media.synthetic_map import F32, infrared
 from media.write import AnyCodes, to_codes
@@ -125,6 +127,37 @@ def test_a_channel_of_the_scan_itself(tmp_path: Path) -> None:
     assert run_here(project(scan, "alpha"), out).failed == ()
     assert decided(out)["defect_map"]["applied"]
     assert recall(out, dirt) > 0.97
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_a_fourth_channel_is_kept_and_never_multiplied_in(tmp_path: Path, suffix: str) -> None:
+    codes, dirt, planes = shot()
+    scan = tmp_path / "R1"
+    scan.mkdir()
+    wide = (codes.astype(np.uint32) * 65535 // 1023).astype(np.uint16)
+    fourth = np.rint(planes * 65535).astype(np.uint16)[..., None]
+    for k in range(FRAMES):
+        spec = OpenImageIO.ImageSpec(WIDTH_PX, HEIGHT_PX, 4, "uint16")
+        spec.channelnames = ("R", "G", "B", "A")
+        spec.alpha_channel = 3
+        spec.attribute("oiio:UnassociatedAlpha", 1)
+        name = str(scan / f"R1.{FIRST + k:07d}.{suffix}")
+        writer = OpenImageIO.ImageOutput.create(name)
+        assert writer is not None
+        assert writer.open(name, spec)
+        assert writer.write_image(np.concatenate([wide[k], fourth[k]], axis=2))
+        writer.close()
+    with pytest.raises(InputError, match="only RGB or one luma channel"):
+        run_here(project_of([scan], ONE_SHOT, only="dirt"), tmp_path / "none")
+    out = tmp_path / "out"
+    assert run_here(project(scan, "alpha"), out).failed == ()
+    assert decided(out)["defect_map"]["applied"]
+    assert recall(out, dirt) > 0.97
+    for k, path in enumerate(sorted((out / "deliver/restored/R1").iterdir())):
+        same = touched(out)[FIRST + k] == 0
+        np.testing.assert_array_equal(read_codes(path, spare=True)[same], wide[k][same])
+        plane = channel_of(path, "A")
+        np.testing.assert_array_equal(np.rint(plane * 65535).astype(np.uint16), fourth[k, :, :, 0])
 
 
 def _one_lost(scan: Path, source: Path) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.cadence import Cadence, CadenceProbe
-from media.defect_map import MapReader, open_map
+from media.defect_map import MapReader, channel_name, open_map
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.fixity import file_sha256
@@ -240,6 +240,7 @@ def _spec(job: Job, config: ReelConfig, name: str) -> SourceSpec:
         matrix=config.matrix or None,
         range=config.range or None,
         gaps=config.gaps,
+        spare=bool(channel_name(config.defect_map)),
         longest_run=job.project.restore.frames.longest_run,
         accept=frozenset(config.accept),
         sound=config.sound,
