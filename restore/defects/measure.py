@@ -121,7 +121,8 @@ def _alone(pixels: Tensor, beside: Sequence[Tensor]) -> F32:
         # Flicker is on the whole frame, dirt is not.
         nearest = np.minimum(nearest, np.abs(apart - np.median(apart)))
     # Large dirt is alike over many shifts; its rims are not.
-    return nearest - cv2.GaussianBlur(nearest, (0, 0), _RIM_PX)
+    rims: F32 = nearest - cv2.GaussianBlur(nearest, (0, 0), _RIM_PX)
+    return rims
 
 
 def _residue(plane: F32) -> F32:

@@ -47,7 +47,8 @@ def fogged(frame: F32) -> F32:
 
 
 def overexposed(frame: F32) -> F32:
-    return np.clip(frame + 0.75, None, 1.0).astype(np.float32)
+    out: F32 = np.clip(frame + 0.75, None, 1.0)
+    return out
 
 
 def blank(frame: F32) -> F32:
@@ -62,7 +63,8 @@ def burnt(frame: F32) -> F32:
     charred = np.array([0.95, 0.6, 0.25], np.float32)[:, None, None]
     core = np.clip((field / field.std() - 0.5) * 6, 0, 1)
     spoilt = (frame * (1 - hole) + hole * charred) * (1 - core) + core * np.float32(0.98)
-    return spoilt.astype(np.float32)
+    out: F32 = spoilt
+    return out
 
 
 def torn(frame: F32) -> F32:
@@ -77,7 +79,8 @@ def cemented(frame: F32) -> F32:
 
 
 def lit(frame: F32) -> F32:
-    return np.clip(frame + 0.2, None, 1.0).astype(np.float32)
+    out: F32 = np.clip(frame + 0.2, None, 1.0)
+    return out
 
 
 @pytest.mark.parametrize("kind", ["still", "pan", "foreground", "ball"])

@@ -51,6 +51,8 @@ def test_destroyed_frames_are_rebuilt_and_marked(tmp_path: Path) -> None:
     said = decided(out)["frame_damage"]
     assert [d["frame"] for d in said] == [FIRST + 5, FIRST + 9, FIRST + 10]
     assert {d["done"] for d in said} == {"rebuilt"}
+    page = (out / "reels/R1/ingest.txt").read_text("utf-8")
+    assert f"{FIRST + 9}-{FIRST + 10}  overexposed" in page
     assert {d["kind"] for d in said} == {"overexposed"}
     made, planes = delivered(out), touched(out)
     for at in range(14):
