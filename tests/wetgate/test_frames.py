@@ -157,3 +157,21 @@ def test_nothing_is_made_across_a_cut(tmp_path: Path) -> None:
     run_here(project_of([scan], ALLOWED, only="frames"), out)
     for plane in touched(out).values():
         assert not (plane == 3).any()
+
+
+def test_a_torn_part_is_made_where_the_weave_has_put_it(tmp_path: Path) -> None:
+    frames = panned(12)
+    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
+    hole = x > 120 + 0.3 * y
+    frames[6][hole] = 1023
+    scan = scanned(tmp_path, frames)
+    out = tmp_path / "out"
+    out.mkdir()
+    shifts = ", ".join(f"{FIRST + k} = [-9.0, 0.0]" for k in range(12))
+    words = f'["R1_0010".weave]\nshift_px = {{ {shifts} }}\n'
+    (out / "overrides.toml").write_text(words, "utf-8")
+    sets = (ALLOWED, ONE_SHOT, "policy.max_repaired_share=0.5")
+    run_here(project_of([scan], *sets, only="frames"), out)
+    moved = np.roll(hole, -9, axis=1)
+    moved[:, -10:] = False
+    assert bool((touched(out)[FIRST + 6][moved] == 3).all())
