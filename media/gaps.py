@@ -11,9 +11,6 @@ from media.frames import FrameRange
 from media.listing import missing_runs, named_runs
 from media.reel import MadeBy, SourceFrame
 
-MAX_REBUILT_RUN = 3
-"""A longer run has too much between its ends to be made from them; it is held instead."""
-
 
 def filled(
     reel: str,
@@ -21,11 +18,13 @@ def filled(
     frames: Sequence[SourceFrame],
     files: Sequence[tuple[int, Path]],
     bad: Mapping[int, str],
+    longest_run: int,
 ) -> tuple[tuple[SourceFrame, ...], tuple[str, ...]]:
     """All frames of the reel, those that policy makes among them, and notes that say so.
 
     policy: keep, hold or rebuild (empty where nothing is missing). frames: those read, in order.
-    bad: frame number to why it could not be read.
+    bad: frame number to why it could not be read. longest_run: frames in a row that may be
+    rebuilt; a longer run has too much between its ends to be made from them, and is held.
     raises: FrameUnreadable when nothing could be read.
     """
     if not frames:
@@ -42,27 +41,27 @@ def filled(
         return tuple(frames), tuple(notes)
     made: list[SourceFrame] = []
     for run in runs:
-        how = _how(policy, run, first, last)
+        how = _how(policy, run, first, last, longest_run)
         # A reel that opens on a gap has no frame before it: the first one is shown early.
         shown = next((f for f in reversed(frames) if f.number < run.start), frames[0])
         made += [replace(shown, number=n, made_by=how) for n in run]
-        notes.append(_note(policy, run, how, shown.number))
+        notes.append(_note(policy, run, how, shown.number, longest_run))
     merged = sorted([*frames, *made], key=lambda f: f.number)
     return tuple(replace(f, index=k) for k, f in enumerate(merged)), tuple(notes)
 
 
-def _how(policy: str, run: FrameRange, first: int, last: int) -> MadeBy:
+def _how(policy: str, run: FrameRange, first: int, last: int, longest_run: int) -> MadeBy:
     inside = run.start > first and run.stop <= last
-    if policy == "rebuild" and inside and len(run) <= MAX_REBUILT_RUN:
+    if policy == "rebuild" and inside and len(run) <= longest_run:
         return MadeBy.REBUILD
     return MadeBy.HOLD
 
 
-def _note(policy: str, run: FrameRange, how: MadeBy, shown: int) -> str:
+def _note(policy: str, run: FrameRange, how: MadeBy, shown: int, longest_run: int) -> str:
     what = f"frame {run.start}" if len(run) == 1 else f"frames {run}"
     if how is MadeBy.REBUILD:
         return f"{what} missing: to be rebuilt from both sides"
     why = ""
     if policy == "rebuild":
-        why = f" (no more than {MAX_REBUILT_RUN} frames between two pictures can be rebuilt)"
+        why = f" (no more than {longest_run} frames between two pictures can be rebuilt)"
     return f"{what} missing: frame {shown} is shown in place{why}"

@@ -71,7 +71,7 @@ def open_sequence(spec: SourceSpec, progress: Progress | None, sight: Sight | No
         )
     shown.finish(files[-1][0])
     refuse_arrivals(spec, files)
-    scanned, gap_notes = filled(spec.reel, spec.gaps, frames, files, bad)
+    scanned, gap_notes = filled(spec.reel, spec.gaps, frames, files, bad, spec.longest_run)
     facts, clock_notes = clock_facts({n: head[1] for n, head in heads.items()}, rate)
     if bad:
         facts["unreadable"] = {str(n): why for n, why in sorted(bad.items())}
@@ -120,7 +120,7 @@ def _headers(
 
     def look(item: tuple[int, Path]) -> tuple[PictureFormat, Metadata] | FrameUnreadable:
         try:
-            return inspect(item[1], reel=spec.reel, frame=item[0])
+            return inspect(item[1], reel=spec.reel, frame=item[0], spare=spec.spare)
         except FrameUnreadable as error:
             return error
 
@@ -160,7 +160,7 @@ def _loaded(
 
     def read(item: tuple[int, Path]) -> tuple[AnyCodes, str, int, int, bool] | None:
         try:
-            found = load(item[1], reel=spec.reel, frame=item[0])
+            found = load(item[1], reel=spec.reel, frame=item[0], spare=spec.spare)
         except FrameUnreadable as error:
             if spec.gaps not in ("hold", "rebuild"):
                 raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -30,6 +30,15 @@ class Effect(IntEnum):
     """Made by a spatial fill or a model: no frame of the scan shows it."""
 
 
+class Mark(IntFlag):
+    """What is known of a pixel before any operator looks at it."""
+
+    DAMAGED = 1
+    """A defect map says so."""
+    KEPT = 2
+    """No repair of the surface may change it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """Consecutive frames of one shot, possibly a tile of them."""
@@ -45,6 +54,9 @@ class Window:
     """Row and column of this tile in the frame."""
     size_px: tuple[int, int] = (0, 0)
     """Height and width of the whole frame."""
+    marks: Tensor | None = None
+    """(T, 1, H, W) uint8, ``Mark`` per pixel, or None where nothing is marked. Moves with the
+    picture; known to operators at the size of the scan only."""
     caveats: tuple[str, ...] = ()
     """What was left undone on these frames, in plain words: a success with a but."""
 
@@ -64,7 +76,12 @@ class Window:
             pixels=self.pixels[radius:-radius],
             frames=self.frames[radius:-radius],
             touch=self.touch[radius:-radius],
+            marks=None if self.marks is None else self.marks[radius:-radius],
         )
+
+    def marked(self, mark: Mark) -> Tensor | None:
+        """(T, 1, H, W) bool: pixels that bear the mark; None where no pixel bears any."""
+        return None if self.marks is None else (self.marks & int(mark)) != 0
 
     def changed(self, pixels: Tensor, effect: Effect) -> Window:
         """This window with new pixels; every pixel that differs is marked with ``effect``.

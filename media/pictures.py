@@ -95,6 +95,14 @@ class Pictures:
             out[number - self.frames.start] = (1 - share) * values[k] + share * values[k + 1]
         return out
 
+    def share(self, number: int) -> float | None:
+        """How far a picture lies between those beside it; None without one on each side."""
+        at = self.place(number)
+        if self.own[at] != number or not 0 < at < len(self.own) - 1:
+            return None
+        before, after = self.own[at - 1], self.own[at + 1]
+        return (number - before) / (after - before)
+
     def _mirrored(self, k: int) -> int:
         n = len(self.own)
         if n == 1:

@@ -16,7 +16,7 @@ from media.write import AnyCodes
 class FrameReader:
     """Reads a reel's frames by scan number. Thread-safe: movies get one reader per thread.
 
-    A held frame reads as the frame it repeats; a frame to be rebuilt as the one before the gap.
+    A held frame reads as the frame it repeats; a frame to be rebuilt as the one before it.
     """
 
     def __init__(
@@ -40,10 +40,13 @@ class FrameReader:
         raises: FrameUnreadable, InputError, each naming reel and frame.
         """
         source = self.reel.frame(number)
+        if source.shown is not None:
+            return self.read(source.shown)
         if self.reel.kind == "movie":
             codes: AnyCodes = self._movie().read(source.index)
         else:
-            codes = read_codes(source.path, reel=self.reel.id, frame=number)
+            spare = self.reel.defect_map is not None and not self.reel.defect_map.frames
+            codes = read_codes(source.path, reel=self.reel.id, frame=number, spare=spare)
         fmt = self.reel.format
         if codes.shape != (fmt.height, fmt.width, fmt.channels):
             raise SourceChanged(
@@ -61,6 +64,9 @@ class FrameReader:
         raises: SourceChanged.
         """
         source = self.reel.frame(number)
+        if source.shown is not None:
+            self.verify(source.shown)
+            return
         hint = "restore the scan, or ingest the reel again"
         try:
             stat = source.path.stat()

@@ -66,7 +66,39 @@ class SourceFrame:
     mtime_ns: int
     made_by: MadeBy | None = None
     """None for a frame of the scan. Otherwise ``path`` and ``sha256`` are those of the frame
-    whose picture is shown in its place."""
+    whose picture is shown in its place, unless ``shown`` names that one."""
+    shown: int | None = None
+    """A frame that is in the scan but destroyed: number of the frame that is read in its place.
+    ``path`` and ``sha256`` stay its own."""
+
+    @property
+    def scanned(self) -> bool:
+        """Whether the scan has a file or a picture of this number."""
+        return self.made_by is None or self.shown is not None
+
+
+@dataclass(frozen=True, slots=True)
+class MapFrame:
+    """One frame of a defect map that is a sequence of its own."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefectMap:
+    """A plane for each frame that shows dirt and not the picture, see ``media.defect_map``."""
+
+    source: str
+    """``alpha``, ``channel:NAME``, or where the sequence lies."""
+    bright: bool
+    """Defects are bright in it; dark where False, as in infra-red."""
+    format: PictureFormat | None = None
+    """Of the sequence; None for a channel of the scan's own files."""
+    frames: Mapping[int, MapFrame] = field(default_factory=dict)
+    """By frame number; empty for a channel."""
 
 
 class SegmentKind(StrEnum):
@@ -116,6 +148,7 @@ class Reel:
     """Timecode of the first frame where the source carries one."""
     doubled: tuple[int, ...] = ()
     """Numbers of frames that show the picture of the frame before them once more."""
+    defect_map: DefectMap | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     """What the source's own headers say, JSON-able; nothing here decides a pixel."""
     notes: tuple[str, ...] = field(default=())

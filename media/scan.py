@@ -61,13 +61,14 @@ def _located(reel: str | None, frame: int | None, path: Path) -> Iterator[None]:
 
 
 def inspect(
-    path: Path, *, reel: str | None = None, frame: int | None = None
+    path: Path, *, reel: str | None = None, frame: int | None = None, spare: bool = False
 ) -> tuple[PictureFormat, Metadata]:
     """Format and metadata from the header; no pixels are read.
 
     Metadata is flat and JSON-able: every defined field of a DPX header, every attribute of
     other kinds; ``carried`` names channels and parts of an EXR that are not the picture,
-    ``lossy`` a compression that changed the codes before they came here.
+    ``lossy`` a compression that changed the codes before they came here. spare: a channel beside
+    the picture is known and allowed, here and below, see ``media.still.read.describe``.
     raises: FrameUnreadable (empty, truncated, wrong magic), InputError (alpha, palette and
     other kinds that are refused).
     """
@@ -75,11 +76,13 @@ def inspect(
         if kind_of(path) == "dpx":
             return _inspect_dpx(path)
         with opened(path) as source:
-            still = describe(source, path)
+            still = describe(source, path, spare=spare)
             return still.format, metadata_of(source, still, kind_of(path))
 
 
-def load(path: Path, *, reel: str | None = None, frame: int | None = None) -> Loaded:
+def load(
+    path: Path, *, reel: str | None = None, frame: int | None = None, spare: bool = False
+) -> Loaded:
     """Read a frame once: codes, format, metadata and the digest of the same bytes.
 
     raises: FrameUnreadable (also for NaN or Inf), InputError, SourceChanged when the file
@@ -95,7 +98,7 @@ def load(path: Path, *, reel: str | None = None, frame: int | None = None) -> Lo
         else:
             # The library reads files only; these bytes are still in the system's cache.
             with opened(path) as source:
-                still = describe(source, path)
+                still = describe(source, path, spare=spare)
                 fmt, metadata = still.format, metadata_of(source, still, kind_of(path))
                 codes = codes_of(source, still)
         after = path.stat()
@@ -116,7 +119,9 @@ def load(path: Path, *, reel: str | None = None, frame: int | None = None) -> Lo
     )
 
 
-def read_codes(path: Path, *, reel: str | None = None, frame: int | None = None) -> AnyCodes:
+def read_codes(
+    path: Path, *, reel: str | None = None, frame: int | None = None, spare: bool = False
+) -> AnyCodes:
     """A frame's code values, (H, W, C).
 
     uint8 for 8 bits, uint16 for 10, 12 and 16 bits (real codes: 10-bit is 0..1023), float32 for
@@ -127,7 +132,7 @@ def read_codes(path: Path, *, reel: str | None = None, frame: int | None = None)
         if kind_of(path) == "dpx":
             return _decoded(path.read_bytes())[1]
         with opened(path) as source:
-            return codes_of(source, describe(source, path))
+            return codes_of(source, describe(source, path, spare=spare))
 
 
 def _inspect_dpx(path: Path) -> tuple[PictureFormat, Metadata]:

@@ -37,6 +37,10 @@ class SourceSpec:
     """What to do about numbers that are missing: refuse (empty), keep the hole, hold the frame
     before it, or rebuild the frames from both sides. Hold and rebuild also take unreadable
     frames for missing."""
+    spare: bool = False
+    """A channel beside the picture is declared a defect map: TIFF and PNG may have one."""
+    longest_run: int = 3
+    """Missing frames in a row that may be rebuilt; a longer run is held."""
     accept: frozenset[str] = frozenset()
     """Faults of a movie that the project takes as they are, see ``media.movie.info``."""
     sound: bool = True

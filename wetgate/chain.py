@@ -6,6 +6,7 @@ one before it has settled. Lines go first because they lie still on the film, no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -51,6 +52,7 @@ from wetgate.decisions import (
     ShotDecisions,
     UpscaleDecision,
     WeaveDecision,
+    parts_of,
 )
 from wetgate.numerics import pick_device
 
@@ -76,7 +78,7 @@ def build_chain(
 
     before, after: decisions of the neighbouring shots of the reel, for dissolves.
     baked: False leaves the color decision out (it is then only recorded).
-    rebuilt: frames to be made from both sides, with their place between them.
+    rebuilt: frames to be made from both sides, whole or in part, with their place between them.
     raises: ModelRefused.
     """
     numbers = list(shot.frames)
@@ -98,9 +100,11 @@ def build_chain(
         chain.append(_dirt(project, decisions.dirt))
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
-        chain.append(RebuildOperator(dict(rebuilt)))
-        if decisions.grain.measured_sigma:
-            chain.append(_rebuilt_grain(decisions, rebuilt))
+        parts = _parts(decisions, None if together else moved)
+        chain.append(RebuildOperator(dict(rebuilt), parts))
+        whole = {n: share for n, share in rebuilt.items() if n not in parts}
+        if decisions.grain.measured_sigma and whole:
+            chain.append(_rebuilt_grain(decisions, whole))
     noise = decisions.noise
     if noise.applied:
         made = decisions.grain.source == "made"
@@ -231,6 +235,29 @@ def grain_curve(decision: NoiseDecision) -> GrainCurve:
 def grain_look(noise: NoiseDecision, grain: GrainDecision) -> GrainLook:
     """What grain that is made has to look like."""
     return GrainLook.measured(grain_curve(noise), grain.autocorrelation, noise.channel_correlation)
+
+
+def _parts(
+    decisions: ShotDecisions, moved: WeaveOperator | None
+) -> dict[int, tuple[tuple[int, int, int, int], ...]]:
+    """Parts of frames that are made: known on the scan, and moved with the picture."""
+    found = parts_of(decisions.frame_damage)
+    if moved is None:
+        return found
+    out = {}
+    for number, parts in found.items():
+        place = moved.placement(number)
+        rim = 1 if place.moves else 0
+        out[number] = tuple(
+            (
+                max(0, math.floor(top + place.dy_px) - rim),
+                max(0, math.floor(left + place.dx_px) - rim),
+                max(0, math.ceil(bottom + place.dy_px) + rim),
+                max(0, math.ceil(right + place.dx_px) + rim),
+            )
+            for top, left, bottom, right in parts
+        )
+    return out
 
 
 def _rebuilt_grain(decisions: ShotDecisions, rebuilt: Mapping[int, float]) -> GrainOperator:

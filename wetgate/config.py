@@ -11,6 +11,11 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 
 
+Whole = Annotated[int, Field(ge=0)]
+Box = tuple[Whole, Whole, Whole, Whole]
+"""Left, top, width, height in px on the scan."""
+
+
 class Section(BaseModel):
     """Frozen; unknown keys are refused."""
 
@@ -28,6 +33,8 @@ class ReelConfig(Section):
     range: Literal["", "limited", "full"] = ""
     shots: str = ""
     gaps: Literal["", "keep", "hold", "rebuild"] = ""
+    defect_map: str = ""
+    defect_map_means: Literal["dirt is dark", "dirt is bright"] = "dirt is dark"
     accept: tuple[Literal["variable_rate", "frame_count", "interlaced"], ...] = ()
     sound: bool = True
     reference: bool = False
@@ -47,13 +54,17 @@ class Policy(Section):
     allow_invented: bool = False
     use: Literal["commercial", "non-commercial"] = "commercial"
     max_repaired_share: Share = 0.05
+    max_borrowed_share: Share = 1.0
+    max_invented_share: Share = 1.0
     protected_shots: tuple[str, ...] = ()
+    protected_regions: dict[str, tuple[Box, ...]] = Field(default_factory=dict)
 
 
 class Ingest(Section):
     detect_shots: bool = True
     detector: Literal["wetgate", "transnetv2"] = "wetgate"
     find_doubled: bool = True
+    find_damaged: bool = True
     untouched_s: NonNegative = 0.0
 
 
@@ -96,6 +107,13 @@ class Scratch(Section):
     enabled: bool = True
 
 
+class Frames(Section):
+    enabled: bool = True
+    longest_run: Annotated[int, Field(ge=1, le=6)] = 3
+    beyond: Literal["lost", "hold"] = "lost"
+    min_confidence: Share = 0.6
+
+
 class Noise(Section):
     enabled: bool = True
     effort: Literal["fast", "usual", "fine"] = "usual"
@@ -136,6 +154,7 @@ class Restore(Section):
     flicker: Flicker = Flicker()
     dirt: Dirt = Dirt()
     scratch: Scratch = Scratch()
+    frames: Frames = Frames()
     noise: Noise = Noise()
     grain: Grain = Grain()
     upscale: Upscale = Upscale()
@@ -219,7 +238,7 @@ class Project(Section):
     deliver: tuple[Deliverable, ...] = (Deliverable(),)
 
 
-REPAIRS = ("weave", "flicker", "dirt", "scratch", "noise", "grain", "upscale")
-LAYERED = ("weave", "flicker", "dirt", "scratch", "noise", "grain")
+REPAIRS = ("weave", "flicker", "dirt", "scratch", "frames", "noise", "grain", "upscale")
+LAYERED = ("weave", "flicker", "dirt", "scratch", "frames", "noise", "grain")
 """Repairs that a reel, a scene or a shot may set for itself."""
 COLOR_WORK = ("balance", "match", "fade")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from media.errors import ConfigError
-from wetgate.config import NonNegative, Section, Share
+from wetgate.config import Box, NonNegative, Section, Share
 from wetgate.project import nearest
 
 Triple = tuple[float, float, float]
@@ -90,6 +91,34 @@ class DirtDecision(Decided):
     trial_taken: float | None = None
     """Share of the picture as it is that was taken."""
     trial_budget: float | None = None
+
+
+class FrameDecision(Decided):
+    """A frame that is destroyed, torn or spliced, or that a person named."""
+
+    frame: int
+    kind: str
+    """blank, overexposed, dark, fogged, burnt, torn, splice; flash and other picture, which are
+    left; named, where only a person says so."""
+    done: Literal["rebuilt", "held", "lost", "left"] = "left"
+    part_px: tuple[tuple[int, int, int, int], ...] = ()
+    """Top, left, bottom, right on the scan; empty: all of the frame."""
+
+
+class DefectMapDecision(Decided):
+    """The reel's defect map on this shot: used, or refused and why."""
+
+    applied: bool = False
+    dx_px: float = 0.0
+    """How far right of the map the picture lies."""
+    dy_px: float = 0.0
+
+
+def parts_of(
+    decisions: Iterable[FrameDecision],
+) -> dict[int, tuple[tuple[int, int, int, int], ...]]:
+    """Frames of which only a part is made, px on the scan."""
+    return {d.frame: d.part_px for d in decisions if d.done == "rebuilt" and d.part_px}
 
 
 class NoiseDecision(Decided):
@@ -181,6 +210,11 @@ class ShotDecisions(Section):
     flicker: FlickerDecision = FlickerDecision()
     scratch: ScratchDecision = ScratchDecision()
     dirt: DirtDecision = DirtDecision()
+    defect_map: DefectMapDecision = DefectMapDecision()
+    protected_regions: tuple[Box, ...] = ()
+    """Left, top, width, height in px on the scan: no repair of the surface there."""
+    frame_damage: tuple[FrameDecision, ...] = ()
+    """Frames of this shot that are damaged as a whole or in a large part."""
     noise: NoiseDecision = NoiseDecision()
     grain: GrainDecision = GrainDecision()
     upscale: UpscaleDecision = UpscaleDecision()
@@ -235,6 +269,15 @@ class DirtOverride(Switch):
     """Likelihood from which on a piece is taken, whatever the trial said."""
 
 
+class FramesOverride(Switch):
+    """Frames by scan number, whatever was found."""
+
+    rebuild: tuple[int, ...] = ()
+    hold: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    leave: tuple[int, ...] = ()
+
+
 class BalanceOverride(Switch):
     slope: Triple | None = None
     offset: Triple | None = None
@@ -251,6 +294,9 @@ class ShotOverride(Section):
     flicker: FlickerOverride = FlickerOverride()
     scratch: Switch = Switch()
     dirt: DirtOverride = DirtOverride()
+    frames: FramesOverride = FramesOverride()
+    defect_map: Switch = Switch()
+    protected_regions: tuple[Box, ...] = ()
     noise: NoiseOverride = NoiseOverride()
     grain: GrainOverride = GrainOverride()
     upscale: UpscaleOverride = UpscaleOverride()
@@ -262,9 +308,10 @@ class ShotOverride(Section):
     """Settings of repairs for this shot, as in the project's [restore]."""
 
 
-def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:
+def read_overrides(path: Path, shots: set[str], *, others: bool = False) -> dict[str, ShotOverride]:
     """People's decisions, by shot id. No file, no overrides.
 
+    others: the file also speaks of shots that are not among these; they are passed over.
     raises: ConfigError naming the table and key, and the nearest that exists.
     """
     if not path.is_file():
@@ -275,6 +322,8 @@ def read_overrides(path: Path, shots: set[str]) -> dict[str, ShotOverride]:
         raise ConfigError(f"overrides.toml is not valid TOML: {error}", hint="mend it") from error
     found = {}
     for name, value in table.items():
+        if name not in shots and others:
+            continue
         if name not in shots:
             raise ConfigError(
                 f"overrides.toml: there is no shot {name!r}", hint=nearest(name, sorted(shots))

@@ -18,12 +18,16 @@ from torch import Tensor
 
 from media.encoding import Domain, convert
 from media.errors import NotFinite, OutOfMemory
-from media.passes import Effect, Operator, Window
+from media.passes import Effect, Mark, Operator, Window
 from media.pictures import Pictures
 from wetgate.tiles import apply_tiled
 
 ReadLog = Callable[[int], Tensor]
 """Frame number to (C, H, W) float32 film log on the working device."""
+ReadMarks = Callable[[int], Tensor]
+"""Frame number to (H, W) uint8 ``Mark`` per pixel, on the working device."""
+SURFACE = frozenset({"scratch", "dirt", "rebuild"})
+"""Operators that leave pixels alone that are marked as kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,12 @@ class ShotRenderer:
         chain: Sequence[Operator],
         tile_px: int = 0,
         borrowed: frozenset[int] = frozenset(),
+        marks: ReadMarks | None = None,
     ) -> None:
-        """borrowed: frames whose scan is missing and that show another frame's picture."""
+        """borrowed: frames whose scan is missing and that show another frame's picture.
+        marks: what is known of pixels beforehand; None where nothing is."""
         self._shot = shot
-        stage = _Stage(None, None, pictures, read, tile_px, borrowed)
+        stage = _Stage(None, None, pictures, read, tile_px, borrowed, marks)
         self._stages = [stage]
         for operator in chain:
             stage = _Stage(operator, stage, pictures, read, tile_px, borrowed)
@@ -95,12 +101,15 @@ class _Stage:
         read: ReadLog,
         tile_px: int,
         borrowed: frozenset[int],
+        marks: ReadMarks | None = None,
     ) -> None:
         self._operator = operator
+        self._marks = marks
         self._before = before
         self._pictures = pictures
         self._own = frozenset(pictures.own)
         self._borrowed = borrowed
+        self._made = frozenset(pictures.between)
         self._read = read
         self._tile_px = tile_px
         self._kept: OrderedDict[int, Window] = OrderedDict()
@@ -130,6 +139,9 @@ class _Stage:
     def _make(self, number: int) -> Window:
         if self._operator is None or self._before is None:
             window = Window.whole(self._read(number).unsqueeze(0), (number,))
+            if self._marks is not None:
+                known = self._marks(number)
+                window = replace(window, marks=known[None, None] if bool(known.any()) else None)
             if number in self._borrowed:
                 marked = torch.full_like(window.touch, int(Effect.BORROWED))
                 window = replace(window, touch=marked)
@@ -145,6 +157,7 @@ class _Stage:
                 made,
                 pixels=made.pixels[k : k + 1],
                 touch=made.touch[k : k + 1],
+                marks=None if made.marks is None else made.marks[k : k + 1],
                 frames=(other,),
                 caveats=(*self._before.get(other).caveats, *made.caveats),
             )
@@ -171,7 +184,25 @@ class _Stage:
             parts[self.radius],
             pixels=convert(pixels, before.domain, self.domain),
             touch=parts[0].touch if alone else torch.cat([p.touch for p in parts]),
+            marks=parts[0].marks if alone else _marks_of(parts),
             frames=numbers,
             caveats=parts[self.radius].caveats if told is None else told,
         )
-        return apply_tiled(operator, window, self._tile_px)
+        done = apply_tiled(operator, window, self._tile_px)
+        kept = window.marked(Mark.KEPT)
+        if kept is None or operator.name not in SURFACE or window.frames[self.radius] in self._made:
+            return done
+        before_it = window.middle(self.radius)
+        kept = kept[self.radius : len(window.frames) - self.radius]
+        return replace(
+            done,
+            pixels=torch.where(kept, before_it.pixels, done.pixels),
+            touch=torch.where(kept, before_it.touch, done.touch),
+        )
+
+
+def _marks_of(parts: Sequence[Window]) -> Tensor | None:
+    """Marks of several frames; None where no frame has any."""
+    if all(p.marks is None for p in parts):
+        return None
+    return torch.cat([torch.zeros_like(p.touch) if p.marks is None else p.marks for p in parts])

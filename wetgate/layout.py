@@ -178,7 +178,7 @@ def frame_name(reel: Reel, deliverable: Deliverable, number: int, suffix: str) -
     """``<reel>.0086400.dpx``, or the scan's own name with the new ending."""
     if deliverable.names == "source" and reel.kind != "movie":
         frame = reel.frame(number)
-        if frame.made_by is None:
+        if frame.scanned:
             return frame.path.stem + suffix
         return _numbered_like(frame.path.stem, number) + suffix
     return f"{reel.id}.{number:07d}{suffix}"

@@ -6,9 +6,11 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from media.errors import StoreError
+from media.reel import DefectMap
 from restore.dirt.network import dirt_card
 from wetgate import __version__
 from wetgate.chain import model_card
@@ -63,6 +65,15 @@ def software(job: Job) -> dict[str, object]:
         "python": platform.python_version(),
         "packages": versions,
         "numerics": profile(job.device),
+    }
+
+
+def map_sources(found: DefectMap) -> dict[str, object]:
+    """A reel's defect map as a source of the delivery."""
+    return {
+        "source": Path(found.source).name,
+        "means": f"dirt is {'bright' if found.bright else 'dark'}",
+        "files": [[n, f.path.name, f.sha256] for n, f in found.frames.items()],
     }
 
 

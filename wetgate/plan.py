@@ -13,8 +13,10 @@ from media.reel import Reel, Shot
 from wetgate.chain import build_chain, scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest
+from wetgate.frames import made_in
 from wetgate.job import Job
 from wetgate.layout import Variant, lay_out, variant_encoding
+from wetgate.marks import Marks, marks_of
 from wetgate.numerics import profile
 from wetgate.records import IngestedReel
 
@@ -38,6 +40,7 @@ class PlannedShot:
     pictures: Pictures
     variant: Variant
     chain: tuple[Operator, ...] = field(compare=False)
+    marks: Marks = field(compare=False)
     chunks: tuple[PlannedChunk, ...]
     """Empty for a shot that is handed on as it is: there is nothing to render."""
 
@@ -65,6 +68,7 @@ def plan_shot(
     before = decisions[ingested.shots[at - 1].id] if at else None
     after = decisions[ingested.shots[at + 1].id] if at + 1 < len(ingested.shots) else None
     pictures = pictures_of(ingested.reel, shot.frames)
+    marks = marks_of(ingested.reel, decisions[shot.id])
     planned = []
     for variant in variants(job, ingested.reel):
         chain = build_chain(
@@ -74,18 +78,18 @@ def plan_shot(
             before,
             after,
             baked=variant.baked,
-            rebuilt=pictures.between,
+            rebuilt=made_in(pictures, decisions[shot.id].frame_damage),
         )
         reel = ingested.reel
         made = any(reel.frame(n).made_by for n in shot.frames)
         same = variant.format == reel.format and not variant.encoding
         untouched = not chain and not made and same
         chunks = [
-            PlannedChunk(frames, chunk_key(job, reel, pictures, frames, chain, variant))
+            PlannedChunk(frames, chunk_key(job, reel, pictures, frames, chain, variant, marks))
             for frames in shot.frames.chunks(job.project.render.chunk_frames)
             if not untouched
         ]
-        planned.append(PlannedShot(shot, pictures, variant, tuple(chain), tuple(chunks)))
+        planned.append(PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks)))
     return planned
 
 
@@ -103,6 +107,7 @@ def chunk_key(
     frames: FrameRange,
     chain: list[Operator],
     variant: Variant,
+    marks: Marks | None = None,
 ) -> str:
     """SHA-256 of everything that decides the chunk's bits, and nothing else.
 
@@ -114,6 +119,7 @@ def chunk_key(
     blocks = [op.needs.block_frames for op in chain if op.needs.block_frames > 1]
     halo = sum(op.radius for op in chain) + sum(blocks)
     numbers = pictures.reach(frames, halo)
+    known = marks.key(numbers) if marks is not None else {}
     own = set(pictures.own)
     repeats = [n - frames.start for n in frames if n not in own]
     return digest(
@@ -129,6 +135,7 @@ def chunk_key(
                 for op in chain
             ],
             "numerics": profile(job.device),
+            **({"marks": known} if known else {}),
             **({"repeats": repeats} if repeats else {}),
             **({"in_block": [pictures.place(frames.start) % b for b in blocks]} if blocks else {}),
         }
@@ -144,4 +151,6 @@ def _target(reel: Reel, variant: Variant) -> str:
 
 def _input(reel: Reel, number: int) -> str:
     frame = reel.frame(number)
+    if frame.shown is not None:
+        return f"{reel.frame(frame.shown).sha256}, {frame.made_by}"
     return frame.sha256 if frame.made_by is None else f"{frame.sha256}, {frame.made_by.value}"

@@ -12,6 +12,7 @@ from typing import get_args, get_origin
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from media.defect_map import channel_name
 from media.encoding import ENCODING_NAMES
 from media.errors import ConfigError, EncodingUndeclared, InputError
 from media.frames import parse_rate
@@ -99,7 +100,7 @@ def _walk(model: type[BaseModel], prefix: str) -> list[str]:
     names = []
     for name, field in model.model_fields.items():
         inner = field.annotation
-        if name == "scenes" or get_origin(inner) is dict:
+        if name == "scenes" or (name == "restore" and get_origin(inner) is dict):
             # Layers are tables of their own, see wetgate.layers.
             continue
         for candidate in (inner, *get_args(inner)):
@@ -149,6 +150,8 @@ def _root_paths(table: Table, root: Path) -> None:
         if isinstance(reel, dict):
             for key in ("path", "shots"):
                 _root_path(reel, key, f"reels.{key}", root)
+            if not channel_name(str(reel.get("defect_map") or "")):
+                _root_path(reel, "defect_map", "reels.defect_map", root)
     color = table.get("color")
     files = color.get("decisions") if isinstance(color, dict) else None
     if isinstance(color, dict) and isinstance(files, list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from media.errors import StoreError
 from media.fixity import file_sha256
 from media.frames import FrameRange, rate_text
 from media.reel import (
+    DefectMap,
     MadeBy,
+    MapFrame,
     PictureFormat,
     Reel,
     SampleType,
@@ -25,6 +27,8 @@ from media.reel import (
 )
 from media.shots.spans import Span, SpanKind
 from media.write import atomic_write_bytes
+from restore.rebuild.measure import Finding
+from wetgate.decisions import FrameDecision
 from wetgate.files import read_json, write_json
 
 SCHEMA = 2
@@ -38,6 +42,10 @@ class IngestedReel:
     shots: tuple[Shot, ...]
     spans: tuple[Span, ...] = ()
     """Dissolves, fades, flashes, leader, titles and black, as found."""
+    findings: tuple[Finding, ...] = ()
+    """Destroyed, torn and spliced frames, as found."""
+    frames: Mapping[str, tuple[FrameDecision, ...]] = field(default_factory=dict)
+    """By shot id: what is done about them, ``wetgate.frames``."""
 
     def shot(self, name: str) -> Shot:
         """The shot with this id. raises: KeyError."""
@@ -59,6 +67,7 @@ def reel_to_json(reel: Reel, asked: Mapping[str, object]) -> dict[str, object]:
         "notes": list(reel.notes),
         "facts": dict(reel.facts),
         "doubled": list(reel.doubled),
+        "defect_map": _map_to_json(reel.defect_map),
         "made": {str(f.number): f.made_by.value for f in reel.frames if f.made_by},
         "frames": [
             [f.number, str(f.path), f.index, f.sha256, f.size_bytes, f.mtime_ns]
@@ -94,14 +103,12 @@ def reel_from_json(value: Mapping[str, Any]) -> Reel:
             f"ingest record has schema {value.get('schema')}, this version reads {SCHEMA}",
             hint="use the version of Wetgate that made it, or start a new output folder",
         )
-    fmt = dict(value["format"])
-    fmt["sample"] = SampleType(fmt["sample"])
     made = {int(n): MadeBy(how) for n, how in value["made"].items()}
     return Reel(
         id=value["id"],
         rate=Fraction(value["rate"]),
         encoding=value["encoding"],
-        format=PictureFormat(**fmt),
+        format=_format(value["format"]),
         levels=value["levels"],
         kind=value["kind"],
         frames=tuple(
@@ -118,9 +125,39 @@ def reel_from_json(value: Mapping[str, Any]) -> Reel:
         ),
         timecode=value["timecode"],
         doubled=tuple(value["doubled"]),
+        defect_map=_map_from_json(value.get("defect_map")),
         facts=value["facts"],
         notes=tuple(value["notes"]),
     )
+
+
+def _map_to_json(found: DefectMap | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "source": found.source,
+        "bright": found.bright,
+        "format": None if found.format is None else asdict(found.format),
+        "frames": [
+            [n, str(f.path), f.sha256, f.size_bytes, f.mtime_ns] for n, f in found.frames.items()
+        ],
+    }
+
+
+def _map_from_json(value: Mapping[str, Any] | None) -> DefectMap | None:
+    if value is None:
+        return None
+    fmt = value["format"]
+    return DefectMap(
+        source=value["source"],
+        bright=value["bright"],
+        format=None if fmt is None else _format(fmt),
+        frames={n: MapFrame(Path(path), *rest) for n, path, *rest in value["frames"]},
+    )
+
+
+def _format(value: Mapping[str, Any]) -> PictureFormat:
+    return PictureFormat(**{**value, "sample": SampleType(value["sample"])})
 
 
 def shot_to_json(shot: Shot) -> dict[str, object]:

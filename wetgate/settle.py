@@ -25,7 +25,7 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         return solved
     protected = solved.protected or person.protect
     changes: dict[str, object] = {"note": person.note, "protected": protected}
-    for name in ("weave", "flicker", "scratch", "dirt", "noise", "fade"):
+    for name in ("weave", "flicker", "scratch", "dirt", "defect_map", "noise", "fade"):
         switch: Switch = getattr(person, name)
         decision: Decided = getattr(solved, name)
         update: dict[str, object] = {}

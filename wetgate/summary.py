@@ -12,6 +12,16 @@ from media.timecode import feet_and_frames, nominal_rate
 from wetgate.records import IngestedReel
 
 
+def _damage(ingested: IngestedReel) -> list[str]:
+    """Frames that are not what those around them agree on; what is done is decided later."""
+    said = [
+        f"  {f.first if f.first == f.last else f'{f.first}-{f.last}'}  {f.kind}: {f.reason}"
+        for f in ingested.findings
+        if f.sides == "both"
+    ]
+    return ["frames that stand out (docs/surface.md):", *said, ""] if said else []
+
+
 def ingest_summary(ingested: IngestedReel, cadence: Cadence) -> str:
     """One page for a person: inventory, time, cadence, shots, what was noticed."""
     reel = ingested.reel
@@ -39,6 +49,7 @@ def ingest_summary(ingested: IngestedReel, cadence: Cadence) -> str:
     lines += [
         f"doubled    {doubled} frames ({100 * doubled / count:.1f} %) show the picture before them",
         "",
+        *_damage(ingested),
         f"{len(ingested.shots)} shot{'s' if len(ingested.shots) != 1 else ''}",
     ]
     for shot in ingested.shots:

@@ -46,18 +46,27 @@ def _tile(operator: Operator, window: Window, top: int, left: int, step: int, re
         window,
         pixels=window.pixels[..., y0:y1, x0:x1],
         touch=window.touch[..., y0:y1, x0:x1],
+        marks=None if window.marks is None else window.marks[..., y0:y1, x0:x1],
         origin_px=(window.origin_px[0] + y0, window.origin_px[1] + x0),
     )
     done = operator(part)
     s = operator.scale
     rows = slice((top - y0) * s, (bottom - y0) * s)
     cols = slice((left - x0) * s, (right - x0) * s)
-    return replace(done, pixels=done.pixels[..., rows, cols], touch=done.touch[..., rows, cols])
+    return replace(
+        done,
+        pixels=done.pixels[..., rows, cols],
+        touch=done.touch[..., rows, cols],
+        # Marks have the size of the scan: what enlarges leaves them behind.
+        marks=None if done.marks is None or s > 1 else done.marks[..., rows, cols],
+    )
 
 
 def _join(parts: list[Window], dim: int) -> Window:
+    marks = [p.marks for p in parts if p.marks is not None]
     return replace(
         parts[0],
+        marks=torch.cat(marks, dim=dim) if len(marks) == len(parts) else None,
         pixels=torch.cat([p.pixels for p in parts], dim=dim),
         touch=torch.cat([p.touch for p in parts], dim=dim),
     )

@@ -61,7 +61,10 @@ def opened(path: Path) -> Iterator[OpenImageIO.ImageInput]:
             hint="expected " + ", ".join(KINDS),
         )
     check_still(path, kind_of(path))
-    source = OpenImageIO.ImageInput.open(str(path))
+    # A fourth channel is no opacity here: the library must not multiply the picture by it.
+    plain = OpenImageIO.ImageSpec()
+    plain.attribute("oiio:UnassociatedAlpha", 1)
+    source = OpenImageIO.ImageInput.open(str(path), plain)
     if source is None:
         raise FrameUnreadable(f"unreadable: {first_line(library_error())}", hint=COPY_AGAIN)
     try:
@@ -93,15 +96,18 @@ def first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "the file cannot be decoded"
 
 
-def describe(source: OpenImageIO.ImageInput, path: Path) -> Still:
-    """What an open file holds. raises: InputError for what is refused, by name."""
+def describe(source: OpenImageIO.ImageInput, path: Path, *, spare: bool = False) -> Still:
+    """What an open file holds. raises: InputError for what is refused, by name.
+
+    spare: TIFF and PNG may have one channel more, which somebody has declared a defect map.
+    """
     kind = kind_of(path)
     parts = _parts(source)
     if len(parts) > 1 and kind != "exr":
         raise InputError("several pictures in one file", hint="split it into single pictures")
     if any(spec.deep for spec in parts):
         raise InputError("deep EXR is not supported", hint="flatten it before the restoration")
-    part, channels = _picture(parts, kind)
+    part, channels = _picture(parts, kind, spare=spare)
     spec = parts[part]
     names = [str(n) for n in spec.channelnames]
     types = [str(t) for t in spec.channelformats] or [str(spec.format)] * len(names)
@@ -225,10 +231,14 @@ def _parts(source: OpenImageIO.ImageInput) -> list[OpenImageIO.ImageSpec]:
     return parts
 
 
-def _picture(parts: list[OpenImageIO.ImageSpec], kind: str) -> tuple[int, tuple[int, ...]]:
+def _picture(
+    parts: list[OpenImageIO.ImageSpec], kind: str, *, spare: bool
+) -> tuple[int, tuple[int, ...]]:
     """The part and the channels that are the picture."""
     if kind != "exr":
         names = [str(n) for n in parts[0].channelnames]
+        if spare and kind in ("tiff", "png") and len(names) in (2, 4):
+            names = names[:-1]
         extra = [n for n in names if n not in _PLAIN]
         if extra or len(names) not in (1, 3):
             raise InputError(

@@ -170,7 +170,8 @@ def _check_sort(found: Directory) -> None:
         raise InputError(
             f"{bits[0]}-bit TIFF samples are not supported", hint="use 8, 10, 12 or 16 bits"
         )
-    if EXTRA in found.tags:
+    # A single one more may be a defect map; whether it is, who reads the channels is told.
+    if len(found.tags.get(EXTRA, ())) > 1:
         raise InputError(
             "a TIFF with extra channels: only RGB or one luma channel is taken, not A",
             hint="strip the alpha or other channels, or keep them as a sequence of their own",

@@ -141,7 +141,7 @@ def is_untouched(
     if kind_of(template) != kind or extra.history is not None or extra.creation_date is not None:
         return False
     with opened(template) as source:
-        still = describe(source, template)
+        still = describe(source, template, spare=True)
         if still.format != fmt or still.lossy:
             return False
         source.seek_subimage(still.part, 0)
@@ -190,7 +190,7 @@ def encode_still(
         same = template is not None and kind_of(template) == kind
         if template is not None and kind_of(template) != "dpx":
             source = stack.enter_context(opened(template))
-            still = describe(source, template)
+            still = describe(source, template, spare=True)
         fits = same and still is not None and still.format == fmt
         if fits and source is not None and still is not None:
             specs = _specs(source)
@@ -319,7 +319,8 @@ def _pixels(
     count = source.spec().nchannels
     if count == len(still.channels):
         return wide
-    whole = read_part(source, still.part, tuple(range(count)), "float").astype(np.float32)
+    exact = sample_name(fmt) if fmt.sample is SampleType.UINT else "float"
+    whole = read_part(source, still.part, tuple(range(count)), exact).copy()
     whole[:, :, list(still.channels)] = wide
     return whole
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.encoding import Domain
-from media.passes import Effect, Needs, Window
+from media.passes import Effect, Mark, Needs, Window
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions, Suspects, judged, suspicion
 from restore.dirt.invent import invent
@@ -91,17 +91,23 @@ class DirtOperator:
             return own, touch, ()
         look = look_at(window.pixels, window.frames, center, near, images)
         found = self._judged(look, window.frames[center])
-        if found.refused:
+        given = window.marked(Mark.DAMAGED)
+        told = None if given is None else given[:, 0].cpu().numpy()
+        where = found.mask if told is None else found.mask | told[center]
+        too_much = told is not None and float(told[center].mean()) > self.options.max_area_share
+        if found.refused or too_much:
             limit = 100 * self.options.max_area_share
             return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
-        if not found.mask.any():
+        if not where.any():
             return own, touch, ()
         worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
-        done = cover(own, [window.pixels[k] for k in near], look.flows, found.mask, worst)
+        spoilt = None if told is None else [told[k] for k in near]
+        pictures = [window.pixels[k] for k in near]
+        done = cover(own, pictures, look.flows, where, worst, spoilt)
         pixels, unknown = done.pixels, done.unknown
         marked = _marked(touch, done.filled, Effect.BORROWED)
         if unknown.any() and self.options.fill:
-            pixels, made = invent(pixels, unknown, found.mask)
+            pixels, made = invent(pixels, unknown, where)
             marked = _marked(marked, made, Effect.INVENTED)
             unknown = unknown & ~made
         count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1

@@ -36,14 +36,20 @@ class Covered:
 
 
 def cover(
-    own: Tensor, near: Sequence[Tensor], flows: Sequence[F32], mask: Mask, worst: float
+    own: Tensor,
+    near: Sequence[Tensor],
+    flows: Sequence[F32],
+    mask: Mask,
+    worst: float,
+    spoilt: Sequence[Mask] | None = None,
 ) -> Covered:
     """The picture with what is under the mask taken from the neighbour that fits best.
 
     own: (C, H, W) film log; near: each (C, H, W), as they are; flows: (H, W, 2) px from the
     frame to each. worst: rms misfit around a piece, film log, from which on the neighbours are
-    taken to show something else. Pixels outside the mask come back as they are. Only boxes
-    around groups of pieces are worked on.
+    taken to show something else. spoilt: (H, W) for each neighbour, where it is known to be dirty
+    itself; nothing is borrowed from there. Pixels outside the mask come back as they are. Only
+    boxes around groups of pieces are worked on.
     """
     out, filled, unknown = own.clone(), mask.copy(), np.zeros_like(mask)
     square = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
@@ -52,14 +58,13 @@ def cover(
     for x, y, w, h in stats[1:count, :4].tolist():
         box = (slice(y, y + h), slice(x, x + w))
         part = mask[box]
+        ways = [_carried(flow[box], part) for flow in flows]
         there = torch.stack(
-            [
-                _fetched(other, _carried(flow[box], part), (y, x))
-                for other, flow in zip(near, flows, strict=True)
-            ]
+            [_fetched(other, way, (y, x)) for other, way in zip(near, ways, strict=True)]
         )
+        bad = _spoilt(spoilt, ways, (y, x), there)
         sound = torch.from_numpy(~part).to(own.device)
-        best, misfit = _best(own[:, y : y + h, x : x + w], there, sound)
+        best, misfit = _best(own[:, y : y + h, x : x + w], there, sound, bad)
         lost = _lost(part, misfit.cpu().numpy(), worst)
         unknown[box] |= lost
         filled[box] &= ~lost
@@ -113,10 +118,22 @@ def _fetched(other: Tensor, flow: F32, at: tuple[int, int]) -> Tensor:
     return found
 
 
-def _best(own: Tensor, there: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+def _spoilt(
+    spoilt: Sequence[Mask] | None, ways: Sequence[F32], at: tuple[int, int], like: Tensor
+) -> Tensor:
+    """(N, 1, h, w) 1 where what would be fetched is dirty over there, or beside it."""
+    if spoilt is None:
+        return torch.zeros_like(like[:, :1])
+    planes = [torch.from_numpy(m.astype(np.float32))[None].to(like.device) for m in spoilt]
+    found = [_fetched(p, way, at) for p, way in zip(planes, ways, strict=True)]
+    return (torch.stack(found) > 0.05).float()
+
+
+def _best(own: Tensor, there: Tensor, sound: Tensor, bad: Tensor) -> tuple[Tensor, Tensor]:
     """(C, h, w) from one neighbour per pixel at the level around the mask, and (h, w) its misfit.
 
-    own: (C, h, w); there: (N, C, h, w); sound: (h, w) bool. The misfit is an rms, film log.
+    own: (C, h, w); there: (N, C, h, w); sound: (h, w) bool; bad: (N, 1, h, w), 1 where a
+    neighbour is dirty itself. The misfit is an rms, film log.
     Taking one frame rather than a mean keeps its grain. A slow difference in level between the
     frames is carried in from around the mask (membrane fill by normalised blur). Of the
     neighbours the one is taken that fits around the mask and is not alone with what it shows
@@ -127,7 +144,7 @@ def _best(own: Tensor, there: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
     bright, seen = luma(own), luma(there)[:, None]
     difference = (bright - seen) * weight
     level = _around(difference, weight)
-    misfit = _around((difference - level * weight).square(), weight)
+    misfit = _around((difference - level * weight).square(), weight) + bad
     alike = seen + level
     middle = (alike.sum(dim=0) - alike.amax(dim=0) - alike.amin(dim=0)) / max(len(alike) - 2, 1)
     if len(alike) == 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from media.encoding import Domain
 from media.passes import Effect, Needs, Window
 from restore.border import Border, Matte, Rim, on_frame, settled
 from restore.geometry import Placement, farthest_px, placed
+
+_MARKED = 0.25
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,25 @@ class WeaveOperator:
         """(T, C, H, W) to the same shape. raises: RepairError for a shift beyond the frame."""
         done = [self._one(window, k) for k in range(len(window.frames))]
         moved = window.changed(_together([pixels for pixels, _ in done]), Effect.ADJUSTED)
+        if window.marks is not None:
+            moved = replace(moved, marks=self._marks(window, window.marks))
         for touch, (_, invented) in zip(moved.touch, done, strict=True):
             for rows, cols, outside in invented:
                 part = touch[0, rows, cols]
                 part[outside] = int(Effect.INVENTED)
         return moved
+
+    def _marks(self, window: Window, marks: Tensor) -> Tensor:
+        """(T, 1, H, W) marks, moved with the picture: a pixel bears a mark where a quarter of it
+        comes from pixels that do."""
+        out = marks.clone()
+        for k, number in enumerate(window.frames):
+            placement = self.placement(number)
+            if placement.moves and bool(marks[k].any()):
+                bits = torch.cat([(marks[k] & b) > 0 for b in (1, 2)]).to(torch.float32)
+                there = placed(bits, placement, window.origin_px, window.size_px) > _MARKED
+                out[k, 0] = (there[0].to(torch.uint8) * 1) | (there[1].to(torch.uint8) * 2)
+        return out
 
     def _one(self, window: Window, at: int) -> tuple[Tensor, list[Rim]]:
         """One frame's pixels, and where they are made up."""

@@ -23,6 +23,7 @@ from wetgate.run import Title
 CONFIGS = PRESETS.parent
 SPECIAL = {
     "restore.noise.effort": "fine",
+    "restore.frames.beyond": "hold",
     "restore.weave.border": "matte",
     "restore.weave.reference": "edge",
     "reels.rate": "18",
@@ -31,6 +32,9 @@ SPECIAL = {
     "color.fade.model": "dyes",
     "reels.neutrals": "[[190, 150, 170]]",
     "reels.gaps": "hold",
+    "reels.defect_map": "alpha",
+    "reels.defect_map_means": "dirt is bright",
+    "policy.protected_regions": "{ R1 = [[0, 0, 4, 4]] }",
     "reels.accept": '["frame_count"]',
 }
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}
@@ -74,7 +78,7 @@ def leaves(table: dict[str, Any], prefix: str = "") -> set[str]:
     names = set()
     for key, value in table.items():
         inner = value[0] if isinstance(value, list) and value else value
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and (inner or key == "restore"):
             names |= leaves(inner, f"{prefix}{key}.")
         else:
             names.add(f"{prefix}{key}")
@@ -143,7 +147,7 @@ def test_set_reaches_every_option(scans: list[Path], name: str) -> None:
 
 
 def _differing(now: Any, was: Any, prefix: str = "") -> set[str]:
-    if isinstance(now, dict) and isinstance(was, dict):
+    if isinstance(now, dict) and isinstance(was, dict) and set(now) == set(was):
         return {n for k in now for n in _differing(now[k], was[k], f"{prefix}.{k}".strip("."))}
     if isinstance(now, list) and isinstance(was, list) and now and isinstance(now[0], dict):
         return _differing(now[0], was[0], prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from color.stats import ColorProbe
+from media.defect_map import MapReader, map_digest
 from media.encoding import reel_encoding
 from media.passes import Probe
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
 from media.write import to_planes
+from restore.defects.measure import DefectProbe
 from restore.dirt.trial import TrialProbe, trial_name
 from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
@@ -45,7 +47,9 @@ PROBED = TRIALS | {
     "upscale",
     "steadiness",
 }
-"""Names of all probes."""
+"""Names of all probes that look at pictures alone."""
+_MAPS_LOOKED_AT = 16
+"""Frames of a shot on which a defect map is placed: it lies the same on all of them."""
 _GRAIN_CROP_PX = 512
 _COLOR_PX = 480
 _FEWEST_PURE = 3
@@ -71,6 +75,7 @@ def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
             "frames": [reel.frame(n).sha256 for n in shot.frames],
             "first": shot.frames.start,
             "pictures": list(pictures.own),
+            **({"map": _map_key(reel, pictures)} if reel.defect_map is not None else {}),
             "spans": [shot.dissolve_in, shot.dissolve_out, shot.fade_in, shot.fade_out],
         }
     )
@@ -107,10 +112,36 @@ def analyse_shot(
     width_px = job.project.analyse.width_px
     mixed = mixed_frames(shot, pictures)
     color = ColorProbe(space, mixed, len(pictures.own) - len(mixed))
-    evidence = {**kept, **measure(read, pictures, width_px, color, missing)}
+    evidence = {**kept}
+    if missing & PROBED:
+        evidence |= measure(read, pictures, width_px, color, missing & PROBED)
+    if DefectProbe.name in missing:
+        evidence[DefectProbe.name] = _measure_map(ingested.reel, read, pictures)
     write_evidence(path, key, evidence)
     job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
     return {name: evidence[name] for name in wanted}
+
+
+def _map_key(reel: Reel, pictures: Pictures) -> list[object]:
+    assert reel.defect_map is not None
+    planes = [map_digest(reel, n) for n in pictures.own]
+    return [reel.defect_map.source if not any(planes) else "", reel.defect_map.bright, planes]
+
+
+def _measure_map(
+    reel: Reel, read: Callable[[int], Tensor], pictures: Pictures
+) -> Mapping[str, object]:
+    """How the reel's defect map lies on a shot; of no frame where it has none."""
+    probe = DefectProbe(bright=reel.defect_map is not None and reel.defect_map.bright)
+    if reel.defect_map is not None:
+        planes = MapReader(reel)
+        step = -(-len(pictures.own) // _MAPS_LOOKED_AT)
+        for at in range(0, len(pictures.own), step):
+            number = pictures.own[at]
+            planes.verify(number)
+            beside = [read(n) for n in (*pictures.own[at - 1 : at], *pictures.own[at + 1 : at + 2])]
+            probe.observe(number, read(number), planes.read(number), beside)
+    return probe.finish()
 
 
 def mixed_frames(shot: Shot, pictures: Pictures) -> frozenset[int]:

@@ -20,6 +20,7 @@ from wetgate.manifest import (
     SCHEMA,
     DeliveredFile,
     checksum_lines,
+    map_sources,
     models_used,
     read_delivered,
     self_digest,
@@ -169,6 +170,7 @@ def _write_manifest(
                 "frames": len(r.reel.frames),
                 "first": r.reel.range.start,
                 "files": [[f.number, f.path.name, f.sha256] for f in r.reel.frames],
+                **({"defect_map": map_sources(r.reel.defect_map)} if r.reel.defect_map else {}),
             }
             for name, r in reels.items()
         ],

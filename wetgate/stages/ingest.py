@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.cadence import Cadence, CadenceProbe
+from media.defect_map import MapReader, channel_name, open_map
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
 from media.errors import FrameMissing, SourceChanged, UsageError
 from media.fixity import file_sha256
@@ -28,8 +29,10 @@ from media.shots.timeline import read_shot_list, shot_id, write_otio
 from media.shots.transnet import TransNetFinder
 from media.write import AnyCodes, atomic_write_bytes, to_values
 from restore.motion import luma
+from restore.rebuild.measure import Finding, FramesProbe
 from wetgate.config import ReelConfig
 from wetgate.files import read_json, write_json
+from wetgate.frames import settle_frames
 from wetgate.job import Job
 from wetgate.records import (
     IngestedReel,
@@ -62,7 +65,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     kept = _kept(job, config, name)
     if kept is not None:
         refuse_interlaced(job.project, config, kept.reel)
-        return kept
+        return settle_frames(job, kept)
     job.events.emit("ingest_started", {"reel": name})
     sights = _Sights(job, config, name)
     reel = open_reel(
@@ -70,12 +73,16 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
         progress=lambda done, total: _progress(job, name, done, total),
         sight=sights.see,
     )
+    if config.defect_map:
+        bright = config.defect_map_means == "dirt is bright"
+        reel = replace(reel, defect_map=open_map(reel, config.defect_map, bright=bright))
     ingested, cadence = _settled(job, config, reel, sights)
     shots_sha256 = write_shot_list(job, ingested)
     record = reel_to_json(ingested.reel, _asked(job, config))
     record["shots"] = [shot_to_json(s) for s in ingested.shots]
     record["spans"] = [span_to_json(s) for s in ingested.spans]
     record["cadence"] = cadence.as_dict()
+    record["findings"] = [f.as_dict() for f in ingested.findings]
     record["shots_sha256"] = shots_sha256
     summary = ingest_summary(ingested, cadence)
     atomic_write_bytes(job.folder.ingest(name).with_name("ingest.txt"), summary.encode())
@@ -90,7 +97,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
             "doubled": len(ingested.reel.doubled),
         },
     )
-    return ingested
+    return settle_frames(job, ingested)
 
 
 @dataclass
@@ -103,6 +110,7 @@ class _Sights:
     cadence: CadenceProbe = field(default_factory=CadenceProbe)
     levels: LevelsProbe = field(default_factory=LevelsProbe)
     finders: list[CutFinder | TransNetFinder] = field(default_factory=list)
+    frames: FramesProbe = field(default_factory=FramesProbe)
     _next: int | None = None
 
     def see(self, number: int, codes: AnyCodes, fmt: PictureFormat) -> None:
@@ -117,6 +125,8 @@ class _Sights:
         space = encoding(self.config.encoding, reel=self.reel)
         space = with_levels(space, self.config.range or "full", fmt.bits)
         small = _proxy_log(codes, fmt, space)
+        if self.job.project.ingest.find_damaged:
+            self.frames.observe(number, small)
         finder = self.finders[-1]
         if isinstance(finder, TransNetFinder):
             shown = convert(small, Domain.LOG_DENSITY, Domain.DISPLAY).expand(3, -1, -1)
@@ -152,7 +162,8 @@ def _settled(
         "combed_share": round(cadence.combed_share, 4),
     }
     reel = replace(reel, doubled=doubled, notes=notes, facts=facts)
-    return IngestedReel(reel, tuple(shots), spans), cadence
+    findings = tuple(sights.frames.findings())
+    return IngestedReel(reel, tuple(shots), spans, findings), cadence
 
 
 def _held_at_cuts(reel: Reel, shots: list[Shot]) -> tuple[str, ...]:
@@ -206,7 +217,7 @@ def read_reel(job: Job, config: ReelConfig) -> IngestedReel:
     record = read_json(job.folder.ingest(name))
     if record is None:
         raise UsageError("the reel has not been ingested", reel=name, hint="run 'wetgate run'")
-    return _from_record(job, config, record)
+    return settle_frames(job, _from_record(job, config, record))
 
 
 def frame_reader(config: ReelConfig, reel: Reel) -> FrameReader:
@@ -229,6 +240,8 @@ def _spec(job: Job, config: ReelConfig, name: str) -> SourceSpec:
         matrix=config.matrix or None,
         range=config.range or None,
         gaps=config.gaps,
+        spare=bool(channel_name(config.defect_map)),
+        longest_run=job.project.restore.frames.longest_run,
         accept=frozenset(config.accept),
         sound=config.sound,
         untouched_s=job.project.ingest.untouched_s,
@@ -259,7 +272,8 @@ def _asked(job: Job, config: ReelConfig) -> dict[str, object]:
     """All settings that ingest depends on."""
     settings = job.project.ingest.model_dump(mode="json")
     settings.pop("untouched_s")
-    return {**config.model_dump(mode="json"), "ingest": settings}
+    longest = job.project.restore.frames.longest_run if config.gaps == "rebuild" else 0
+    return {**config.model_dump(mode="json"), "ingest": settings, "longest_run": longest}
 
 
 def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> IngestedReel:
@@ -273,7 +287,9 @@ def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> Ing
             shots = edited
     spans = record.get("spans")
     found_spans = [span_from_json(v) for v in spans] if isinstance(spans, list) else []
-    return IngestedReel(reel, tuple(shots), tuple(found_spans))
+    found = record.get("findings")
+    findings = [Finding.from_dict(v) for v in found] if isinstance(found, list) else []
+    return IngestedReel(reel, tuple(shots), tuple(found_spans), tuple(findings))
 
 
 def _boundaries(shot: Shot) -> tuple[object, ...]:
@@ -303,7 +319,7 @@ def _check_sources(job: Job, config: ReelConfig, reel: Reel, *, same: bool) -> N
             hint=hint,
         ) from error
     now = {n for n, _ in listed}
-    then = {f.number for f in reel.frames if f.made_by is None} | _unreadable(reel)
+    then = {f.number for f in reel.frames if f.scanned} | _unreadable(reel)
     if now != then:
         raise SourceChanged(
             f"{len(then - now)} frames have gone and {len(now - then)} have come since ingest",
@@ -314,6 +330,9 @@ def _check_sources(job: Job, config: ReelConfig, reel: Reel, *, same: bool) -> N
     reader = FrameReader(reel)
     for frame in reel.frames:
         reader.verify(frame.number)
+    if reel.defect_map is not None:
+        for number in reel.defect_map.frames:
+            MapReader(reel).verify(number)
 
 
 def _check_movie(job: Job, config: ReelConfig, reel: Reel) -> None:

@@ -90,7 +90,7 @@ def deliver_sequence(
             history=_history(reel, number, layout, frame.shot) if found.touch.any() else None,
             moved_frames=_moved(reel, number),
         )
-        if not np.array_equal(read_codes(path, reel=reel.id, frame=number), codes):
+        if not np.array_equal(read_codes(path, reel=reel.id, frame=number, spare=True), codes):
             raise StoreError("a delivered frame does not read back as written", frame=number)
         return None
 
@@ -261,20 +261,21 @@ def _scanned(reader: FrameReader, frame: OutFrame) -> Callable[[], Picture]:
 def _moved(reel: Reel, number: int) -> int:
     """How far a frame that was made lies after the frame whose header it is given."""
     frame = reel.frame(number)
-    if frame.made_by is None:
+    if frame.scanned:
         return 0
-    shown = next(f.number for f in reel.frames if f.path == frame.path and f.made_by is None)
+    shown = next(f.number for f in reel.frames if f.path == frame.path and f.scanned)
     return number - shown
 
 
 def _history(reel: Reel, number: int, layout: Layout, shot: PlannedShot) -> str | None:
     """A line of process history for frames that were treated, or made."""
-    made_by = reel.frame(number).made_by
+    frame = reel.frame(number)
     treatments = [op.name for op in shot.chain if op.name != "rebuild"]
     if number in shot.pictures.between:
         treatments.insert(0, "frame rebuilt from its neighbors")
-    elif made_by is not None:
-        treatments.insert(0, f"frame held from {number - _moved(reel, number)}")
+    elif frame.made_by is not None:
+        shown = number - _moved(reel, number) if frame.shown is None else frame.shown
+        treatments.insert(0, f"frame held from {shown}")
     if not treatments:
         return None
     fmt = layout.variant.format

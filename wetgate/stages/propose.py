@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from color.fade import Unfading
 from color.records import ShotColor, protection
-from media.errors import ConfigError
 from media.frames import FrameRange
 from media.pictures import Pictures
-from media.reel import SegmentKind, Shot
-from restore.dirt.trial import choose, trial_name
+from media.reel import Reel, SegmentKind, Shot
+from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.scratch.solve import ScratchOptions, solve_scratch
@@ -24,6 +23,7 @@ from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
 from wetgate.decisions import (
     ColorDecision,
+    DefectMapDecision,
     DirtDecision,
     FadeDecision,
     FlickerDecision,
@@ -34,8 +34,8 @@ from wetgate.decisions import (
     UpscaleDecision,
     WeaveDecision,
 )
+from wetgate.stages.propose_dirt import OFF, propose_dirt
 
-OFF = "switched off in the project"
 NO_LINES = "no persistent line was found"
 TOO_SMALL = "the picture is too small to be measured"
 
@@ -65,7 +65,7 @@ def propose_shot(
         weave=_weave(project, shot, evidence, pictures),
         flicker=_flicker(project, shot, evidence, pictures),
         scratch=_scratch(project, shot, evidence, pictures),
-        dirt=_dirt(project, shot, evidence, grain, pictures, changeover),
+        dirt=propose_dirt(project, shot, evidence, grain, pictures, changeover),
         noise=_noise(project, shot, grain),
         grain=_grain(project, shot, grain),
         upscale=_upscale(project, shot, evidence.get("upscale") or {}),
@@ -239,66 +239,6 @@ def _scratch(
     )
 
 
-def _dirt(
-    project: Project,
-    shot: Shot,
-    evidence: Mapping[str, Any],
-    grain: Mapping[str, Any],
-    pictures: Pictures,
-    changeover: FrameRange | None,
-) -> DirtDecision:
-    if not project.restore.dirt.enabled:
-        return DirtDecision(reason=OFF)
-    if shot.kind is not SegmentKind.SHOT:
-        return DirtDecision(reason=f"{shot.kind.value}: left alone")
-    if len(pictures.own) < 3:
-        return DirtDecision(
-            reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
-            confidence=0.0,
-        )
-    options = project.restore.dirt
-    if options.fill and not project.policy.allow_invented:
-        raise ConfigError(
-            "restore.dirt.fill = true makes pixels that no frame of the scan shows",
-            shot=shot.id,
-            hint="set policy.allow_invented = true to permit it, or leave fill off",
-        )
-    by_rules = options.detector == "rules"
-    asked = options.threshold_sigma if by_rules else options.level
-    tried = evidence.get(trial_name(options.detector)) or {}
-    chosen = choose(tried, options.budget, asked)
-    strength = chosen.strength if chosen.strength is not None else asked
-    there = _shared_with(shot.frames, changeover)
-    measured = bool(tried.get("recall"))
-    return DirtDecision(
-        applied=chosen.strength is not None,
-        reason=chosen.reason,
-        detector=options.detector,
-        level=options.level if by_rules else strength,
-        sigma=_round(float(grain["sigma_luma"]), 6),
-        threshold_sigma=strength if by_rules else options.threshold_sigma,
-        threshold_floor=options.threshold_floor,
-        max_blob_px=options.max_blob_px,
-        fill=options.fill,
-        cue_marks=() if options.cue_marks or there is None else (there.start, there.stop - 1),
-        trial_recall=_round(chosen.recall, 3) if measured else None,
-        trial_false=_round(chosen.false_removed) if measured else None,
-        trial_taken=_round(chosen.taken_share, 6) if measured else None,
-        trial_budget=options.budget if measured else None,
-    )
-
-
-def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | None:
-    if other is None or other.start >= frames.stop or frames.start >= other.stop:
-        return None
-    return FrameRange(max(frames.start, other.start), min(frames.stop, other.stop))
-
-
-def _pictures_in(pictures: Pictures) -> str:
-    frames, own = len(pictures.frames), len(pictures.own)
-    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
-
-
 def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecision:
     options = project.restore.noise
     if not options.enabled:
@@ -369,6 +309,21 @@ def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> Upsca
         gain_db=evidence.get("gain_db"),
         steadiness=evidence.get("steadiness"),
         deviation=evidence.get("deviation"),
+    )
+
+
+def propose_map(reel: Reel, evidence: Mapping[str, Any]) -> DefectMapDecision:
+    """The reel's defect map: used on this shot, or refused by name."""
+    seen = evidence.get("defects")
+    if reel.defect_map is None or seen is None:
+        return DefectMapDecision()
+    found = solve_defects(seen, reel.format.channels)
+    return DefectMapDecision(
+        applied=found.applied,
+        dx_px=_round(found.dx_px, 3),
+        dy_px=_round(found.dy_px, 3),
+        confidence=_round(found.confidence, 3),
+        reason=found.reason,
     )
 
 

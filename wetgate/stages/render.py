@@ -101,6 +101,7 @@ def _render_chunks(
         planned.chain,
         job.project.render.tile_px,
         borrowed=frozenset(n for n in planned.shot.frames if ingested.reel.frame(n).made_by),
+        marks=planned.marks.reader(source.read_log, job.device),
     )
     rendered = cached = damaged = 0
     for chunk in chunks:

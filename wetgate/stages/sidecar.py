@@ -29,7 +29,7 @@ def deliver_sidecar(
     if reel.kind in ("movie", layout.kind):
         return []
     path = folder / f"{reel.id}{SUFFIX}"
-    scanned = [f for f in reel.frames if f.made_by is None]
+    scanned = [f for f in reel.frames if f.scanned]
     made_from = digest({"writers": WRITERS, "headers": [[f.number, f.sha256] for f in scanned]})
     current = still_right(job, path, made_from, kept)
     if current is not None:

@@ -31,10 +31,18 @@ from wetgate.decisions import (
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.layers import check_scenes, effective
+from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
-from wetgate.stages.propose import NO_LINES, OFF, propose_color, propose_fade, propose_shot
+from wetgate.stages.propose import (
+    NO_LINES,
+    propose_color,
+    propose_fade,
+    propose_map,
+    propose_shot,
+)
+from wetgate.stages.propose_dirt import OFF
 from wetgate.stages.solve_color import (
     flag_reasons,
     solve_color,
@@ -52,7 +60,7 @@ _PROBES_OF = {
     "weave": ("weave", "overscan"),
     "flicker": ("flicker",),
     "scratch": ("scratch",),
-    "dirt": ("grain", trial_name("network")),
+    "dirt": ("grain", "defects", trial_name("network")),
     "noise": ("grain",),
     "grain": ("grain",),
 }
@@ -78,9 +86,10 @@ def solve_title(
             hint="shots are listed by 'wetgate plan'",
         )
     check_scenes(job.project, set(shots))
+    check_regions(job.project, {*shots, *reels})
     evidence = with_flags(evidence, shots, people)
     scans = {name: r.reel for name, r in reels.items()}
-    proposed, said_of = {}, {}
+    proposed, said_of, regions = {}, {}, {}
     for name, shot in shots.items():
         layered, said_of[name] = effective(
             job.project, shot.reel, name, _settings(people.get(name))
@@ -89,6 +98,8 @@ def solve_title(
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
         proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
+        person_boxes = people[name].protected_regions if name in people else ()
+        regions[name] = regions_of(job.project, scans[shot.reel], shot, person_boxes)
     # Color is compared at the exposure its shot will have: flicker is taken out of it first.
     steady = {n: with_steady_exposure(evidence[n], p) for n, p in proposed.items()}
     colors, unfaded = solve_color(job.project, scans, shots, steady, people)
@@ -104,7 +115,15 @@ def solve_title(
         )
         if name in protected:
             solved = _protect(solved)
-        solved = solved.model_copy(update={"settings_from": said_of[name]})
+        damage = reels[shot.reel].frames.get(name, ())
+        solved = solved.model_copy(
+            update={
+                "settings_from": said_of[name],
+                "frame_damage": damage,
+                "protected_regions": regions[name],
+                "defect_map": propose_map(scans[shot.reel], evidence[name]),
+            }
+        )
         settled[name] = _summed_up(settle(solved, people.get(name)))
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
@@ -141,6 +160,8 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     upscale = restore.upscale
     if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
         found |= {"upscale", "steadiness"}
+    if not any(reel.defect_map for reel in job.project.reels):
+        found.discard("defects")
     if found or color.match.enabled or color.balance.enabled or color.fade.enabled:
         found.add("color")
     return frozenset(found)
@@ -216,6 +237,12 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
         if not d.applied and d.reason not in (OFF, NO_LINES)
     ]
     reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
+    reasons += [
+        f"frame {d.frame}: {d.kind}: {d.reason}" for d in decisions.frame_damage if d.done == "left"
+    ]
+    refused = decisions.defect_map
+    if refused.reason and not refused.applied and refused.origin == "solved":
+        reasons.append(f"defect map: {decisions.defect_map.reason}")
     if decisions.upscale.applied and decisions.upscale.reason:
         reasons.append(f"upscale: {decisions.upscale.reason}")
     if decisions.fade.applied:

@@ -27,7 +27,8 @@ from restore.flicker.field import REACH_STOPS
 from wetgate.config import Project
 from wetgate.decisions import BalanceOverride, ShotDecisions, ShotOverride
 from wetgate.stages.ingest import reel_name
-from wetgate.stages.propose import OFF, TOO_SMALL
+from wetgate.stages.propose import TOO_SMALL
+from wetgate.stages.propose_dirt import OFF
 
 F64 = NDArray[np.float64]
 Evidence = Mapping[str, Mapping[str, Any]]

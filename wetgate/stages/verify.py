@@ -20,6 +20,7 @@ from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
+from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
@@ -29,9 +30,10 @@ from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
 
 Verdict = dict[str, Any]
+_CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 4
+CHECKS = 5
 """Rises when a verdict would come out differently."""
 
 
@@ -51,7 +53,7 @@ def verify_shot(
     # Marks in the overscan lead the repair; what it reached shows in the picture.
     # What enlarging does was tried on the scan; what it did shows in its steadiness.
     # What dirt repair would find and take was tried on copies; what it did is in the marks.
-    led = {"overscan", "upscale", *TRIALS}
+    led = {"overscan", "upscale", "defects", *TRIALS}
     probes = (frozenset(before) - led) or frozenset({"color"})
     key = digest(
         {
@@ -64,6 +66,8 @@ def verify_shot(
             "policy": job.project.policy.model_dump(mode="json"),
             "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
             "limited": decisions.balance.limited,
+            "defect_map": decisions.defect_map.reason,
+            "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
         }
     )
     kept = read_json(path)
@@ -89,6 +93,10 @@ def verify_shot(
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
         "max_repaired_frame": frames.worst_frame,
+        "max_by_class": {
+            _CLASSES[k]: {"share": share, "frame": frame}
+            for k, (share, frame) in frames.worst_by_class.items()
+        },
         "caveats": frames.caveats,
     }
     return _write(job, planned, key, numbers, decisions)
@@ -106,6 +114,7 @@ def _as_scanned(
         "touch_share": {"untouched": 1.0, "adjusted": 0.0, "borrowed": 0.0, "invented": 0.0},
         "max_repaired_share": 0.0,
         "max_repaired_frame": planned.shot.frames.start,
+        "max_by_class": {},
         "caveats": {},
     }
 
@@ -155,6 +164,8 @@ class _Frames:
         self.worst_repaired = 0.0
         """Largest share of one frame that was borrowed or invented."""
         self.worst_frame = planned.shot.frames.start
+        self.worst_by_class = dict.fromkeys(self._repaired, (0.0, planned.shot.frames.start))
+        """The same by class, with the frame."""
         self._seen: set[FrameRange] = set()
         made = (ingested.reel.frame(n).made_by is not None for n in planned.shot.frames)
         self._scanned = np.array([not m for m in made])
@@ -175,10 +186,15 @@ class _Frames:
             [[np.count_nonzero(plane == k) for k in range(4)] for plane in found.touch], np.int64
         )
         self._counts += counts.sum(axis=0)
-        share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1)
         # A frame the scan lacks is made because the project says so; that is no repair.
         first = chunk.frames.start - self._planned.shot.frames.start
-        share = share * self._scanned[first : first + len(chunk.frames)]
+        scanned = self._scanned[first : first + len(chunk.frames)]
+        share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1) * scanned
+        for k, (worst, _) in self.worst_by_class.items():
+            of_class = counts[:, k] / counts.sum(axis=1) * scanned
+            if float(of_class.max()) > worst:
+                at = chunk.frames.start + int(of_class.argmax())
+                self.worst_by_class[k] = (round(float(of_class.max()), 6), at)
         if float(share.max()) > self.worst_repaired:
             self.worst_repaired = round(float(share.max()), 6)
             self.worst_frame = chunk.frames.start + int(share.argmax())
@@ -265,6 +281,18 @@ def _held(
             f"frame {numbers['max_repaired_frame']}: {worst:.1f} % of the picture was repaired, "
             f"the limit is {100 * limit:.1f} %"
         )
+    refused = decisions.defect_map
+    if refused.reason and not refused.applied and refused.origin == "solved":
+        held.append(f"the defect map is not used: {refused.reason}")
+    policy = job.project.policy
+    limits = {"borrowed": policy.max_borrowed_share, "invented": policy.max_invented_share}
+    for name, worst_of in numbers["max_by_class"].items():
+        if worst_of["share"] > limits[name]:
+            held.append(
+                f"frame {worst_of['frame']}: {100 * worst_of['share']:.1f} % of the picture is "
+                f"{name}, policy.max_{name}_share allows {100 * limits[name]:.1f} %"
+            )
+    held += to_review(planned.shot.frames, decisions.frame_damage)
     left = numbers["caveats"]
     for number in sorted(left, key=int)[:3]:
         held.append(f"frame {number}: {'; '.join(left[number])}")

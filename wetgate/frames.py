@@ -1,0 +1,207 @@
+"""Frames that are destroyed: what was found of them, what a person says, what reels show instead.
+
+Settled before anything is measured: a burnt frame must not pass for flicker, weave or dirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from media.errors import ConfigError
+from media.frames import FrameRange
+from media.pictures import Pictures
+from media.reel import MadeBy, Reel, SegmentKind, Shot, SourceFrame
+from restore.rebuild.measure import FLASH, SPLICE, Finding
+from restore.rebuild.solve import Done, FramesOptions, solve_frames
+from wetgate.config import Project
+from wetgate.decisions import (
+    FrameDecision,
+    FramesOverride,
+    ShotOverride,
+    parts_of,
+    read_overrides,
+)
+from wetgate.job import Job
+from wetgate.layers import effective
+from wetgate.records import IngestedReel
+
+
+def settle_frames(job: Job, ingested: IngestedReel) -> IngestedReel:
+    """The reel with its destroyed frames decided on, and shown as was decided.
+
+    raises: ConfigError for overrides that name frames the shot lacks, or what policy forbids.
+    """
+    reel = ingested.reel
+    people = read_overrides(job.folder.overrides, {s.id for s in ingested.shots}, others=True)
+    decided: dict[str, tuple[FrameDecision, ...]] = {}
+    shown: dict[int, SourceFrame] = {}
+    for shot in ingested.shots:
+        person = people.get(shot.id, ShotOverride())
+        said = _decide(job.project, reel, shot, ingested.findings, person)
+        if said:
+            decided[shot.id] = said
+            shown |= _shown(reel, shot, said)
+    if shown:
+        frames = tuple(shown.get(f.number, f) for f in reel.frames)
+        reel = replace(reel, frames=frames)
+    return replace(ingested, reel=reel, frames=decided)
+
+
+def made_in(pictures: Pictures, decisions: Sequence[FrameDecision]) -> dict[int, float]:
+    """Frames that are made, whole or in part, and how far each lies between its neighbours."""
+    parts = {n: pictures.share(n) for n in parts_of(decisions)}
+    return {**pictures.between, **{n: s for n, s in parts.items() if s is not None}}
+
+
+def to_review(shot: FrameRange, decisions: Sequence[FrameDecision]) -> list[str]:
+    """Why a person should look: what was found, is damage, and was not mended.
+
+    Bands of splices at the cuts themselves are how film is joined: listed, no reason to hold.
+    """
+    ends = (shot.start, shot.stop - 1)
+    left = [
+        d for d in decisions
+        if d.done in ("left", "lost") and d.kind != FLASH and d.origin == "solved"
+        and not (d.kind == SPLICE and d.frame in ends)
+    ]  # fmt: skip
+    said = [f"frame {d.frame}: {d.kind}: {d.reason}" for d in left[:3]]
+    return said + ([f"and {len(left) - 3} more frames like these"] if len(left) > 3 else [])
+
+
+def _decide(
+    project: Project,
+    reel: Reel,
+    shot: Shot,
+    findings: Sequence[Finding],
+    person: ShotOverride,
+) -> tuple[FrameDecision, ...]:
+    layered, _ = effective(project, reel.id, shot.id, person.restore)
+    settings = layered.restore.frames
+    options = FramesOptions(
+        longest_run=settings.longest_run,
+        beyond=settings.beyond,
+        min_confidence=settings.min_confidence,
+        allow_invented=project.policy.allow_invented,
+    )
+    kept = ""
+    if shot.id in project.policy.protected_shots or person.protect:
+        kept = "the shot is protected"
+    elif shot.kind is not SegmentKind.SHOT:
+        kept = f"it is {shot.kind.value}"
+    found: dict[int, FrameDecision] = {}
+    if settings.enabled and person.frames.enabled is not False:
+        size_px = (reel.format.height, reel.format.width)
+        # A frame that a gap policy fills shows another one: nothing is found on it.
+        scanned = [
+            f for f in findings
+            if all(n in shot.frames and reel.frame(n).made_by is None
+                   for n in range(f.first, f.last + 1))
+        ]  # fmt: skip
+        for v in solve_frames(scanned, shot.frames, size_px, options, kept):
+            found[v.frame] = FrameDecision(
+                frame=v.frame,
+                kind=v.kind,
+                done=v.done,
+                part_px=v.part_px,
+                confidence=v.confidence,
+                reason=v.reason,
+            )
+    if not kept:
+        found |= _by_person(project, reel, shot, options, found, person.frames)
+    return tuple(found[n] for n in sorted(found))
+
+
+def _by_person(
+    project: Project,
+    reel: Reel,
+    shot: Shot,
+    options: FramesOptions,
+    found: dict[int, FrameDecision],
+    person: FramesOverride,
+) -> dict[int, FrameDecision]:
+    said: dict[int, FrameDecision] = {}
+    where = f"overrides.toml: {shot.id}.frames"
+    named: tuple[tuple[Done, tuple[int, ...]], ...] = (
+        ("rebuilt", person.rebuild),
+        ("held", person.hold),
+        ("lost", person.lost),
+        ("left", person.leave),
+    )
+    for done, numbers in named:
+        for number in numbers:
+            if number not in shot.frames or number in said:
+                raise ConfigError(
+                    f"{where}: {number} is named twice, or no frame of this shot",
+                    shot=shot.id,
+                    hint=f"its frames are {shot.frames}",
+                )
+            if reel.frame(number).made_by is not None:
+                raise ConfigError(
+                    f"{where}: the scan has no frame {number}",
+                    shot=shot.id,
+                    hint="reels.gaps says what is done about it",
+                )
+            before = found.get(number)
+            said[number] = FrameDecision(
+                frame=number,
+                kind=before.kind if before else "named",
+                done=done,
+                part_px=before.part_px if before and done == "rebuilt" else (),
+                origin="human",
+                reason="named by a person",
+            )
+    if person.rebuild and not project.policy.allow_invented:
+        raise ConfigError(
+            f"{where}.rebuild makes pictures that the scan does not have",
+            shot=shot.id,
+            hint="set policy.allow_invented = true to permit it, or use hold",
+        )
+    gone = {n for n, d in {**found, **said}.items() if d.done != "left" and not d.part_px}
+    for number in person.rebuild:
+        run = _run_around(gone, number) if number in gone else range(number, number + 1)
+        if (
+            len(run) > options.longest_run
+            or run[0] == shot.frames.start
+            or run[-1] + 1 not in shot.frames
+        ):
+            raise ConfigError(
+                f"{where}.rebuild: frame {number} has no picture on both sides within reach",
+                shot=shot.id,
+                hint=f"up to {options.longest_run} frames between two of this shot can be made; "
+                "use hold, lost or leave",
+            )
+    for number in person.hold:
+        if number == shot.frames.start:
+            raise ConfigError(
+                f"{where}.hold: frame {number} has none before it in this shot",
+                shot=shot.id,
+                hint="use lost or leave",
+            )
+    return said
+
+
+def _run_around(numbers: set[int], number: int) -> range:
+    first = last = number
+    while first - 1 in numbers:
+        first -= 1
+    while last + 1 in numbers:
+        last += 1
+    return range(first, last + 1)
+
+
+def _shown(reel: Reel, shot: Shot, decisions: Sequence[FrameDecision]) -> dict[int, SourceFrame]:
+    """Frames that show another one, or are made, by number."""
+    whole = {d.frame: d for d in decisions if d.done in ("rebuilt", "held") and not d.part_px}
+    found = {}
+    for number, decision in whole.items():
+        before = number - 1
+        while before in whole:
+            before -= 1
+        if before not in shot.frames:
+            continue
+        how = MadeBy.REBUILD if decision.done == "rebuilt" else MadeBy.HOLD
+        # A frame that a gap policy fills shows one further back.
+        seen = reel.frame(before)
+        found[number] = replace(reel.frame(number), made_by=how, shown=seen.number)
+    return found

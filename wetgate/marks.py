@@ -1,0 +1,117 @@
+"""What is known of pixels before any repair looks: damaged by a map, kept by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from media.defect_map import MapReader, map_digest
+from media.errors import ConfigError
+from media.passes import Mark
+from media.reel import Reel, Shot
+from restore.defects.masks import MASKS, defect_mask
+from restore.defects.solve import MapFit
+from wetgate.config import Box, Project
+from wetgate.decisions import ShotDecisions
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Marks of one shot, as its decisions have them."""
+
+    reel: Reel
+    fit: MapFit | None
+    """How the reel's defect map is used; None where it is not."""
+    kept: tuple[Box, ...]
+    """Left, top, width and height in px on the scan: no repair of the surface there."""
+
+    @property
+    def any(self) -> bool:
+        """False where nothing is known of any pixel."""
+        return self.fit is not None or bool(self.kept)
+
+    def key(self, numbers: tuple[int, ...]) -> Mapping[str, object]:
+        """What decides the marks of these frames; empty where there are none."""
+        found: dict[str, object] = {}
+        if self.kept:
+            found["kept"] = [list(box) for box in self.kept]
+        if self.fit is not None and self.reel.defect_map is not None:
+            found["map"] = {
+                "masks": MASKS,
+                "bright": self.reel.defect_map.bright,
+                "source": self.reel.defect_map.source if not self.reel.defect_map.frames else "",
+                "shift_px": [self.fit.dx_px, self.fit.dy_px],
+                "planes": [map_digest(self.reel, n) for n in numbers],
+            }
+        return found
+
+    def reader(
+        self, picture: Callable[[int], Tensor], device: torch.device
+    ) -> Callable[[int], Tensor] | None:
+        """Frame number to (H, W) uint8 ``Mark``; None where there are none.
+
+        picture: frame number to (C, H, W) film log of the scan.
+        """
+        if not self.any:
+            return None
+        size = (self.reel.format.height, self.reel.format.width)
+        kept = np.zeros(size, np.uint8)
+        for left, top, width, height in self.kept:
+            kept[top : top + height, left : left + width] = int(Mark.KEPT)
+        planes = MapReader(self.reel) if self.fit is not None else None
+
+        def marks(number: int) -> Tensor:
+            found = kept
+            if planes is not None and self.fit is not None and self.reel.defect_map is not None:
+                planes.verify(number)
+                log = picture(number).cpu().numpy()
+                bright = self.reel.defect_map.bright
+                mask, _ = defect_mask(log, planes.read(number), self.fit, bright=bright)
+                found = kept | (mask.astype(np.uint8) * np.uint8(Mark.DAMAGED))
+            return torch.from_numpy(found.copy()).to(device)
+
+        return marks
+
+
+def marks_of(reel: Reel, decisions: ShotDecisions) -> Marks:
+    """The marks that a shot's decisions ask for."""
+    found = decisions.defect_map
+    fit = None
+    if found.applied and decisions.dirt.applied and reel.defect_map is not None:
+        fit = MapFit(applied=True, reason="", dx_px=found.dx_px, dy_px=found.dy_px)
+    return Marks(reel, fit, decisions.protected_regions)
+
+
+def regions_of(
+    project: Project, reel: Reel, shot: Shot, person: tuple[Box, ...]
+) -> tuple[Box, ...]:
+    """Regions of the project and of a person that hold for a shot.
+
+    raises: ConfigError for one that does not lie in the frame.
+    """
+    said = project.policy.protected_regions
+    boxes = (*said.get(reel.id, ()), *said.get(shot.id, ()), *person)
+    for left, top, width, height in boxes:
+        inside = left + width <= reel.format.width and top + height <= reel.format.height
+        if not inside or not width or not height:
+            raise ConfigError(
+                f"protected region [{left}, {top}, {width}, {height}] does not lie in the frame",
+                reel=reel.id,
+                shot=shot.id,
+                hint=f"left, top, width, height in px; the scan is "
+                f"{reel.format.width}x{reel.format.height}",
+            )
+    return boxes
+
+
+def check_regions(project: Project, known: set[str]) -> None:
+    """raises: ConfigError for regions of a reel or shot that the title does not have."""
+    for name in sorted(set(project.policy.protected_regions) - known):
+        raise ConfigError(
+            f"policy.protected_regions names {name!r}, which is no reel and no shot of this title",
+            hint="shots are listed by 'wetgate shots OUT'",
+        )

@@ -1,0 +1,81 @@
+"""What the measurements of one shot, and its planted trial, propose for its dirt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from media.errors import ConfigError
+from media.frames import FrameRange
+from media.pictures import Pictures
+from media.reel import SegmentKind, Shot
+from restore.dirt.trial import choose, trial_name
+from wetgate.config import Project
+from wetgate.decisions import DirtDecision
+
+OFF = "switched off in the project"
+
+
+def propose_dirt(
+    project: Project,
+    shot: Shot,
+    evidence: Mapping[str, Any],
+    grain: Mapping[str, Any],
+    pictures: Pictures,
+    changeover: FrameRange | None,
+) -> DirtDecision:
+    """How dirt is looked for on a shot, at the strength its planted trial allows.
+
+    grain: evidence of the grain probe. changeover: frames of the reel on which cue marks may be.
+    raises: ConfigError for a fill that the policy does not permit.
+    """
+    if not project.restore.dirt.enabled:
+        return DirtDecision(reason=OFF)
+    if shot.kind is not SegmentKind.SHOT:
+        return DirtDecision(reason=f"{shot.kind.value}: left alone")
+    if len(pictures.own) < 3:
+        return DirtDecision(
+            reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
+            confidence=0.0,
+        )
+    options = project.restore.dirt
+    if options.fill and not project.policy.allow_invented:
+        raise ConfigError(
+            "restore.dirt.fill = true makes pixels that no frame of the scan shows",
+            shot=shot.id,
+            hint="set policy.allow_invented = true to permit it, or leave fill off",
+        )
+    by_rules = options.detector == "rules"
+    asked = options.threshold_sigma if by_rules else options.level
+    tried = evidence.get(trial_name(options.detector)) or {}
+    chosen = choose(tried, options.budget, asked)
+    strength = chosen.strength if chosen.strength is not None else asked
+    there = _shared_with(shot.frames, changeover)
+    measured = bool(tried.get("recall"))
+    return DirtDecision(
+        applied=chosen.strength is not None,
+        reason=chosen.reason,
+        detector=options.detector,
+        level=options.level if by_rules else strength,
+        sigma=round(float(grain["sigma_luma"]), 6),
+        threshold_sigma=strength if by_rules else options.threshold_sigma,
+        threshold_floor=options.threshold_floor,
+        max_blob_px=options.max_blob_px,
+        fill=options.fill,
+        cue_marks=() if options.cue_marks or there is None else (there.start, there.stop - 1),
+        trial_recall=round(chosen.recall, 3) if measured else None,
+        trial_false=round(chosen.false_removed, 4) if measured else None,
+        trial_taken=round(chosen.taken_share, 6) if measured else None,
+        trial_budget=options.budget if measured else None,
+    )
+
+
+def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | None:
+    if other is None or other.start >= frames.stop or frames.start >= other.stop:
+        return None
+    return FrameRange(max(frames.start, other.start), min(frames.stop, other.stop))
+
+
+def _pictures_in(pictures: Pictures) -> str:
+    frames, own = len(pictures.frames), len(pictures.own)
+    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
