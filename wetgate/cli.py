@@ -19,6 +19,7 @@ from media.errors import UsageError, WetgateError
 from wetgate import __version__
 from wetgate.cli_join import gc, join
 from wetgate.cli_models import models_app
+from wetgate.cli_night import cancel, pause, resume
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -34,6 +35,8 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command()(join)
 app.command()(gc)
+for word in (pause, resume, cancel):
+    app.command()(word)
 
 Sources = Annotated[
     list[str], typer.Argument(help="One PROJECT.toml, or sources: movies, folders, patterns.")
@@ -64,7 +67,7 @@ def main() -> None:
     try:
         app()
     except WetgateError as error:
-        verb = {2: "refused", 4: "stopped"}.get(error.exit_code, "failed")
+        verb = {2: "refused", 4: "stopped", INTERRUPTED: "cancelled"}.get(error.exit_code, "failed")
         console.print(f"wetgate: {verb}: {error}", markup=False)
         if "--json" in sys.argv:
             typer.echo(json.dumps({"exit_code": error.exit_code, **error.as_dict()}))
@@ -219,19 +222,14 @@ def status(out: Existing, as_json: Json = False) -> None:
 
     from wetgate.job import open_job
     from wetgate.status import status as read_status
-    from wetgate.tables import time_range
+    from wetgate.tables import status_lines
 
     found = read_status(open_job(out))
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
-    typer.echo(f"{found.state}: {found.stage}")
-    typer.echo(f"frames rendered in this run: {found.frames_done} of {found.frames_planned}")
-    if found.state == "running":
-        typer.echo(f"time left: {time_range(found.seconds_left)}")
-    for label, shots in (("held", found.held), ("failed", found.failed)):
-        if shots:
-            typer.echo(f"{label}: {', '.join(shots)}")
+    for line in status_lines(found):
+        typer.echo(line)
 
 
 @app.command()

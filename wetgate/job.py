@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,12 +16,17 @@ import torch
 
 from media.errors import ConfigError, UsageError
 from wetgate.config import Project
+from wetgate.control import HeldBack, held_back
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.leases import Leases
 from wetgate.numerics import pick_device
 from wetgate.project import validate
+from wetgate.quota import Quota
 from wetgate.store import Store
+
+_LOOK_S = 1.0
+"""How often a worker that waits looks whether it may go on."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -42,6 +48,9 @@ class Job:
     """This worker's leases; None for a job that nobody can help with (a dry run)."""
     helping: bool = False
     """Another worker leads this title."""
+    _held: str = ""
+    _quota: Quota = field(default_factory=Quota)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def store(self) -> Store:
@@ -66,6 +75,35 @@ class Job:
             raise Interrupted
         if self.leases is not None:
             self.leases.check_lost()
+
+    def gate(self, *, window: bool = True) -> None:
+        """Called before a piece of work is begun: waits while the title is paused, or its hours
+        have not come. A dry run does not wait.
+
+        window: False for work that is done at any hour.
+        raises: CalledOff; Interrupted; LeaseLost; StorageFull when the job is at its quota.
+        """
+        if self.leases is None:
+            return
+        while True:
+            at = datetime.now()
+            held = held_back(self.folder, self.project.night, at, window=window)
+            self._tell(held)
+            self.check_stop()
+            if held is None:
+                self._quota.check(self.folder, self.project.night)
+                return
+            self.stopping.wait(_LOOK_S)
+
+    def _tell(self, held: HeldBack | None) -> None:
+        """Once for all hands, when it changes."""
+        why = str(held) if held is not None else ""
+        with self._telling:
+            changed, self._held = why != self._held, why
+        if changed and held is not None:
+            self.events.emit("waiting", {"why": held.why, "until": held.until})
+        elif changed:
+            self.events.emit("goes_on")
 
     def spread(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, Future[B]]]:
         """Run ``work`` on items with the job's workers; pairs come back as they finish.

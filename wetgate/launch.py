@@ -17,9 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from media.errors import StorageFull, WetgateError
+from media.errors import CalledOff, StorageFull, WetgateError
 from media.write import storage_error
 from wetgate.config import Project
+from wetgate.costs import kind_of_worker, learning
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.guard import prepare, sole_owner
@@ -64,10 +65,22 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
         prepare(folder, project, replace=replace)
         job = Job(project, folder, Events(folder.events), leases=leases)
         job.device  # noqa: B018 - refuses a missing device before any work
-        job.events.emit("run_started", {"title": project.title})
-        with _end_noted(job), _progress(quiet) as progress:
+        job.events.emit("run_started", {"title": project.title, "worker": kind_of_worker(job)})
+        with learning(job), _end_noted(job), _progress(quiet) as progress:
             job.events.listen(_Bars(progress))
+            with _refused_at_first():
+                job.gate(window=False)
             yield job
+
+
+@contextmanager
+def _refused_at_first() -> Iterator[None]:
+    """A title that was cancelled before work began is refused, not interrupted."""
+    try:
+        yield
+    except CalledOff as error:
+        error.exit_code = 2
+        raise
 
 
 @contextmanager
@@ -93,7 +106,8 @@ def _end_noted(job: Job) -> Iterator[None]:
         raise
     except WetgateError as error:
         with suppress(StorageFull):
-            job.events.emit("stopped", error.as_dict())
+            name = "cancelled" if isinstance(error, CalledOff) else "stopped"
+            job.events.emit(name, error.as_dict())
         raise
 
 
@@ -129,6 +143,15 @@ class _Bars:
             self._update("render", None, advance=1)
         elif event == "verified":
             self._update("verified", None, advance=1)
+        elif event == "waiting":
+            until = f", until {fields['until']}" if fields["until"] else ""
+            self._say(f"waiting: {fields['why']}{until}")
+        elif event == "goes_on":
+            self._say("going on")
+
+    def _say(self, text: str) -> None:
+        if not self._progress.disable:
+            self._progress.console.print(f"wetgate: {text}", markup=False, highlight=False)
 
     def _update(
         self, name: str, total: int | None, advance: int = 0, completed: int | None = None

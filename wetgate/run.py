@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from media.errors import InputError, StorageFull, WetgateError
+from media.errors import CalledOff, InputError, StorageFull, WetgateError
+from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
 from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
 from wetgate.decisions import ShotDecisions
@@ -18,6 +19,7 @@ from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
 from wetgate.leases import LEAD
 from wetgate.plan import PlannedShot, plan_shot
+from wetgate.priority import in_order
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import analyse_shot, too_small
 from wetgate.stages.finish import Outcome, finish_title
@@ -63,7 +65,7 @@ def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = Non
     for name, future in job.spread(lambda s: analyse(job, title, s), title.shot_ids()):
         title.evidence[name] = future.result()
     decide(job, title)
-    for name, shot in job.spread(lambda s: restore(job, title, s), title.shot_ids()):
+    for name, shot in job.spread(lambda s: restore(job, title, s), line_up(job, title)):
         settle_shot(job, title, name, shot.result)
     if before_report is not None:
         before_report(job, title)
@@ -84,8 +86,9 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
         title.configs[name] = config
         title.reels[name] = ingest_reel(job, config)
     check_shot_ids(title)
+    line_up(job, title)
     if pictures:
-        check_room(job.folder, _bytes_to_come(job, title))
+        check_room(job.folder, job.project.night, _bytes_to_come(job, title))
     announce(job, Phase.ANALYSE, title.shot_ids())
 
 
@@ -123,6 +126,8 @@ def decide(job: Job, title: Title) -> None:
     chunks = [c for variants in title.planned.values() for p in variants for c in p.chunks]
     missing = sum(len(c.frames) for c in chunks if not job.store.has(c.key))
     job.events.emit("planned", {"chunks": len(chunks), "frames_missing": missing})
+    if job.leases is not None:
+        write_agenda(job, title.reels, title.evidence, title.planned)
     announce(job, Phase.RENDER, title.shot_ids(), title.planned)
 
 
@@ -147,6 +152,7 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
     # With fewer shots than workers, a shot is rendered in several stretches at once.
     lanes = max(1, job.workers // len(title.planned))
     with own_shot(job, Phase.RENDER, shot_id):
+        job.events.emit("shot_started", {"shot": shot_id})
         for planned in variants:
             render_shot(job, title.configs[reel], ingested, planned, lanes)
         return verify_shot(
@@ -154,14 +160,19 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
         )
 
 
+def line_up(job: Job, title: Title) -> list[str]:
+    """Shots in the order they are restored in: ``night.first`` before the rest."""
+    return in_order(job.project, title.reels)
+
+
 def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
     """Take a finished shot's verdict, or park the shot and go on.
 
-    raises: what is no fault of the shot: StorageFull, Interrupted, programming errors.
+    raises: what is no fault of the shot: StorageFull, CalledOff, Interrupted, programming errors.
     """
     try:
         title.verdicts[shot_id] = result()
-    except StorageFull:
+    except (StorageFull, CalledOff):
         raise
     except WetgateError as error:
         error.reel = error.reel or title.reel_of(shot_id)
@@ -174,6 +185,7 @@ def deliver(job: Job, title: Title) -> Outcome:
     """Write what can be delivered, and say what could not."""
     if job.leases is not None:
         job.leases.check(LEAD)
+    job.gate()
     order = title.shot_ids()
     outcome = finish_title(
         job,

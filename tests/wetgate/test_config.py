@@ -31,6 +31,8 @@ SPECIAL = {
     "color.fade.model": "dyes",
     "reels.neutrals": "[[190, 150, 170]]",
     "reels.gaps": "hold",
+    "night.window": "20:00-07:00",
+    "night.deadline": "07:00",
     "reels.accept": '["frame_count"]',
 }
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}

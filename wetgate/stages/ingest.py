@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,7 @@ from restore.motion import luma
 from wetgate.config import ReelConfig
 from wetgate.files import read_json, write_json
 from wetgate.job import Job
+from wetgate.pieces import ingest_piece, megapixels
 from wetgate.records import (
     IngestedReel,
     reel_from_json,
@@ -63,7 +65,10 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     if kept is not None:
         refuse_interlaced(job.project, config, kept.reel)
         return kept
+    # At any hour: what is wrong with the material should be said by day.
+    job.gate(window=False)
     job.events.emit("ingest_started", {"reel": name})
+    started = time.monotonic()
     sights = _Sights(job, config, name)
     reel = open_reel(
         _spec(job, config, name),
@@ -88,6 +93,9 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
             "frames": len(ingested.reel.frames),
             "shots": len(ingested.shots),
             "doubled": len(ingested.reel.doubled),
+            "does": ingest_piece(ingested.reel.kind),
+            "megapixels": round(megapixels(ingested.reel), 4),
+            "seconds": round(time.monotonic() - started, 3),
         },
     )
     return ingested

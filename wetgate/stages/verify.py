@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, measure
@@ -48,9 +50,7 @@ def verify_shot(
     """
     pin_numerics()
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
-    # Marks in the overscan lead the repair; what it reached shows in the picture.
-    # What enlarging does was tried on the scan; what it did shows in its steadiness.
-    probes = (frozenset(before) - {"overscan", "upscale"}) or frozenset({"color"})
+    probes = checks_with(frozenset(before))
     key = digest(
         {
             "checks": CHECKS,
@@ -69,6 +69,8 @@ def verify_shot(
         return kept
     if planned.untouched:
         return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
+    job.gate()
+    started = time.monotonic()
     frames = _Frames(job, ingested, planned)
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
@@ -89,7 +91,20 @@ def verify_shot(
         "max_repaired_frame": frames.worst_frame,
         "caveats": frames.caveats,
     }
-    return _write(job, planned, key, numbers, decisions)
+    costs = {
+        "frames": len(planned.shot.frames),
+        "does": verify_piece(probes),
+        "megapixels": round(megapixels(ingested.reel), 4),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    return _write(job, planned, key, numbers, decisions, costs)
+
+
+def checks_with(before: frozenset[str]) -> frozenset[str]:
+    """Probes that look at the result of a shot whose scan was looked at with these."""
+    # Marks in the overscan lead the repair; what it reached shows in the picture.
+    # What enlarging does was tried on the scan; what it did shows in its steadiness.
+    return (before - {"overscan", "upscale"}) or frozenset({"color"})
 
 
 def _as_scanned(
@@ -114,6 +129,7 @@ def _write(
     key: str,
     numbers: dict[str, Any],
     decisions: ShotDecisions,
+    costs: Mapping[str, object] | None = None,
 ) -> Verdict:
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
@@ -127,7 +143,10 @@ def _write(
         **numbers,
     }
     write_json(path, verdict)
-    job.events.emit("verified", {"shot": planned.shot.id, "verdict": verdict["verdict"]})
+    job.events.emit(
+        "verified",
+        {"shot": planned.shot.id, "verdict": verdict["verdict"], **(costs or {})},
+    )
     return verdict
 
 
