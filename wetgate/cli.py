@@ -56,6 +56,9 @@ Replace = Annotated[bool, typer.Option("--replace", help="Give up a delivery mad
 Prefect = Annotated[
     bool, typer.Option("--prefect/--no-prefect", help="Schedule shots as Prefect tasks.")
 ]
+Deadline = Annotated[
+    str | None, typer.Option(help="When it should be done: 07:00, mon 07:00, 2026-11-30 07:00.")
+]
 Existing = Annotated[Path, typer.Argument(help="An output folder.")]
 
 
@@ -99,6 +102,7 @@ def run(
     sets: Sets = None,
     encoding: Encoding = None,
     rate: Rate = None,
+    deadline: Deadline = None,
     replace: Replace = False,
     as_json: Json = False,
     prefect: Prefect = True,
@@ -106,8 +110,9 @@ def run(
     """Restore a title: start or resume, the same command."""
     from wetgate.project import load_project
 
+    sets = _with_deadline(sets, deadline)
     project = load_project(
-        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+        sources, preset=preset, only=only, sets=sets, encoding=encoding, rate=rate
     )
     from wetgate.launch import launch
 
@@ -158,16 +163,18 @@ def plan(
     sets: Sets = None,
     encoding: Encoding = None,
     rate: Rate = None,
+    deadline: Deadline = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a run would do, how long and how big; change nothing."""
+    """Say what a run would do, how long and how big, and what a deadline leaves out."""
     from wetgate.dryrun import dry_run
     from wetgate.numerics import pin_numerics
     from wetgate.project import load_project
     from wetgate.tables import plan_dict, print_plan
 
+    sets = _with_deadline(sets, deadline)
     project = load_project(
-        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+        sources, preset=preset, only=only, sets=sets, encoding=encoding, rate=rate
     )
     pin_numerics()
     found = dry_run(project, out)
@@ -330,6 +337,10 @@ def doctor(as_json: Json = False) -> None:
             typer.echo(f"{mark} {finding.what}{remedy}")
         typer.echo(f"wetgate {__version__}")
     raise SystemExit(0 if all(f.ok for f in found) else 2)
+
+
+def _with_deadline(sets: list[str] | None, deadline: str | None) -> list[str]:
+    return [*(sets or []), *([] if deadline is None else [f"night.deadline={deadline}"])]
 
 
 def _runner(prefect: bool) -> Callable[..., Any] | None:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from media.write import atomic_write_bytes
+from wetgate.config import Night
 from wetgate.project import dump_project
 from wetgate.report.curves import (
     HEIGHT,
@@ -124,10 +125,10 @@ def _card(given: ReportInput, numbers: dict[str, Any], width: int) -> Card:
 
 
 def _settings(given: ReportInput) -> str:
-    """The project as it was resolved. How many worked on it is no part of what was done."""
+    """The project as it was resolved. How many worked on it, and when, is no part of it."""
     project = given.job.project
     alone = project.render.model_copy(update={"workers": 0})
-    return dump_project(project.model_copy(update={"render": alone}))
+    return dump_project(project.model_copy(update={"render": alone, "night": Night()}))
 
 
 def _digest(script: str) -> str:
