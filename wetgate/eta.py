@@ -90,6 +90,8 @@ def _follow(shots: Mapping[str, _Progress], events: Sequence[Event]) -> None:
         if name == "shot_started":
             shot.mark, shot.fresh, shot.warm = at, True, warm
             mine.add(str(event["shot"]))
+        elif name in ("shot_done", "shot_failed"):
+            shot.over, shot.mark, warm = True, at, True
         elif shot.mark is None:
             continue
         elif name == "frame_rendered":
@@ -103,10 +105,10 @@ def _follow(shots: Mapping[str, _Progress], events: Sequence[Event]) -> None:
         elif name in ("chunk_rendered", "chunk_cached"):
             shot.busy_s += at - shot.mark if name == "chunk_rendered" else 0.0
             shot.mark = at
-        elif name in ("verified", "shot_failed"):
+        elif name == "verified":
             seconds = event.get("seconds")
             shot.verify_s = _number(seconds) if seconds is not None else None
-            shot.over, shot.mark, warm = True, at, True
+            shot.mark = at
 
 
 def _left(agenda: Agenda, shots: Mapping[str, _Progress], queue: Queue, now: float) -> Left | None:

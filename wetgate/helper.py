@@ -173,10 +173,15 @@ class _Helper:
             analyse if call.phase is Phase.ANALYSE else restore
         )
         for shot in reversed(in_order(job.project, title.reels)):
+            if shot in over:
+                continue
             name = lease_name(call.phase, shot)
             term = self._leases.newest(name)
-            done = term is not None and term.state == "done" and term.note == call.work
-            if shot in over or done or not self._leases.claim(name):
+            if term is not None and term.state == "done" and term.note == call.work:
+                # It stays done for as long as the same is asked for.
+                over.add(shot)
+                continue
+            if not self._leases.claim(name):
                 continue
             try:
                 found = work(job, title, shot)

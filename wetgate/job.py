@@ -6,7 +6,7 @@ import os
 import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -113,10 +113,8 @@ class Job:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="wetgate") as pool:
             waiting = {pool.submit(work, item): item for item in items}
             try:
-                while waiting:
-                    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield waiting.pop(future), future
+                for future in as_completed(waiting):
+                    yield waiting[future], future
             except BaseException:
                 self.stopping.set()
                 for future in waiting:

@@ -24,9 +24,9 @@ from wetgate.records import IngestedReel
 from wetgate.stages.analyse import analyse_shot, too_small
 from wetgate.stages.finish import Outcome, finish_title
 from wetgate.stages.ingest import ingest_reel, reel_name
-from wetgate.stages.render import render_shot
+from wetgate.stages.render import all_cached, render_shot
 from wetgate.stages.solve import solve_title, wanted_probes
-from wetgate.stages.verify import Verdict, verify_shot
+from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 
 TRIES = 3
 _ORPHAN_AGE_S = 0.0
@@ -149,15 +149,21 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
     """Render one shot in all its variants, then verify the first."""
     reel = title.reel_of(shot_id)
     ingested, variants = title.reels[reel], title.planned[shot_id]
+    evidence = title.evidence[shot_id]
     # With fewer shots than workers, a shot is rendered in several stretches at once.
     lanes = max(1, job.workers // len(title.planned))
+    # A shot that is done is only looked at: a lease for each of thousands takes minutes.
+    kept = kept_verdict(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    if kept is not None and all_cached(job, variants):
+        job.events.emit("shot_done", {"shot": shot_id, "verdict": kept["verdict"]})
+        return kept
     with own_shot(job, Phase.RENDER, shot_id):
         job.events.emit("shot_started", {"shot": shot_id})
         for planned in variants:
             render_shot(job, title.configs[reel], ingested, planned, lanes)
-        return verify_shot(
-            job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
-        )
+        found = verify_shot(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
+    return found
 
 
 def line_up(job: Job, title: Title) -> list[str]:

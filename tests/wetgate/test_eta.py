@@ -44,6 +44,7 @@ class Worker:
                 self.say(at, "chunk_rendered", turn.shot, frames=CHUNK)
         at += verify_s
         self.say(at, "verified", turn.shot, seconds=verify_s)
+        self.say(at, "shot_done", turn.shot)
         self.free[hand], self.cold = at, False
 
 

@@ -106,10 +106,8 @@ def test_a_deadline_says_what_fits(scans: list[Path], tmp_path: Path) -> None:
     plan = _plan(scans, out, f"night.deadline={gone}", "night.first=['R2_0020', 'R2']")
     assert plan["deadline"]["possible"] is False
     assert plan["deadline"]["left_out"] == ["R2_0020", "R2_0010", "R1_0010", "R1_0020"]
-    told = run_program(
-        *("plan", *scans, "--encoding", "cineon", "--rate", "24", "--out", out),
-        *("--deadline", gone),
-    )
+    asked: list[str | Path] = [*scans, "--encoding", "cineon", "--rate", "24", "--out", out]
+    told = run_program("plan", *asked, "--deadline", gone)
     assert "impossible, no shot is restored by then" in told.stdout
 
 

@@ -76,6 +76,18 @@ def render_shot(
     )
 
 
+def all_cached(job: Job, variants: Sequence[PlannedShot]) -> bool:
+    """Does the store hold every chunk of a shot, whole? Only then it is said, chunk by chunk."""
+    chunks = [(p, c) for p in variants for c in p.chunks]
+    if not all(job.store.has(c.key) for _, c in chunks):
+        return False
+    if not all(job.store.whole(c.key) for _, c in chunks):
+        return False
+    for planned, chunk in chunks:
+        job.events.emit("chunk_cached", _facts(planned, chunk))
+    return True
+
+
 def _render_stretch(
     job: Job,
     reader: FrameReader,

@@ -37,6 +37,19 @@ CHECKS = 4
 """Rises when a verdict would come out differently."""
 
 
+def kept_verdict(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    before: Mapping[str, Any],
+) -> Verdict | None:
+    """The verdict in verify/<shot>.json, where it is about just these chunks and limits."""
+    kept = read_json(job.folder.verdict(planned.shot.reel, planned.shot.id))
+    key = _verdict_key(job, ingested, planned, decisions, before)
+    return kept if kept is not None and kept.get("key") == key else None
+
+
 def verify_shot(
     job: Job,
     ingested: IngestedReel,
@@ -49,24 +62,11 @@ def verify_shot(
     before: evidence of the scan. raises: StoreError when a chunk is damaged.
     """
     pin_numerics()
-    path = job.folder.verdict(planned.shot.reel, planned.shot.id)
-    probes = checks_with(frozenset(before))
-    key = digest(
-        {
-            "checks": CHECKS,
-            "probes": [PROBES, *sorted(probes)],
-            "chunks": [c.key for c in planned.chunks],
-            "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
-            if planned.untouched
-            else [],
-            "policy": job.project.policy.model_dump(mode="json"),
-            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
-            "limited": decisions.balance.limited,
-        }
-    )
-    kept = read_json(path)
-    if kept is not None and kept.get("key") == key:
+    kept = kept_verdict(job, ingested, planned, decisions, before)
+    if kept is not None:
         return kept
+    probes = checks_with(frozenset(before))
+    key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
         return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
     job.gate()
@@ -98,6 +98,28 @@ def verify_shot(
         "seconds": round(time.monotonic() - started, 3),
     }
     return _write(job, planned, key, numbers, decisions, costs)
+
+
+def _verdict_key(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    before: Mapping[str, Any],
+) -> str:
+    return digest(
+        {
+            "checks": CHECKS,
+            "probes": [PROBES, *sorted(checks_with(frozenset(before)))],
+            "chunks": [c.key for c in planned.chunks],
+            "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
+            if planned.untouched
+            else [],
+            "policy": job.project.policy.model_dump(mode="json"),
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
+            "limited": decisions.balance.limited,
+        }
+    )
 
 
 def checks_with(before: frozenset[str]) -> frozenset[str]:
