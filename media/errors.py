@@ -18,6 +18,7 @@
       WorkerError           the machine, not the material              yes    1
         OutOfMemory
         StorageFull         pause; resumes when there is room          yes    4
+        StorageGone         the disk went away and did not come back       yes    4
       CalledOff             a person cancelled the work                no     130
 
 ``retryable`` tells a scheduler whether trying again can help. ``exit_code`` is the
@@ -165,6 +166,12 @@ class OutOfMemory(WorkerError):
 
 class StorageFull(WorkerError):
     """No room to write. Work is paused; the same command resumes it."""
+
+    exit_code = 4
+
+
+class StorageGone(WorkerError):
+    """The disk of the output folder, or of the scans, went away and did not come back in time."""
 
     exit_code = 4
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from media.errors import CalledOff, StorageFull, UsageError, WetgateError
+from media.errors import CalledOff, StorageFull, StorageGone, UsageError, WetgateError
 from wetgate.control import held_back
 from wetgate.costs import Learner
 from wetgate.crew import Call, Phase, called, lease_name, leases_of
@@ -24,6 +24,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.plan import plan_shot
 from wetgate.priority import in_order
 from wetgate.run import Title, analyse, restore
+from wetgate.share import Share
 from wetgate.stages.finish import Outcome
 from wetgate.stages.ingest import read_reel, reel_name
 
@@ -130,12 +131,16 @@ def _work(helper: _Helper, folder: Folder, leases: Leases, stopping: threading.E
     """One shot after the other, until there is nobody to help."""
     analysed, restored = list[str](), list[str]()
     ended = "stopped"
+    share = Share(folder.project, stopping)
     while not stopping.is_set():
+        share.wait()
         call = called(folder)
+        if not share.there():
+            continue
         if call is None or call.phase is Phase.OVER:
             ended = "over"
             break
-        if not leases.alive(LEAD):
+        if not leases.alive(LEAD) and share.there():
             ended = "lead"
             break
         done = helper.one(call)
@@ -192,7 +197,7 @@ class _Helper:
                 self._leases.leave(name, done=True, note=call.work)
             except LeaseLost:
                 continue
-            except (StorageFull, CalledOff):
+            except (StorageFull, StorageGone, CalledOff):
                 raise
             except WetgateError as error:
                 # The leader meets the same error, and parks the shot.
@@ -223,6 +228,7 @@ class _Helper:
         events = self._folder.root / f"events.{self._leases.owner}.jsonl"
         job.events = Events(events)
         job.events.listen(self._learner)
+        job.events.wait_for(job.at_hand)
         job.stopping = self._stopping
         job.leases = self._leases
         job.helping = True

@@ -23,6 +23,7 @@ from wetgate.leases import Leases
 from wetgate.numerics import pick_device
 from wetgate.project import validate
 from wetgate.quota import Quota
+from wetgate.share import Share
 from wetgate.store import Store
 
 _LOOK_S = 1.0
@@ -48,9 +49,24 @@ class Job:
     """This worker's leases; None for a job that nobody can help with (a dry run)."""
     helping: bool = False
     """Another worker leads this title."""
+    notice: Callable[[str], None] | None = None
+    """Says a line to whoever sits at the terminal."""
     _held: str = ""
     _quota: Quota = field(default_factory=Quota)
     _telling: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def share(self) -> Share:
+        """The disk of the output folder, to be waited for."""
+        return Share(self.folder.project, self.stopping, self.notice)
+
+    def at_hand(self) -> None:
+        """Called before something is written that took long to make: waits for the disk.
+
+        A dry run has a folder of its own. raises: StorageGone.
+        """
+        if self.leases is not None:
+            self.share.wait()
 
     @property
     def store(self) -> Store:
@@ -85,6 +101,7 @@ class Job:
         """
         if self.leases is None:
             return
+        self.share.wait()
         while True:
             at = datetime.now()
             held = held_back(self.folder, self.project.night, at, window=window)

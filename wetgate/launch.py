@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from media.errors import CalledOff, StorageFull, WetgateError
+from media.errors import CalledOff, StorageFull, StorageGone, WetgateError
 from media.write import storage_error
 from wetgate.config import Project
 from wetgate.costs import kind_of_worker, learning
@@ -65,9 +65,12 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
         prepare(folder, project, replace=replace)
         job = Job(project, folder, Events(folder.events), leases=leases)
         job.device  # noqa: B018 - refuses a missing device before any work
+        job.events.wait_for(job.at_hand)
         job.events.emit("run_started", {"title": project.title, "worker": kind_of_worker(job)})
         with learning(job), _end_noted(job), _progress(quiet) as progress:
-            job.events.listen(_Bars(progress))
+            bars = _Bars(progress)
+            job.events.listen(bars)
+            job.notice = bars.say
             with _refused_at_first():
                 job.gate(window=False)
             yield job
@@ -101,11 +104,13 @@ def _end_noted(job: Job) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        with suppress(StorageFull):
+        job.stopping.set()
+        with suppress(StorageFull, StorageGone):
             job.events.emit("interrupted")
         raise
     except WetgateError as error:
-        with suppress(StorageFull):
+        job.stopping.set()
+        with suppress(StorageFull, StorageGone):
             name = "cancelled" if isinstance(error, CalledOff) else "stopped"
             job.events.emit(name, error.as_dict())
         raise
@@ -145,11 +150,12 @@ class _Bars:
             self._update("verified", None, advance=1)
         elif event == "waiting":
             until = f", until {fields['until']}" if fields["until"] else ""
-            self._say(f"waiting: {fields['why']}{until}")
+            self.say(f"waiting: {fields['why']}{until}")
         elif event == "goes_on":
-            self._say("going on")
+            self.say("going on")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line beside the bars."""
         if not self._progress.disable:
             self._progress.console.print(f"wetgate: {text}", markup=False, highlight=False)
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from media.errors import CalledOff, InputError, StorageFull, WetgateError
+from media.errors import CalledOff, InputError, StorageFull, StorageGone, WetgateError
 from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
 from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
@@ -29,6 +29,7 @@ from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 
 TRIES = 3
+T = TypeVar("T")
 _ORPHAN_AGE_S = 0.0
 """With no helper alive: whatever is half-made there belongs to a worker that died."""
 
@@ -113,8 +114,13 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
     ingested = title.reels[reel]
     if too_small(ingested.reel):
         return {}
-    with own_shot(job, Phase.ANALYSE, shot_id):
-        return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id), wanted)
+    shot = ingested.shot(shot_id)
+
+    def work() -> dict[str, Any]:
+        with own_shot(job, Phase.ANALYSE, shot_id):
+            return analyse_shot(job, title.configs[reel], ingested, shot, wanted)
+
+    return _lasting(job, ingested, work)
 
 
 def decide(job: Job, title: Title) -> None:
@@ -136,7 +142,7 @@ def restore(job: Job, title: Title, shot_id: str) -> Verdict:
     for attempt in range(1, TRIES):
         try:
             return restore_once(job, title, shot_id)
-        except StorageFull:
+        except (StorageFull, StorageGone):
             raise
         except WetgateError as error:
             if not error.retryable:
@@ -146,7 +152,12 @@ def restore(job: Job, title: Title, shot_id: str) -> Verdict:
 
 
 def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
-    """Render one shot in all its variants, then verify the first."""
+    """Render one shot in all its variants, then verify the first. Waits for disks that are away."""
+    ingested = title.reels[title.reel_of(shot_id)]
+    return _lasting(job, ingested, lambda: _restore_shot(job, title, shot_id))
+
+
+def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
     reel = title.reel_of(shot_id)
     ingested, variants = title.reels[reel], title.planned[shot_id]
     evidence = title.evidence[shot_id]
@@ -171,14 +182,22 @@ def line_up(job: Job, title: Title) -> list[str]:
     return in_order(job.project, title.reels)
 
 
+def _lasting(job: Job, ingested: IngestedReel, work: Callable[[], T]) -> T:
+    """Wait for the disks of the title and of a reel's scans where they are away."""
+    if job.leases is None:
+        return work()
+    frames = ingested.reel.frames
+    return job.share.lasting(work, (frames[0].path, frames[-1].path))
+
+
 def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
     """Take a finished shot's verdict, or park the shot and go on.
 
-    raises: what is no fault of the shot: StorageFull, CalledOff, Interrupted, programming errors.
+    raises: what is no fault of the shot: StorageFull, StorageGone, CalledOff, Interrupted.
     """
     try:
         title.verdicts[shot_id] = result()
-    except (StorageFull, CalledOff):
+    except (StorageFull, StorageGone, CalledOff):
         raise
     except WetgateError as error:
         error.reel = error.reel or title.reel_of(shot_id)
@@ -193,15 +212,17 @@ def deliver(job: Job, title: Title) -> Outcome:
         job.leases.check(LEAD)
     job.gate()
     order = title.shot_ids()
-    outcome = finish_title(
-        job,
-        title.configs,
-        title.reels,
-        title.decisions,
-        title.planned,
-        # Shots finish in any order; what is written about them always has the same.
-        {n: title.verdicts[n] for n in order if n in title.verdicts},
-        {n: title.failures[n] for n in order if n in title.failures},
+    outcome = job.share.lasting(
+        lambda: finish_title(
+            job,
+            title.configs,
+            title.reels,
+            title.decisions,
+            title.planned,
+            # Shots finish in any order; what is written about them always has the same.
+            {n: title.verdicts[n] for n in order if n in title.verdicts},
+            {n: title.failures[n] for n in order if n in title.failures},
+        )
     )
     dismiss(job)
     return outcome

@@ -101,6 +101,7 @@ def analyse_shot(
     color = ColorProbe(space, mixed, len(pictures.own) - len(mixed))
     started = time.monotonic()
     evidence = {**kept, **measure(read, pictures, width_px, color, missing)}
+    job.at_hand()
     write_evidence(path, key, evidence)
     job.events.emit(
         "analysed",

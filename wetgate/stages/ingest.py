@@ -76,6 +76,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
         sight=sights.see,
     )
     ingested, cadence = _settled(job, config, reel, sights)
+    job.at_hand()
     shots_sha256 = write_shot_list(job, ingested)
     record = reel_to_json(ingested.reel, _asked(job, config))
     record["shots"] = [shot_to_json(s) for s in ingested.shots]

@@ -168,6 +168,7 @@ def _render_chunk(
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     planes = np.stack(touch)
     counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
+    job.at_hand()
     job.store.put(
         chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
     )

@@ -155,6 +155,7 @@ def _write(
 ) -> Verdict:
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
+    job.at_hand()
     verdict: Verdict = {
         "schema": 1,
         "key": key,
