@@ -45,14 +45,17 @@ class Title:
     planned: dict[str, list[PlannedShot]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, WetgateError] = field(default_factory=dict)
+    _reel_of: dict[str, str] = field(default_factory=dict)
 
     def shot_ids(self) -> list[str]:
         """All shots, in reel and running order."""
         return [s.id for r in self.reels.values() for s in r.shots]
 
     def reel_of(self, shot_id: str) -> str:
-        """The reel a shot belongs to."""
-        return next(n for n, r in self.reels.items() if any(s.id == shot_id for s in r.shots))
+        """The reel a shot belongs to. raises: KeyError."""
+        if shot_id not in self._reel_of:
+            self._reel_of.update({s.id: n for n, r in self.reels.items() for s in r.shots})
+        return self._reel_of[shot_id]
 
 
 def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = None) -> Outcome:
