@@ -7,7 +7,8 @@ No server is asked: events say what was done, ``plan.json`` what is to do, lease
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from wetgate.agenda import Agenda, read_agenda
@@ -15,6 +16,7 @@ from wetgate.control import Word, said
 from wetgate.crew import leases_of
 from wetgate.eta import Event, Left, Queue, look
 from wetgate.events import read_events
+from wetgate.files import read_json
 from wetgate.job import Job
 from wetgate.leases import LEAD
 from wetgate.night import after_work, parse_windows
@@ -48,6 +50,8 @@ class Status:
     shots_under_way: tuple[str, ...] = ()
     shots_done: tuple[str, ...] = ()
     helpers: int = 0
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Why shots were held or failed, by shot."""
 
 
 def status(job: Job) -> Status:
@@ -69,7 +73,12 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
     planned = next((e for e in reversed(mine) if e.get("event") == "planned"), {})
     done = sum(_int(e.get("frames")) for e in events if e.get("event") == "chunk_rendered")
     end = next((e for e in reversed(mine) if e.get("event") == "finished"), None)
-    held = end.get("held") if end is not None else None
+    verdicts = {str(e["shot"]): e.get("verdict") for e in events if e.get("event") == "shot_done"}
+    told = end.get("held") if end is not None else None
+    held = tuple(str(h) for h in told) if isinstance(told, list) else ()
+    # Before the end as well: whoever comes in the morning looks at these first.
+    held = held or tuple(n for n, v in verdicts.items() if v == "held")
+    failures = {str(e.get("shot")): e for e in mine if e.get("event") == "shot_failed"}
     state, waiting = _state(job, mine, now)
     agenda = read_agenda(job.folder) if planned else None
     queue, left = Queue((), (), ()), None
@@ -85,8 +94,8 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
         frames_done=done,
         frames_planned=_int(planned.get("frames_missing")),
         seconds_left=(left.low, left.high) if left is not None else None,
-        held=tuple(str(h) for h in held) if isinstance(held, list) else (),
-        failed=tuple(str(e.get("shot")) for e in mine if e.get("event") == "shot_failed"),
+        held=held,
+        failed=tuple(failures),
         last_event_age_s=round(max(0.0, now - _time(events[-1])), 1),
         seconds_left_likely=left.likely if left is not None else None,
         finish=tuple(t.isoformat() for t in finish) if finish else None,  # type: ignore[arg-type]
@@ -99,6 +108,7 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
         shots_under_way=queue.under_way,
         shots_done=queue.done,
         helpers=_helpers(job),
+        why={**_held_because(job, held), **{n: _what(e) for n, e in failures.items()}},
     )
 
 
@@ -146,6 +156,23 @@ def _kept(
         return ""
     low, high = finish
     return "kept" if high <= agenda.deadline else "at risk" if low <= agenda.deadline else "missed"
+
+
+def _held_because(job: Job, held: Sequence[str]) -> dict[str, str]:
+    """From the verdicts as they lie there."""
+    found = {}
+    for path in sorted((job.folder.root / "reels").glob("*/verify/*.json")):
+        if path.stem in held:
+            reasons = (read_json(path) or {}).get("held_because")
+            found[path.stem] = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+    return found
+
+
+def _what(failure: Event) -> str:
+    frame = failure.get("frame")
+    where = f"frame {frame}: " if frame is not None else ""
+    hint = f" ({failure['hint']})" if failure.get("hint") else ""
+    return f"{where}{failure.get('what', '')}{hint}"
 
 
 def _helpers(job: Job) -> int:

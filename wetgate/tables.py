@@ -59,9 +59,10 @@ def status_lines(found: Status) -> list[str]:
     if found.deadline:
         will = f" will be {found.deadline_will_be}" if found.deadline_will_be else ""
         lines.append(f"deadline: {found.deadline[:16].replace('T', ' ')}{will}")
-    for label, shots in (("held", found.held), ("failed", found.failed)):
+    for label, shots in (("failed", found.failed), ("held for a look", found.held)):
         if shots:
-            lines.append(f"{label}: {', '.join(shots)}")
+            lines.append(f"{label}: {len(shots)}")
+            lines += [f"  {shot}: {found.why.get(shot, '')}" for shot in shots]
     return lines
 
 

@@ -147,3 +147,20 @@ def test_what_is_first_must_be_there(scans: list[Path], tmp_path: Path) -> None:
         project_of(scans, "night.window=nightly")
     with pytest.raises(ConfigError, match=r"night\.deadline.*is no time"):
         project_of(scans, "night.deadline=tomorrow")
+
+
+def test_before_the_end_it_is_said_what_is_held_and_why(scans: list[Path], finished: Path) -> None:
+    """Whoever comes in the morning to a title that is not through yet."""
+    out = finished
+    run_here(project_of(scans, "policy.max_repaired_share=0.0001"), out, replace=True)
+    assert status(open_job(out)).state == "finished"
+    lines = (out / "events.jsonl").read_text("utf-8").splitlines(keepends=True)
+    at = max(k for k, line in enumerate(lines) if '"shot_done"' in line)
+    (out / "events.jsonl").write_text("".join(lines[:at]), "utf-8")
+    found = status(open_job(out))
+    assert found.state == "stopped"
+    assert len(found.held) == 3
+    said = status_lines(found)
+    assert "held for a look: 3" in said
+    for shot in found.held:
+        assert any(line.startswith(f"  {shot}: ") and "the limit is" in line for line in said)
