@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from media.errors import WetgateError
 from media.write import atomic_write_bytes
 from wetgate.events import read_events
 from wetgate.job import Job
@@ -130,7 +131,8 @@ class Learner:
                     mine[does] = [*mine.get(does, []), row][-_KEPT:]
                 whole = {"schema": _SCHEMA, "workers": table}
                 atomic_write_bytes(table_path(), (json.dumps(whole, indent=1) + "\n").encode())
-        except OSError:
+        except (OSError, WetgateError, RuntimeError):
+            # A full disk, a folder that may not be written, a user without a home.
             return False
         return True
 
@@ -195,7 +197,7 @@ def read_table() -> Table:
         for row in (r for v in table.values() for rows in v.values() for r in rows):
             if not float(row["seconds_per_megapixel"]) >= 0 or not float(row["megapixels"]) > 0:
                 return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return table
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -109,6 +109,9 @@ def _dated(job: Job, title: Title, found: Estimate, chunks: int, cached: int) ->
         finish = (after_work(windows, now, seconds[0]), after_work(windows, now, seconds[1]))
         if deadline is not None:
             kept = promise(deadline, now, windows, timing.ends(), seconds)
+            if timing.unknown and kept.delivered == "yes":
+                # Something that nobody has timed is still to come.
+                kept = replace(kept, delivered="maybe")
     place = next(p for p in (job.folder.root, *job.folder.root.parents) if p.is_dir())
     free = shutil.disk_usage(place).free
     if night.disk_gb:

@@ -159,7 +159,8 @@ def _time_lines(project: Project, found: DryRun) -> list[str]:
     if found.finish is not None:
         begin, end = (f"{t:%Y-%m-%d %H:%M}" for t in found.finish)
         window = f" in the window {project.night.window}" if project.night.window else ""
-        lines.append(f"finished: between {begin} and {end}, if it is begun now{window}")
+        rest = ", and what is not known" if timing.unknown else ""
+        lines.append(f"finished: between {begin} and {end}{rest}, if it is begun now{window}")
     return lines + _deadline_lines(project, found)
 
 

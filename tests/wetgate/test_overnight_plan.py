@@ -98,7 +98,9 @@ def test_a_deadline_says_what_fits(scans: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     later = (datetime.now() + timedelta(days=2)).isoformat(timespec="minutes")
     plan = _plan(scans, out, f"night.deadline={later}")
-    assert plan["deadline"]["title_delivered"] == "yes"
+    # Delivery was never timed on this kind of worker: nothing is promised for it.
+    assert plan["not_timed"] == ["deliver dpx touch"]
+    assert plan["deadline"]["title_delivered"] == "maybe"
     assert plan["deadline"]["left_out"] == []
     assert len(plan["deadline"]["fits"]) == 4
     # One that has gone by is told, with everything it leaves out; and no less in words.
@@ -109,6 +111,15 @@ def test_a_deadline_says_what_fits(scans: list[Path], tmp_path: Path) -> None:
     asked: list[str | Path] = [*scans, "--encoding", "cineon", "--rate", "24", "--out", out]
     told = run_program("plan", *asked, "--deadline", gone)
     assert "impossible, no shot is restored by then" in told.stdout
+
+
+def test_a_table_that_cannot_be_written_fails_no_run(
+    scans: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert run_here(project_of(scans, only="none"), tmp_path / "out").exit_code == 0
+    assert read_table() == {}
 
 
 def test_hours_move_the_end(scans: list[Path], tmp_path: Path) -> None:
