@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
 
 from flows.desk import at_desk
 from flows.overnight import runner, title
+from media.errors import CalledOff
 from wetgate.helper import help_or_lead
 from wetgate.job import Job
 from wetgate.launch import BeforeReport
@@ -17,13 +20,17 @@ from wetgate.stages.finish import Outcome
 
 
 @flow(name="join", flow_run_name="help {out}", persist_result=False)
-def join(out: str, wait_s: float = 600.0) -> dict[str, Any]:
+def join(out: str, wait_s: float = 600.0) -> dict[str, Any] | State[Any]:
     """Take shots of the title in an output folder, for as long as it is worked on.
 
-    returns: the shots this worker measured and restored, and the outcome if it led.
+    returns: the shots this worker measured and restored, and the outcome if it led; the state
+    Cancelled for a title that was cancelled.
     raises: RuntimeError when shots failed under its lead.
     """
-    helped, outcome = help_or_lead(Path(out), threading.Event(), wait_s, _lead)
+    try:
+        helped, outcome = help_or_lead(Path(out), threading.Event(), wait_s, _lead)
+    except CalledOff as error:
+        return Cancelled(message=str(error))
     said: dict[str, Any] = {
         "analysed": list(helped.analysed),
         "restored": list(helped.restored),

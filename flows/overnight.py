@@ -17,14 +17,17 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import tasks
 from flows.desk import Desk, at_desk, desk_of
+from media.errors import CalledOff
 from wetgate.launch import BeforeReport, opened
 from wetgate.project import load_project
-from wetgate.run import settle_shot
+from wetgate.run import line_up, settle_shot
 from wetgate.stages.finish import Outcome
 
 
@@ -38,17 +41,21 @@ def overnight(
     encoding: str | None = None,
     rate: str | None = None,
     replace: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State[Any]:
     """Start or resume a title on this worker. Parameters are those of ``wetgate run``.
 
-    returns: the outcome as JSON values. raises: RuntimeError when shots failed, so that the
-    run is not shown as completed; held shots complete, and are listed.
+    returns: the outcome as JSON values; the state Cancelled for a title that was cancelled.
+    raises: RuntimeError when shots failed, so that the run is not shown as completed; held shots
+    complete, and are listed.
     """
     project = load_project(
         sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
     )
-    with opened(project, Path(out), replace=replace, quiet=True) as job, at_desk(job):
-        outcome = title.with_options(task_runner=runner(job.workers))(str(job.folder.root))
+    try:
+        with opened(project, Path(out), replace=replace, quiet=True) as job, at_desk(job):
+            outcome = title.with_options(task_runner=runner(job.workers))(str(job.folder.root))
+    except CalledOff as error:
+        return Cancelled(message=str(error))
     if outcome.failed:
         raise RuntimeError(f"shots failed: {', '.join(outcome.failed)}; see {outcome.report}")
     return outcome.as_dict()
@@ -78,7 +85,7 @@ def conduct(out: str, before_report: BeforeReport | None) -> Outcome:
 
     tasks.solve(out)
 
-    restored = _spread(tasks.restore, out, shots)
+    restored = _spread(tasks.restore, out, line_up(desk.job, desk.title))
     for done, (shot, future) in enumerate(restored.items(), start=1):
         settle_shot(desk.job, desk.title, shot, partial(_verdict, desk, shot, future))
         update_progress_artifact(progress, progress=round(100.0 * done / len(shots), 1))

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
-from media.errors import StorageFull, WetgateError
+from media.errors import StorageFull, StorageGone, WetgateError
 from media.write import storage_error
 
 DELAYS_S = [2.0, 20.0, 120.0]
@@ -21,7 +21,8 @@ def worth_retrying(
 ) -> bool:
     """A bad frame is not retried; a lost chunk, a short memory or a flaky disk is."""
     error = state.result(raise_on_failure=False)
-    if isinstance(error, StorageFull):
+    if isinstance(error, StorageFull | StorageGone):
+        # The one needs a person; the other has been waited for already.
         return False
     if isinstance(error, WetgateError):
         return error.retryable

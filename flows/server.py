@@ -22,14 +22,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
-def own_server(home: Path) -> Iterator[str]:
+def own_server(home: Path, port: int = 0) -> Iterator[str]:
     """Start a server with its database under ``home``; yields its API address.
+
+    port: on loopback; 0 for a free one.
 
     A server started by Prefect itself outlives a killed parent; this one is told by the kernel
     (Linux) and otherwise ended here. raises: WorkerError when it does not come up.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = port or free_port()
     environment = {
         **os.environ,
         "PREFECT_HOME": str(home),
@@ -66,7 +68,8 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -18,6 +18,8 @@
       WorkerError           the machine, not the material              yes    1
         OutOfMemory
         StorageFull         pause; resumes when there is room          yes    4
+        StorageGone         the disk went away and did not come back       yes    4
+      CalledOff             a person cancelled the work                no     130
 
 ``retryable`` tells a scheduler whether trying again can help. ``exit_code`` is the
 process exit code when nothing else was delivered (see the README for the full table).
@@ -166,3 +168,15 @@ class StorageFull(WorkerError):
     """No room to write. Work is paused; the same command resumes it."""
 
     exit_code = 4
+
+
+class StorageGone(WorkerError):
+    """The disk of the output folder, or of the scans, went away and did not come back in time."""
+
+    exit_code = 4
+
+
+class CalledOff(WetgateError):
+    """A person cancelled the work. What is finished is kept."""
+
+    exit_code = 130

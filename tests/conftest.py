@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,8 @@ class NetworkUsedError(AssertionError):
 
 def pytest_configure() -> None:
     """Property tests take what time they need on a loaded machine, and the same examples."""
+    # What work costs is learned from run to run; tests learn from nothing but themselves.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="wetgate-state-")
     settings.register_profile("wetgate", deadline=None, derandomize=True)
     settings.load_profile("wetgate")
 

@@ -19,6 +19,7 @@ from media.errors import UsageError, WetgateError
 from wetgate import __version__
 from wetgate.cli_join import gc, join
 from wetgate.cli_models import models_app
+from wetgate.cli_night import cancel, pause, resume
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -34,6 +35,8 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command()(join)
 app.command()(gc)
+for word in (pause, resume, cancel):
+    app.command()(word)
 
 Sources = Annotated[
     list[str], typer.Argument(help="One PROJECT.toml, or sources: movies, folders, patterns.")
@@ -53,6 +56,9 @@ Replace = Annotated[bool, typer.Option("--replace", help="Give up a delivery mad
 Prefect = Annotated[
     bool, typer.Option("--prefect/--no-prefect", help="Schedule shots as Prefect tasks.")
 ]
+Deadline = Annotated[
+    str | None, typer.Option(help="When it should be done: 07:00, mon 07:00, 2026-11-30 07:00.")
+]
 Existing = Annotated[Path, typer.Argument(help="An output folder.")]
 
 
@@ -64,7 +70,7 @@ def main() -> None:
     try:
         app()
     except WetgateError as error:
-        verb = {2: "refused", 4: "stopped"}.get(error.exit_code, "failed")
+        verb = {2: "refused", 4: "stopped", INTERRUPTED: "cancelled"}.get(error.exit_code, "failed")
         console.print(f"wetgate: {verb}: {error}", markup=False)
         if "--json" in sys.argv:
             typer.echo(json.dumps({"exit_code": error.exit_code, **error.as_dict()}))
@@ -96,6 +102,7 @@ def run(
     sets: Sets = None,
     encoding: Encoding = None,
     rate: Rate = None,
+    deadline: Deadline = None,
     replace: Replace = False,
     as_json: Json = False,
     prefect: Prefect = True,
@@ -103,8 +110,9 @@ def run(
     """Restore a title: start or resume, the same command."""
     from wetgate.project import load_project
 
+    sets = _with_deadline(sets, deadline)
     project = load_project(
-        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+        sources, preset=preset, only=only, sets=sets, encoding=encoding, rate=rate
     )
     from wetgate.launch import launch
 
@@ -155,16 +163,18 @@ def plan(
     sets: Sets = None,
     encoding: Encoding = None,
     rate: Rate = None,
+    deadline: Deadline = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a run would do, how long and how big; change nothing."""
+    """Say what a run would do, how long and how big, and what a deadline leaves out."""
     from wetgate.dryrun import dry_run
     from wetgate.numerics import pin_numerics
     from wetgate.project import load_project
     from wetgate.tables import plan_dict, print_plan
 
+    sets = _with_deadline(sets, deadline)
     project = load_project(
-        sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate
+        sources, preset=preset, only=only, sets=sets, encoding=encoding, rate=rate
     )
     pin_numerics()
     found = dry_run(project, out)
@@ -219,19 +229,14 @@ def status(out: Existing, as_json: Json = False) -> None:
 
     from wetgate.job import open_job
     from wetgate.status import status as read_status
-    from wetgate.tables import time_range
+    from wetgate.tables import status_lines
 
     found = read_status(open_job(out))
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
-    typer.echo(f"{found.state}: {found.stage}")
-    typer.echo(f"frames rendered in this run: {found.frames_done} of {found.frames_planned}")
-    if found.state == "running":
-        typer.echo(f"time left: {time_range(found.seconds_left)}")
-    for label, shots in (("held", found.held), ("failed", found.failed)):
-        if shots:
-            typer.echo(f"{label}: {', '.join(shots)}")
+    for line in status_lines(found):
+        typer.echo(line)
 
 
 @app.command()
@@ -332,6 +337,10 @@ def doctor(as_json: Json = False) -> None:
             typer.echo(f"{mark} {finding.what}{remedy}")
         typer.echo(f"wetgate {__version__}")
     raise SystemExit(0 if all(f.ok for f in found) else 2)
+
+
+def _with_deadline(sets: list[str] | None, deadline: str | None) -> list[str]:
+    return [*(sets or []), *([] if deadline is None else [f"night.deadline={deadline}"])]
 
 
 def _runner(prefect: bool) -> Callable[..., Any] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wetgate.night import check_deadline, check_windows
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -199,6 +201,13 @@ class Render(Section):
     tile_px: Annotated[int, Field(ge=0)] = 0
 
 
+class Night(Section):
+    window: Annotated[str, AfterValidator(check_windows)] = ""
+    deadline: Annotated[str, AfterValidator(check_deadline)] = ""
+    first: tuple[str, ...] = ()
+    disk_gb: NonNegative = 0.0
+
+
 class Deliverable(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")] = "restored"
     format: Literal[
@@ -235,6 +244,7 @@ class Project(Section):
     restore: Restore = Restore()
     color: Color = Color()
     render: Render = Render()
+    night: Night = Night()
     deliver: tuple[Deliverable, ...] = (Deliverable(),)
 
 

@@ -147,6 +147,7 @@ def own_shot(job: Job, phase: Phase, shot: str) -> Iterator[None]:
         return
     name = lease_name(phase, shot)
     said = False
+    job.at_hand()
     while not job.leases.claim(name):
         job.check_stop()
         if not said:

@@ -23,17 +23,25 @@ class Events:
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._whole = False
+        self._disk: Callable[[], object] | None = None
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener(event, fields)`` on every event, in the thread that emits it."""
         self._listeners.append(listener)
 
+    def wait_for(self, disk: Callable[[], object]) -> None:
+        """Call this before each line is written: it returns when the disk is there."""
+        self._disk = disk
+
     def emit(self, event: str, fields: Mapping[str, object] | None = None) -> None:
-        """Record an event. ``fields`` are JSON values. raises: StorageFull, UsageError."""
+        """Record an event. ``fields`` are JSON values. raises: StorageFull, StorageGone,
+        UsageError."""
         fields = fields or {}
         line = json.dumps({"time": round(time.time(), 3), "event": event, **fields}, default=str)
         with self._lock:
             if self._path is not None:
+                if self._disk is not None:
+                    self._disk()
                 self._append(self._path, line)
             for listener in self._listeners:
                 listener(event, fields)

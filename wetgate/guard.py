@@ -12,11 +12,12 @@ from pathlib import Path
 
 from media.errors import DeliveryExists, StorageFull, UsageError
 from media.write import atomic_write_bytes, storage_error
-from wetgate.config import Project
+from wetgate.config import Night, Project
 from wetgate.crew import leading
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.leases import Leases
 from wetgate.project import dump_project, project_digest_table
+from wetgate.quota import used_bytes
 
 
 @contextmanager
@@ -109,12 +110,17 @@ def sweep_unfinished(folder: Folder) -> int:
     return removed
 
 
-def check_room(folder: Folder, needed_bytes: int) -> None:
-    """raises: StorageFull, with the shortfall, when the disk cannot hold what is planned."""
-    free = shutil.disk_usage(folder.root).free
+def check_room(folder: Folder, night: Night, needed_bytes: int) -> None:
+    """raises: StorageFull, with the shortfall, when the disk, or what the job may take of it
+    (``night.disk_gb``), cannot hold what is planned."""
+    free, has = shutil.disk_usage(folder.root).free, "the disk has"
+    if night.disk_gb:
+        left = max(0, int(night.disk_gb * 1e9) - used_bytes(folder))
+        if left < free:
+            free, has = left, f"night.disk_gb = {night.disk_gb:g} leaves"
     if needed_bytes > free:
         refused = StorageFull(
-            f"the job needs {needed_bytes / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB, "
+            f"the job needs {needed_bytes / 1e9:.2f} GB and {has} {free / 1e9:.2f} GB, "
             f"{(needed_bytes - free) / 1e9:.2f} GB short",
             hint="free space or give another --out, then run the same command",
         )

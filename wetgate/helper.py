@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from media.errors import StorageFull, UsageError, WetgateError
+from media.errors import CalledOff, StorageFull, StorageGone, UsageError, WetgateError
+from wetgate.control import held_back
+from wetgate.costs import Learner
 from wetgate.crew import Call, Phase, called, lease_name, leases_of
 from wetgate.decisions import ShotDecisions
 from wetgate.events import Events
@@ -19,7 +22,9 @@ from wetgate.launch import Runner, launch
 from wetgate.leases import LEAD, LeaseLost, Leases
 from wetgate.numerics import pin_numerics, profile
 from wetgate.plan import plan_shot
+from wetgate.priority import in_order
 from wetgate.run import Title, analyse, restore
+from wetgate.share import Share
 from wetgate.stages.finish import Outcome
 from wetgate.stages.ingest import read_reel, reel_name
 
@@ -63,6 +68,8 @@ def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
                 # Asked to stop, or one hand met a full disk: the others end at their next frame.
                 stopping.set()
                 raise
+            finally:
+                helper.keep_costs()
     finally:
         leases.close()
     return Helped(
@@ -92,6 +99,8 @@ def help_or_lead(
         if helped.ended != "lead":
             return helped, None
         project = open_job(out).project
+        # A title that was cancelled is not led on.
+        held_back(Folder(out.resolve()), project.night, datetime.now(), window=False)
         try:
             return helped, launch(project, out, runner=runner, quiet=True)
         except UsageError:
@@ -122,12 +131,16 @@ def _work(helper: _Helper, folder: Folder, leases: Leases, stopping: threading.E
     """One shot after the other, until there is nobody to help."""
     analysed, restored = list[str](), list[str]()
     ended = "stopped"
+    share = Share(folder.project, stopping)
     while not stopping.is_set():
+        share.wait()
         call = called(folder)
+        if not share.there():
+            continue
         if call is None or call.phase is Phase.OVER:
             ended = "over"
             break
-        if not leases.alive(LEAD):
+        if not leases.alive(LEAD) and share.there():
             ended = "lead"
             break
         done = helper.one(call)
@@ -150,6 +163,7 @@ class _Helper:
         self._title = Title()
         self._over: set[str] = set()
         self._reading = threading.Lock()
+        self._learner = Learner()
 
     def one(self, call: Call) -> str | None:
         """Do one shot that nobody does; its id, or None where there is none now."""
@@ -163,11 +177,16 @@ class _Helper:
         work: Callable[[Job, Title, str], object] = (
             analyse if call.phase is Phase.ANALYSE else restore
         )
-        for shot in reversed(title.shot_ids()):
+        for shot in reversed(in_order(job.project, title.reels)):
+            if shot in over:
+                continue
             name = lease_name(call.phase, shot)
             term = self._leases.newest(name)
-            done = term is not None and term.state == "done" and term.note == call.work
-            if shot in over or done or not self._leases.claim(name):
+            if term is not None and term.state == "done" and term.note == call.work:
+                # It stays done for as long as the same is asked for.
+                over.add(shot)
+                continue
+            if not self._leases.claim(name):
                 continue
             try:
                 found = work(job, title, shot)
@@ -178,7 +197,7 @@ class _Helper:
                 self._leases.leave(name, done=True, note=call.work)
             except LeaseLost:
                 continue
-            except StorageFull:
+            except (StorageFull, StorageGone, CalledOff):
                 raise
             except WetgateError as error:
                 # The leader meets the same error, and parks the shot.
@@ -189,6 +208,11 @@ class _Helper:
                 self._leases.leave(name)
             return shot
         return None
+
+    def keep_costs(self) -> None:
+        """Let later plans know what the work took here."""
+        if self._job is not None:
+            self._learner.keep(self._job)
 
     def _read(self, call: Call) -> None:
         job = open_job(self._folder.root)
@@ -203,6 +227,8 @@ class _Helper:
             )
         events = self._folder.root / f"events.{self._leases.owner}.jsonl"
         job.events = Events(events)
+        job.events.listen(self._learner)
+        job.events.wait_for(job.at_hand)
         job.stopping = self._stopping
         job.leases = self._leases
         job.helping = True

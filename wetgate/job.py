@@ -6,8 +6,9 @@ import os
 import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,12 +16,18 @@ import torch
 
 from media.errors import ConfigError, UsageError
 from wetgate.config import Project
+from wetgate.control import HeldBack, held_back
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.leases import Leases
 from wetgate.numerics import pick_device
 from wetgate.project import validate
+from wetgate.quota import Quota
+from wetgate.share import Share
 from wetgate.store import Store
+
+_LOOK_S = 1.0
+"""How often a worker that waits looks whether it may go on."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -42,6 +49,24 @@ class Job:
     """This worker's leases; None for a job that nobody can help with (a dry run)."""
     helping: bool = False
     """Another worker leads this title."""
+    notice: Callable[[str], None] | None = None
+    """Says a line to whoever sits at the terminal."""
+    _held: str = ""
+    _quota: Quota = field(default_factory=Quota)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def share(self) -> Share:
+        """The disk of the output folder, to be waited for."""
+        return Share(self.folder.project, self.stopping, self.notice)
+
+    def at_hand(self) -> None:
+        """Called before something is written that took long to make: waits for the disk.
+
+        A dry run has a folder of its own. raises: StorageGone.
+        """
+        if self.leases is not None:
+            self.share.wait()
 
     @property
     def store(self) -> Store:
@@ -67,6 +92,36 @@ class Job:
         if self.leases is not None:
             self.leases.check_lost()
 
+    def gate(self, *, window: bool = True) -> None:
+        """Called before a piece of work is begun: waits while the title is paused, or its hours
+        have not come. A dry run does not wait.
+
+        window: False for work that is done at any hour.
+        raises: CalledOff; Interrupted; LeaseLost; StorageFull when the job is at its quota.
+        """
+        if self.leases is None:
+            return
+        self.share.wait()
+        while True:
+            at = datetime.now()
+            held = held_back(self.folder, self.project.night, at, window=window)
+            self._tell(held)
+            self.check_stop()
+            if held is None:
+                self._quota.check(self.folder, self.project.night)
+                return
+            self.stopping.wait(_LOOK_S)
+
+    def _tell(self, held: HeldBack | None) -> None:
+        """Once for all hands, when it changes."""
+        why = str(held) if held is not None else ""
+        with self._telling:
+            changed, self._held = why != self._held, why
+        if changed and held is not None:
+            self.events.emit("waiting", {"why": held.why, "until": held.until})
+        elif changed:
+            self.events.emit("goes_on")
+
     def spread(self, work: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, Future[B]]]:
         """Run ``work`` on items with the job's workers; pairs come back as they finish.
 
@@ -75,10 +130,8 @@ class Job:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="wetgate") as pool:
             waiting = {pool.submit(work, item): item for item in items}
             try:
-                while waiting:
-                    done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield waiting.pop(future), future
+                for future in as_completed(waiting):
+                    yield waiting[future], future
             except BaseException:
                 self.stopping.set()
                 for future in waiting:

@@ -17,9 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from media.errors import StorageFull, WetgateError
+from media.errors import CalledOff, StorageFull, StorageGone, WetgateError
 from media.write import storage_error
 from wetgate.config import Project
+from wetgate.costs import kind_of_worker, learning
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.guard import prepare, sole_owner
@@ -64,10 +65,25 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
         prepare(folder, project, replace=replace)
         job = Job(project, folder, Events(folder.events), leases=leases)
         job.device  # noqa: B018 - refuses a missing device before any work
-        job.events.emit("run_started", {"title": project.title})
-        with _end_noted(job), _progress(quiet) as progress:
-            job.events.listen(_Bars(progress))
+        job.events.wait_for(job.at_hand)
+        job.events.emit("run_started", {"title": project.title, "worker": kind_of_worker(job)})
+        with learning(job), _end_noted(job), _progress(quiet) as progress:
+            bars = _Bars(progress)
+            job.events.listen(bars)
+            job.notice = bars.say
+            with _refused_at_first():
+                job.gate(window=False)
             yield job
+
+
+@contextmanager
+def _refused_at_first() -> Iterator[None]:
+    """A title that was cancelled before work began is refused, not interrupted."""
+    try:
+        yield
+    except CalledOff as error:
+        error.exit_code = 2
+        raise
 
 
 @contextmanager
@@ -88,12 +104,15 @@ def _end_noted(job: Job) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        with suppress(StorageFull):
+        job.stopping.set()
+        with suppress(StorageFull, StorageGone):
             job.events.emit("interrupted")
         raise
     except WetgateError as error:
-        with suppress(StorageFull):
-            job.events.emit("stopped", error.as_dict())
+        job.stopping.set()
+        with suppress(StorageFull, StorageGone):
+            name = "cancelled" if isinstance(error, CalledOff) else "stopped"
+            job.events.emit(name, error.as_dict())
         raise
 
 
@@ -129,6 +148,16 @@ class _Bars:
             self._update("render", None, advance=1)
         elif event == "verified":
             self._update("verified", None, advance=1)
+        elif event == "waiting":
+            until = f", until {fields['until']}" if fields["until"] else ""
+            self.say(f"waiting: {fields['why']}{until}")
+        elif event == "goes_on":
+            self.say("going on")
+
+    def say(self, text: str) -> None:
+        """A line beside the bars."""
+        if not self._progress.disable:
+            self._progress.console.print(f"wetgate: {text}", markup=False, highlight=False)
 
     def _update(
         self, name: str, total: int | None, advance: int = 0, completed: int | None = None

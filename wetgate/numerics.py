@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 
 import cv2
@@ -40,6 +41,12 @@ def pin_numerics() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
+@cache
+def _numba() -> str:
+    """Asked for every chunk; reading a package's record each time would take seconds."""
+    return version("numba")
+
+
 def profile(device: torch.device) -> dict[str, str]:
     """What the bits of a result depend on besides code and decisions."""
     found = {
@@ -50,7 +57,7 @@ def profile(device: torch.device) -> dict[str, str]:
     }
     if device.type == "cpu":
         found["instructions"] = torch.backends.cpu.get_cpu_capability()
-        found["numba"] = version("numba")
+        found["numba"] = _numba()
     else:
         found["gpu"] = torch.cuda.get_device_name(device)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -64,7 +65,10 @@ def plan_shot(
     decisions: Mapping[str, ShotDecisions],
 ) -> list[PlannedShot]:
     """The shot in every variant the deliverables ask for."""
-    at = ingested.shots.index(shot)
+    # Shots lie in running order; to compare thousands with each other takes seconds.
+    at = bisect_left(ingested.shots, shot.frames.start, key=lambda s: s.frames.start)
+    if ingested.shots[at : at + 1] != (shot,):
+        at = ingested.shots.index(shot)
     before = decisions[ingested.shots[at - 1].id] if at else None
     after = decisions[ingested.shots[at + 1].id] if at + 1 < len(ingested.shots) else None
     pictures = pictures_of(ingested.reel, shot.frames)

@@ -328,7 +328,8 @@ def _check(project: Project) -> None:
 
 
 def project_digest_table(project: Project) -> str:
-    """What makes two runs the same delivery: everything but how many workers do it."""
+    """What makes two runs the same delivery: everything but how many workers do it, and when."""
     table = project.model_dump(mode="json")
     table["render"].pop("workers")
+    table.pop("night")
     return json.dumps(table, sort_keys=True)

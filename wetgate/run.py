@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from media.errors import InputError, StorageFull, WetgateError
+from media.errors import CalledOff, InputError, StorageFull, StorageGone, WetgateError
+from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
 from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
 from wetgate.decisions import ShotDecisions
@@ -18,15 +19,17 @@ from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
 from wetgate.leases import LEAD
 from wetgate.plan import PlannedShot, plan_shot
+from wetgate.priority import in_order
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import analyse_shot, too_small
 from wetgate.stages.finish import Outcome, finish_title
 from wetgate.stages.ingest import ingest_reel, reel_name
-from wetgate.stages.render import render_shot
+from wetgate.stages.render import all_cached, render_shot
 from wetgate.stages.solve import solve_title, wanted_probes
-from wetgate.stages.verify import Verdict, verify_shot
+from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 
 TRIES = 3
+T = TypeVar("T")
 _ORPHAN_AGE_S = 0.0
 """With no helper alive: whatever is half-made there belongs to a worker that died."""
 
@@ -42,14 +45,17 @@ class Title:
     planned: dict[str, list[PlannedShot]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, WetgateError] = field(default_factory=dict)
+    _reel_of: dict[str, str] = field(default_factory=dict)
 
     def shot_ids(self) -> list[str]:
         """All shots, in reel and running order."""
         return [s.id for r in self.reels.values() for s in r.shots]
 
     def reel_of(self, shot_id: str) -> str:
-        """The reel a shot belongs to."""
-        return next(n for n, r in self.reels.items() if any(s.id == shot_id for s in r.shots))
+        """The reel a shot belongs to. raises: KeyError."""
+        if shot_id not in self._reel_of:
+            self._reel_of.update({s.id: n for n, r in self.reels.items() for s in r.shots})
+        return self._reel_of[shot_id]
 
 
 def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = None) -> Outcome:
@@ -63,7 +69,7 @@ def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = Non
     for name, future in job.spread(lambda s: analyse(job, title, s), title.shot_ids()):
         title.evidence[name] = future.result()
     decide(job, title)
-    for name, shot in job.spread(lambda s: restore(job, title, s), title.shot_ids()):
+    for name, shot in job.spread(lambda s: restore(job, title, s), line_up(job, title)):
         settle_shot(job, title, name, shot.result)
     if before_report is not None:
         before_report(job, title)
@@ -84,8 +90,9 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
         title.configs[name] = config
         title.reels[name] = ingest_reel(job, config)
     check_shot_ids(title)
+    line_up(job, title)
     if pictures:
-        check_room(job.folder, _bytes_to_come(job, title))
+        check_room(job.folder, job.project.night, _bytes_to_come(job, title))
     announce(job, Phase.ANALYSE, title.shot_ids())
 
 
@@ -110,8 +117,13 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
     ingested = title.reels[reel]
     if too_small(ingested.reel):
         return {}
-    with own_shot(job, Phase.ANALYSE, shot_id):
-        return analyse_shot(job, title.configs[reel], ingested, ingested.shot(shot_id), wanted)
+    shot = ingested.shot(shot_id)
+
+    def work() -> dict[str, Any]:
+        with own_shot(job, Phase.ANALYSE, shot_id):
+            return analyse_shot(job, title.configs[reel], ingested, shot, wanted)
+
+    return _lasting(job, ingested, work)
 
 
 def decide(job: Job, title: Title) -> None:
@@ -123,6 +135,8 @@ def decide(job: Job, title: Title) -> None:
     chunks = [c for variants in title.planned.values() for p in variants for c in p.chunks]
     missing = sum(len(c.frames) for c in chunks if not job.store.has(c.key))
     job.events.emit("planned", {"chunks": len(chunks), "frames_missing": missing})
+    if job.leases is not None:
+        write_agenda(job, title.reels, title.evidence, title.planned)
     announce(job, Phase.RENDER, title.shot_ids(), title.planned)
 
 
@@ -131,7 +145,7 @@ def restore(job: Job, title: Title, shot_id: str) -> Verdict:
     for attempt in range(1, TRIES):
         try:
             return restore_once(job, title, shot_id)
-        except StorageFull:
+        except (StorageFull, StorageGone):
             raise
         except WetgateError as error:
             if not error.retryable:
@@ -141,27 +155,52 @@ def restore(job: Job, title: Title, shot_id: str) -> Verdict:
 
 
 def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
-    """Render one shot in all its variants, then verify the first."""
+    """Render one shot in all its variants, then verify the first. Waits for disks that are away."""
+    ingested = title.reels[title.reel_of(shot_id)]
+    return _lasting(job, ingested, lambda: _restore_shot(job, title, shot_id))
+
+
+def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
     reel = title.reel_of(shot_id)
     ingested, variants = title.reels[reel], title.planned[shot_id]
+    evidence = title.evidence[shot_id]
     # With fewer shots than workers, a shot is rendered in several stretches at once.
     lanes = max(1, job.workers // len(title.planned))
+    # A shot that is done is only looked at: a lease for each of thousands takes minutes.
+    kept = kept_verdict(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    if kept is not None and all_cached(job, variants):
+        job.events.emit("shot_done", {"shot": shot_id, "verdict": kept["verdict"]})
+        return kept
     with own_shot(job, Phase.RENDER, shot_id):
+        job.events.emit("shot_started", {"shot": shot_id})
         for planned in variants:
             render_shot(job, title.configs[reel], ingested, planned, lanes)
-        return verify_shot(
-            job, ingested, variants[0], title.decisions[shot_id], title.evidence[shot_id]
-        )
+        found = verify_shot(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
+    return found
+
+
+def line_up(job: Job, title: Title) -> list[str]:
+    """Shots in the order they are restored in: ``night.first`` before the rest."""
+    return in_order(job.project, title.reels)
+
+
+def _lasting(job: Job, ingested: IngestedReel, work: Callable[[], T]) -> T:
+    """Wait for the disks of the title and of a reel's scans where they are away."""
+    if job.leases is None:
+        return work()
+    frames = ingested.reel.frames
+    return job.share.lasting(work, (frames[0].path, frames[-1].path))
 
 
 def settle_shot(job: Job, title: Title, shot_id: str, result: Callable[[], Verdict]) -> None:
     """Take a finished shot's verdict, or park the shot and go on.
 
-    raises: what is no fault of the shot: StorageFull, Interrupted, programming errors.
+    raises: what is no fault of the shot: StorageFull, StorageGone, CalledOff, Interrupted.
     """
     try:
         title.verdicts[shot_id] = result()
-    except StorageFull:
+    except (StorageFull, StorageGone, CalledOff):
         raise
     except WetgateError as error:
         error.reel = error.reel or title.reel_of(shot_id)
@@ -174,16 +213,19 @@ def deliver(job: Job, title: Title) -> Outcome:
     """Write what can be delivered, and say what could not."""
     if job.leases is not None:
         job.leases.check(LEAD)
+    job.gate()
     order = title.shot_ids()
-    outcome = finish_title(
-        job,
-        title.configs,
-        title.reels,
-        title.decisions,
-        title.planned,
-        # Shots finish in any order; what is written about them always has the same.
-        {n: title.verdicts[n] for n in order if n in title.verdicts},
-        {n: title.failures[n] for n in order if n in title.failures},
+    outcome = job.share.lasting(
+        lambda: finish_title(
+            job,
+            title.configs,
+            title.reels,
+            title.decisions,
+            title.planned,
+            # Shots finish in any order; what is written about them always has the same.
+            {n: title.verdicts[n] for n in order if n in title.verdicts},
+            {n: title.failures[n] for n in order if n in title.failures},
+        )
     )
     dismiss(job)
     return outcome

@@ -1,14 +1,25 @@
-"""How far a job is, from its event file alone: works while it runs, and after it died."""
+"""How far a job is, from the files of its folder alone: while it runs, and after it died.
+
+No server is asked: events say what was done, ``plan.json`` what is to do, leases who is there,
+``control.json`` what a person wants.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from wetgate.agenda import Agenda, read_agenda
+from wetgate.control import Word, said
+from wetgate.crew import leases_of
+from wetgate.eta import Event, Left, Queue, look
 from wetgate.events import read_events
+from wetgate.files import read_json
 from wetgate.job import Job
-
-_QUIET_S = 60.0
+from wetgate.leases import LEAD
+from wetgate.night import after_work, parse_windows
 
 
 @dataclass(frozen=True)
@@ -16,55 +27,157 @@ class Status:
     """State of a job."""
 
     state: str
-    """running, finished, stopped or not started."""
+    """running, paused, waiting (for its hours), cancelled, stopped, finished or not started."""
     stage: str
     frames_done: int
     frames_planned: int
     seconds_left: tuple[float, float] | None
-    """Low and high; None while nothing has been rendered yet."""
+    """Low and high, of work; None while nothing has been rendered yet."""
     held: tuple[str, ...]
     failed: tuple[str, ...]
     last_event_age_s: float | None
+    seconds_left_likely: float | None = None
+    finish: tuple[str, str] | None = None
+    """At best and at worst, local time, closed hours counted in."""
+    with_delivery: bool = False
+    """Is delivery in these times? Not before it has been timed on this kind of worker."""
+    deadline: str = ""
+    deadline_will_be: str = ""
+    """kept, at risk or missed; empty where there is none, or nothing can be said."""
+    waiting_for: str = ""
+    waiting_until: str = ""
+    shots_waiting: tuple[str, ...] = ()
+    shots_under_way: tuple[str, ...] = ()
+    shots_done: tuple[str, ...] = ()
+    helpers: int = 0
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Why shots were held or failed, by shot."""
 
 
 def status(job: Job) -> Status:
-    """Read events.jsonl of the newest run in the folder."""
-    events = all_events(job)
-    starts = [i for i, e in enumerate(events) if e.get("event") == "run_started"]
-    events = events[starts[-1] :] if starts else events
-    if not events:
+    """Read what the newest run in the folder has left so far."""
+    mine = _newest_run(read_events(job.folder.events))
+    if not mine:
         return Status("not started", "", 0, 0, None, (), (), None)
-    names = [str(e.get("event")) for e in events]
-    planned = next((e for e in reversed(events) if e.get("event") == "planned"), {})
-    total = _int(planned.get("frames_missing"))
-    rendered = [e for e in events if e.get("event") == "chunk_rendered"]
-    done = sum(_int(e.get("frames")) for e in rendered)
-    end = next((e for e in reversed(events) if e.get("event") == "finished"), None)
-    age = max(0.0, time.time() - _float(events[-1].get("time")))
-    failed = tuple(str(e.get("shot")) for e in events if e.get("event") == "shot_failed")
-    held: tuple[str, ...] = ()
-    if end is not None:
-        found = end.get("held")
-        held = tuple(str(h) for h in found) if isinstance(found, list) else ()
-    over = names[-1] in ("interrupted", "stopped")
-    state = "running" if age < _QUIET_S and not over else "stopped"
-    if end is not None:
-        state = "finished"
-    left = None
-    if rendered and total > done and end is None:
-        begun = next(_float(e.get("time")) for e in events if e.get("event") == "planned")
-        rate = done / max(1e-3, _float(rendered[-1].get("time")) - begun)
-        left = (0.8 * (total - done) / rate, 1.4 * (total - done) / rate)
-    return Status(state, _stage(names), done, total, left, held, failed, round(age, 1))
+    others: list[list[Event]] = [
+        list(read_events(p)) for p in sorted(job.folder.root.glob("events.*.jsonl"))
+    ]
+    return _status(job, mine, others, time.time())
 
 
-def all_events(job: Job) -> list[dict[str, object]]:
-    """The leader's events, and those of helpers among them by the time they give."""
-    found = read_events(job.folder.events)
-    helped = [e for p in sorted(job.folder.root.glob("events.*.jsonl")) for e in read_events(p)]
-    if not helped:
-        return found
-    return sorted([*found, *helped], key=lambda e: _float(e.get("time")))
+def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) -> Status:
+    begun = _time(mine[0])
+    # Clocks of machines are not compared, but a helper's work of days ago is told by them.
+    events = sorted([*mine, *(e for h in others for e in h if _time(e) >= begun)], key=_time)
+    names = [str(e.get("event")) for e in mine]
+    planned = next((e for e in reversed(mine) if e.get("event") == "planned"), {})
+    done = sum(_int(e.get("frames")) for e in events if e.get("event") == "chunk_rendered")
+    end = next((e for e in reversed(mine) if e.get("event") == "finished"), None)
+    verdicts = {str(e["shot"]): e.get("verdict") for e in events if e.get("event") == "shot_done"}
+    told = end.get("held") if end is not None else None
+    held = tuple(str(h) for h in told) if isinstance(told, list) else ()
+    # Before the end as well: whoever comes in the morning looks at these first.
+    held = held or tuple(n for n, v in verdicts.items() if v == "held")
+    failures = {str(e.get("shot")): e for e in mine if e.get("event") == "shot_failed"}
+    state, waiting = _state(job, mine, now)
+    agenda = read_agenda(job.folder) if planned else None
+    queue, left = Queue((), (), ()), None
+    if agenda is not None:
+        since = _time(planned)
+        workers = [[e for e in w if _time(e) >= since] for w in (mine, *others)]
+        queue, left = look(agenda, workers, now)
+    left = left if end is None else None
+    finish = _finish(job, left, now)
+    return Status(
+        state=state,
+        stage=_stage(names),
+        frames_done=done,
+        frames_planned=_int(planned.get("frames_missing")),
+        seconds_left=(left.low, left.high) if left is not None else None,
+        held=held,
+        failed=tuple(failures),
+        last_event_age_s=round(max(0.0, now - _time(events[-1])), 1),
+        seconds_left_likely=left.likely if left is not None else None,
+        finish=tuple(t.isoformat() for t in finish) if finish else None,  # type: ignore[arg-type]
+        with_delivery=agenda is not None and agenda.deliver_s is not None,
+        deadline=agenda.deadline.isoformat() if agenda and agenda.deadline else "",
+        deadline_will_be=_kept(agenda, finish, end),
+        waiting_for=str(waiting.get("why", "")),
+        waiting_until=str(waiting.get("until", "")),
+        shots_waiting=queue.waiting,
+        shots_under_way=queue.under_way,
+        shots_done=queue.done,
+        helpers=_helpers(job),
+        why={**_held_because(job, held), **{n: _what(e) for n, e in failures.items()}},
+    )
+
+
+def _newest_run(events: list[dict[str, object]]) -> list[Event]:
+    starts = [i for i, e in enumerate(events) if e.get("event") == "run_started"]
+    return list(events[starts[-1] :] if starts else events)
+
+
+def _state(job: Job, mine: list[Event], now: float) -> tuple[str, Event]:
+    """What the job is doing, and the event that says what it waits for."""
+    names = [str(e.get("event")) for e in mine]
+    if "finished" in names:
+        return "finished", {}
+    stands = said(job.folder)
+    if stands is not None and stands.word is Word.CANCEL:
+        return "cancelled", {}
+    there = leases_of(job.folder).seems_held(LEAD, now)
+    if stands is not None:
+        return "paused", {"why": "paused" if there else "paused, and nobody is at work"}
+    if not there:
+        return "stopped", {}
+    last = next((e for e in reversed(mine) if e.get("event") in ("waiting", "goes_on")), {})
+    if last.get("event") == "waiting":
+        return "waiting", last
+    return "running", {}
+
+
+def _finish(job: Job, left: Left | None, now: float) -> tuple[datetime, datetime] | None:
+    if left is None:
+        return None
+    at, windows = datetime.fromtimestamp(round(now)), parse_windows(job.project.night.window)
+    low, high = (after_work(windows, at, s) for s in (left.low, left.high))
+    return low.replace(microsecond=0), high.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _kept(
+    agenda: Agenda | None, finish: tuple[datetime, datetime] | None, end: Event | None
+) -> str:
+    if agenda is None or agenda.deadline is None:
+        return ""
+    if end is not None:
+        kept = datetime.fromtimestamp(_time(end)) <= agenda.deadline
+        return "kept" if kept else "missed"
+    if finish is None:
+        return ""
+    low, high = finish
+    return "kept" if high <= agenda.deadline else "at risk" if low <= agenda.deadline else "missed"
+
+
+def _held_because(job: Job, held: Sequence[str]) -> dict[str, str]:
+    """From the verdicts as they lie there."""
+    found = {}
+    for path in sorted((job.folder.root / "reels").glob("*/verify/*.json")):
+        if path.stem in held:
+            reasons = (read_json(path) or {}).get("held_because")
+            found[path.stem] = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+    return found
+
+
+def _what(failure: Event) -> str:
+    frame = failure.get("frame")
+    where = f"frame {frame}: " if frame is not None else ""
+    hint = f" ({failure['hint']})" if failure.get("hint") else ""
+    return f"{where}{failure.get('what', '')}{hint}"
+
+
+def _helpers(job: Job) -> int:
+    leases = leases_of(job.folder)
+    return sum(leases.seems_held(n, time.time()) for n in leases.names("worker-*"))
 
 
 def _stage(names: list[str]) -> str:
@@ -84,5 +197,6 @@ def _int(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _float(value: object) -> float:
+def _time(event: Event) -> float:
+    value = event.get("time")
     return float(value) if isinstance(value, int | float) else 0.0

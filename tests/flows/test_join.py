@@ -48,11 +48,20 @@ def _worked(root: Path, address: str) -> dict[str, Any]:
     os.environ["PREFECT_API_URL"] = address
     from flows.checking import verify
     from flows.join import join
+    from flows.overnight import overnight
     from flows.prebalance import prebalance
+    from wetgate.control import Word, say, withdraw
+    from wetgate.files import Folder
 
+    joined, checked = join(str(out)), verify(str(out))
+    say(Folder(out), Word.CANCEL)
+    asked: dict[str, Any] = {"encoding": "cineon", "rate": "24", "sets": list(SETS)}
+    cancelled = overnight(scans, str(out), **asked, return_state=True).name
+    withdraw(Folder(out))
     return {
-        "join": join(str(out)),
-        "verify": verify(str(out)),
+        "join": joined,
+        "verify": checked,
+        "cancelled": cancelled,
         "prebalance": prebalance(scans, str(root / "grade"), encoding="cineon", rate="24"),
     }
 
@@ -69,5 +78,6 @@ def test_the_other_deployments_do_their_work(tmp_path: Path) -> None:
     assert found["join"]["led"]
     assert found["join"]["frames_delivered"] == found["join"]["frames_planned"] == 32
     assert found["verify"]["findings"] == []
+    assert found["cancelled"] == "Cancelled"
     assert "deliver/color/handover.json" in found["prebalance"]["files"]
     assert found["prebalance"]["shots"] == 4

@@ -35,6 +35,8 @@ SPECIAL = {
     "reels.defect_map": "alpha",
     "reels.defect_map_means": "dirt is bright",
     "policy.protected_regions": "{ R1 = [[0, 0, 4, 4]] }",
+    "night.window": "20:00-07:00",
+    "night.deadline": "07:00",
     "reels.accept": '["frame_count"]',
 }
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}

@@ -13,6 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from media.write import atomic_write_bytes
+from wetgate import __version__
+from wetgate.config import Night
+from wetgate.files import digest
 from wetgate.project import dump_project
 from wetgate.report.curves import (
     HEIGHT,
@@ -52,6 +55,26 @@ class Card:
     curves: tuple[Curve, ...]
     measures: list[dict[str, str]]
     left_alone: list[str]
+
+
+def report_key(given: ReportInput) -> str:
+    """Digest of everything the report is made from: the same key means the same page."""
+    return digest(
+        {
+            "summary": summarise(given),
+            "settings": _settings(given),
+            "version": __version__,
+            "files": [hashlib.sha256(p.read_bytes()).hexdigest() for p in _sources()],
+            "scans": {n: [f.sha256 for f in r.reel.frames] for n, r in given.reels.items()},
+            "chunks": {n: [c.key for c in p.chunks] for n, p in given.planned.items()},
+            "decisions": {n: d.model_dump(mode="json") for n, d in given.decisions.items()},
+        }
+    )
+
+
+def _sources() -> list[Path]:
+    """The page's own template, style and script, and the code that fills them."""
+    return sorted(p for p in _TEMPLATES.iterdir() if p.suffix in (".html", ".css", ".js", ".py"))
 
 
 def write_report(given: ReportInput) -> None:
@@ -124,10 +147,10 @@ def _card(given: ReportInput, numbers: dict[str, Any], width: int) -> Card:
 
 
 def _settings(given: ReportInput) -> str:
-    """The project as it was resolved. How many worked on it is no part of what was done."""
+    """The project as it was resolved. How many worked on it, and when, is no part of it."""
     project = given.job.project
     alone = project.render.model_copy(update={"workers": 0})
-    return dump_project(project.model_copy(update={"render": alone}))
+    return dump_project(project.model_copy(update={"render": alone, "night": Night()}))
 
 
 def _digest(script: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -31,6 +32,7 @@ from wetgate.config import ReelConfig
 from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.numerics import pin_numerics, profile
+from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
@@ -100,7 +102,7 @@ def analyse_shot(
     missing = wanted - set(kept)
     if not missing:
         return {name: kept[name] for name in wanted}
-    job.check_stop()
+    job.gate()
     reader = frame_reader(config, ingested.reel)
     space = reel_encoding(ingested.reel)
 
@@ -112,13 +114,25 @@ def analyse_shot(
     width_px = job.project.analyse.width_px
     mixed = mixed_frames(shot, pictures)
     color = ColorProbe(space, mixed, len(pictures.own) - len(mixed))
+    started = time.monotonic()
     evidence = {**kept}
     if missing & PROBED:
         evidence |= measure(read, pictures, width_px, color, missing & PROBED)
     if DefectProbe.name in missing:
         evidence[DefectProbe.name] = _measure_map(ingested.reel, read, pictures)
+    job.at_hand()
     write_evidence(path, key, evidence)
-    job.events.emit("analysed", {"reel": shot.reel, "shot": shot.id, "frames": len(shot.frames)})
+    job.events.emit(
+        "analysed",
+        {
+            "reel": shot.reel,
+            "shot": shot.id,
+            "frames": len(shot.frames),
+            "does": analyse_piece(missing),
+            "megapixels": round(megapixels(ingested.reel), 4),
+            "seconds": round(time.monotonic() - started, 3),
+        },
+    )
     return {name: evidence[name] for name in wanted}
 
 

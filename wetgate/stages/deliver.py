@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from media.reader import FrameReader
@@ -11,6 +12,7 @@ from wetgate.decisions import ShotDecisions
 from wetgate.job import Job
 from wetgate.layout import lay_out
 from wetgate.manifest import DeliveredFile
+from wetgate.pieces import deliver_piece, megapixels
 from wetgate.plan import PlannedShot, variants
 from wetgate.records import IngestedReel
 from wetgate.stages.kept import Kept, small_file
@@ -32,6 +34,7 @@ def deliver_reel(
     without them, a movie is not delivered at all (it would be shorter than it says).
     raises: StorageFull, StoreError. Foreign files have been looked for before work began.
     """
+    started = time.monotonic()
     reel = ingested.reel
     order = variants(job, reel)
     files: list[DeliveredFile] = []
@@ -64,7 +67,16 @@ def deliver_reel(
             for n in s.frames
         ]
         files += deliver_touch(job, reader, frames, kept)
-    job.events.emit("delivered", {"reel": reel.id, "files": len(files)})
+    told: dict[str, object] = {"reel": reel.id, "files": len(files)}
+    if not any(kept.get(f.path) is f for f in files):
+        # Files that were right already would make delivery look quicker than it is.
+        told |= {
+            "frames": len(reel.frames),
+            "does": deliver_piece(job.project, reel),
+            "megapixels": round(megapixels(reel), 4),
+            "seconds": round(time.monotonic() - started, 3),
+        }
+    job.events.emit("delivered", told)
     return files
 
 

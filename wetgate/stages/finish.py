@@ -29,10 +29,11 @@ from wetgate.manifest import (
 from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, shot_to_json
 from wetgate.report.given import ReportInput
-from wetgate.report.html import write_report
+from wetgate.report.html import report_key, write_report
 from wetgate.stages.deliver import deliver_grain, deliver_reel
 from wetgate.stages.handover import deliver_color
 from wetgate.stages.ingest import frame_reader
+from wetgate.stages.kept import still_right
 from wetgate.stages.sidecar import SUFFIX
 from wetgate.stages.verify import Verdict
 
@@ -98,22 +99,23 @@ def finish_title(
     held = tuple(n for n, v in verdicts.items() if v["verdict"] == "held")
     frames = sum(len(r.reel.frames) for r in reels.values())
     lost = sum(len(p[0].shot.frames) for n, p in planned.items() if n in failures)
-    write_report(
-        ReportInput(
-            job=job,
-            reels=reels,
-            decisions=decisions,
-            planned={n: p[0] for n, p in planned.items() if n not in failures},
-            verdicts=verdicts,
-            failures={n: e.as_dict() for n, e in failures.items()},
-            complete=not failures,
-            truth=read_json(job.folder.root / "demo" / "truth.json"),
-            read_source=lambda reel, frame: frame_reader(configs[reel], reels[reel].reel).read(
-                frame
-            ),
-        )
+    given = ReportInput(
+        job=job,
+        reels=reels,
+        decisions=decisions,
+        planned={n: p[0] for n, p in planned.items() if n not in failures},
+        verdicts=verdicts,
+        failures={n: e.as_dict() for n, e in failures.items()},
+        complete=not failures,
+        truth=read_json(job.folder.root / "demo" / "truth.json"),
+        read_source=lambda reel, frame: frame_reader(configs[reel], reels[reel].reel).read(frame),
     )
-    _write_manifest(job, reels, decisions, verdicts, failures, files)
+    key = report_key(given)
+    pages = (job.folder.report / name for name in ("index.html", "report.json"))
+    if any(still_right(job, page, key, kept) is None for page in pages):
+        write_report(given)
+    everything = [*files, *_report_files(job, key)]
+    _write_manifest(job, reels, decisions, verdicts, failures, everything)
     _forget_old(job, kept, files)
     finished(job.folder, job.project)
     outcome = Outcome(
@@ -154,7 +156,6 @@ def _write_manifest(
     failures: Mapping[str, WetgateError],
     files: list[DeliveredFile],
 ) -> None:
-    everything = [*files, *_report_files(job)]
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
         "title": job.project.title,
@@ -185,20 +186,20 @@ def _write_manifest(
             for shot in r.shots
         ],
         "failures": [e.as_dict() for e in failures.values()],
-        "files": [f.as_dict() for f in sorted(everything, key=lambda f: f.path)],
+        "files": [f.as_dict() for f in sorted(files, key=lambda f: f.path)],
     }
     manifest["manifest_sha256"] = self_digest(manifest)
-    atomic_write_bytes(job.folder.checksums, checksum_lines(everything).encode())
+    atomic_write_bytes(job.folder.checksums, checksum_lines(files).encode())
     write_json(job.folder.manifest, manifest)
 
 
-def _report_files(job: Job) -> list[DeliveredFile]:
+def _report_files(job: Job, key: str) -> list[DeliveredFile]:
     return [
         DeliveredFile(
             path=p.relative_to(job.folder.root).as_posix(),
             sha256=file_sha256(p),
             bytes=p.stat().st_size,
-            made_from="report",
+            made_from=key,
         )
         for p in sorted(job.folder.report.rglob("*"))
         if p.is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +35,7 @@ from wetgate.config import ReelConfig
 from wetgate.files import read_json, write_json
 from wetgate.frames import settle_frames
 from wetgate.job import Job
+from wetgate.pieces import ingest_piece, megapixels
 from wetgate.records import (
     IngestedReel,
     reel_from_json,
@@ -66,7 +68,10 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     if kept is not None:
         refuse_interlaced(job.project, config, kept.reel)
         return settle_frames(job, kept)
+    # At any hour: what is wrong with the material should be said by day.
+    job.gate(window=False)
     job.events.emit("ingest_started", {"reel": name})
+    started = time.monotonic()
     sights = _Sights(job, config, name)
     reel = open_reel(
         _spec(job, config, name),
@@ -77,6 +82,7 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
         bright = config.defect_map_means == "dirt is bright"
         reel = replace(reel, defect_map=open_map(reel, config.defect_map, bright=bright))
     ingested, cadence = _settled(job, config, reel, sights)
+    job.at_hand()
     shots_sha256 = write_shot_list(job, ingested)
     record = reel_to_json(ingested.reel, _asked(job, config))
     record["shots"] = [shot_to_json(s) for s in ingested.shots]
@@ -95,6 +101,9 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
             "frames": len(ingested.reel.frames),
             "shots": len(ingested.shots),
             "doubled": len(ingested.reel.doubled),
+            "does": ingest_piece(ingested.reel.kind),
+            "megapixels": round(megapixels(ingested.reel), 4),
+            "seconds": round(time.monotonic() - started, 3),
         },
     )
     return settle_frames(job, ingested)

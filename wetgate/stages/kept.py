@@ -20,13 +20,18 @@ Kept = Mapping[str, DeliveredFile]
 
 def small_file(job: Job, path: Path, data: bytes, kept: Kept) -> DeliveredFile:
     """Write a small file, unless the same is there already."""
-    made_from = digest({"writers": WRITERS, "text": data.decode()})
+    made_from = text_digest(data)
     current = still_right(job, path, made_from, kept)
     if current is not None:
         return current
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(path, data)
     return delivered_file(job, path, made_from)
+
+
+def text_digest(data: bytes) -> str:
+    """What a small file is made from: itself."""
+    return digest({"writers": WRITERS, "text": data.decode()})
 
 
 def still_right(job: Job, path: Path, made_from: str, kept: Kept) -> DeliveredFile | None:

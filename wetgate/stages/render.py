@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +24,7 @@ from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
 from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.pieces import megapixels, render_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
@@ -32,6 +33,7 @@ from wetgate.store import Chunk
 _AHEAD, _KEPT = 2, 16
 """Frames decoded before they are asked for, and held decoded, for each stretch."""
 _BLOCKS_A_LANE = 4
+_SAMPLED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,18 @@ def render_shot(
     )
 
 
+def all_cached(job: Job, variants: Sequence[PlannedShot]) -> bool:
+    """Does the store hold every chunk of a shot, whole? Only then it is said, chunk by chunk."""
+    chunks = [(p, c) for p in variants for c in p.chunks]
+    if not all(job.store.has(c.key) for _, c in chunks):
+        return False
+    if not all(job.store.whole(c.key) for _, c in chunks):
+        return False
+    for planned, chunk in chunks:
+        job.events.emit("chunk_cached", _facts(planned, chunk))
+    return True
+
+
 def _render_stretch(
     job: Job,
     reader: FrameReader,
@@ -103,6 +117,10 @@ def _render_chunks(
         borrowed=frozenset(n for n in planned.shot.frames if ingested.reel.frame(n).made_by),
         marks=planned.marks.reader(source.read_log, job.device),
     )
+    costs = {
+        "does": render_piece(job.project, planned.chain),
+        "megapixels": round(megapixels(ingested.reel), 4),
+    }
     rendered = cached = damaged = 0
     for chunk in chunks:
         job.check_stop()
@@ -114,7 +132,8 @@ def _render_chunks(
         if known:
             damaged += 1
             job.events.emit("chunk_damaged", _facts(planned, chunk))
-        _render_chunk(job, source, renderer, planned, chunk)
+        job.gate()
+        _render_chunk(job, source, renderer, planned, chunk, costs)
         rendered += 1
     return RenderReport(rendered, cached, damaged)
 
@@ -135,6 +154,7 @@ def _render_chunk(
     renderer: ShotRenderer,
     planned: PlannedShot,
     chunk: PlannedChunk,
+    costs: Mapping[str, object],
 ) -> None:
     started = time.monotonic()
     codes, touch = [], []
@@ -149,11 +169,42 @@ def _render_chunk(
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     planes = np.stack(touch)
     counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
+    job.at_hand()
     job.store.put(
         chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
     )
     seconds = round(time.monotonic() - started, 3)
-    job.events.emit("chunk_rendered", {**_facts(planned, chunk), "seconds": seconds})
+    job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})
+
+
+def sample_seconds(
+    job: Job, config: ReelConfig, ingested: IngestedReel, planned: PlannedShot
+) -> float:
+    """Seconds a frame takes here, from a few in the middle of the shot; nothing is kept.
+
+    The first of them, which fills the windows and compiles what is compiled, is not counted.
+    raises: as ``render_shot``.
+    """
+    pin_numerics()
+    block = max((op.needs.block_frames for op in planned.chain), default=1)
+    frames = list(planned.shot.frames)
+    begin = max(0, len(frames) // 2 - block) // block * block
+    frames = frames[begin : begin + block + max(block, _SAMPLED)]
+    reader = frame_reader(config, ingested.reel)
+    with _Source(reader, ingested.reel, job.device, frames) as source:
+        renderer = ShotRenderer(
+            planned.shot.id,
+            planned.pictures,
+            source.read_log,
+            planned.chain,
+            job.project.render.tile_px,
+        )
+        timed = frames[block:] or frames
+        for number in frames:
+            if number == timed[0]:
+                started = time.monotonic()
+            source.delivered(number, renderer.frame(number), planned.variant)
+        return (time.monotonic() - started) / len(timed)
 
 
 class _Source:

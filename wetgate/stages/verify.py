@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, TRIALS, measure
@@ -35,6 +37,19 @@ _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_sh
 
 CHECKS = 5
 """Rises when a verdict would come out differently."""
+
+
+def kept_verdict(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    before: Mapping[str, Any],
+) -> Verdict | None:
+    """The verdict in verify/<shot>.json, where it is about just these chunks and limits."""
+    kept = read_json(job.folder.verdict(planned.shot.reel, planned.shot.id))
+    key = _verdict_key(job, ingested, planned, decisions, before)
+    return kept if kept is not None and kept.get("key") == key else None
 
 
 def verify_shot(
@@ -49,32 +64,15 @@ def verify_shot(
     before: evidence of the scan. raises: StoreError when a chunk is damaged.
     """
     pin_numerics()
-    path = job.folder.verdict(planned.shot.reel, planned.shot.id)
-    # Marks in the overscan lead the repair; what it reached shows in the picture.
-    # What enlarging does was tried on the scan; what it did shows in its steadiness.
-    # What dirt repair would find and take was tried on copies; what it did is in the marks.
-    led = {"overscan", "upscale", "defects", *TRIALS}
-    probes = (frozenset(before) - led) or frozenset({"color"})
-    key = digest(
-        {
-            "checks": CHECKS,
-            "probes": [PROBES, *sorted(probes)],
-            "chunks": [c.key for c in planned.chunks],
-            "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
-            if planned.untouched
-            else [],
-            "policy": job.project.policy.model_dump(mode="json"),
-            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
-            "limited": decisions.balance.limited,
-            "defect_map": decisions.defect_map.reason,
-            "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
-        }
-    )
-    kept = read_json(path)
-    if kept is not None and kept.get("key") == key:
+    kept = kept_verdict(job, ingested, planned, decisions, before)
+    if kept is not None:
         return kept
+    probes = checks_with(frozenset(before))
+    key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
         return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
+    job.gate()
+    started = time.monotonic()
     frames = _Frames(job, ingested, planned)
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
@@ -99,7 +97,46 @@ def verify_shot(
         },
         "caveats": frames.caveats,
     }
-    return _write(job, planned, key, numbers, decisions)
+    costs = {
+        "frames": len(planned.shot.frames),
+        "does": verify_piece(probes),
+        "megapixels": round(megapixels(ingested.reel), 4),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    return _write(job, planned, key, numbers, decisions, costs)
+
+
+def _verdict_key(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    before: Mapping[str, Any],
+) -> str:
+    return digest(
+        {
+            "checks": CHECKS,
+            "probes": [PROBES, *sorted(checks_with(frozenset(before)))],
+            "chunks": [c.key for c in planned.chunks],
+            "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
+            if planned.untouched
+            else [],
+            "policy": job.project.policy.model_dump(mode="json"),
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
+            "limited": decisions.balance.limited,
+            "defect_map": decisions.defect_map.reason,
+            "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
+        }
+    )
+
+
+def checks_with(before: frozenset[str]) -> frozenset[str]:
+    """Probes that look at the result of a shot whose scan was looked at with these."""
+    # Marks in the overscan lead the repair; what it reached shows in the picture.
+    # What enlarging does was tried on the scan; what it did shows in its steadiness.
+    # What dirt repair would find and take was tried on copies; what it did is in the marks.
+    led = {"overscan", "upscale", "defects", *TRIALS}
+    return (before - led) or frozenset({"color"})
 
 
 def _as_scanned(
@@ -125,9 +162,11 @@ def _write(
     key: str,
     numbers: dict[str, Any],
     decisions: ShotDecisions,
+    costs: Mapping[str, object] | None = None,
 ) -> Verdict:
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
+    job.at_hand()
     verdict: Verdict = {
         "schema": 1,
         "key": key,
@@ -138,7 +177,10 @@ def _write(
         **numbers,
     }
     write_json(path, verdict)
-    job.events.emit("verified", {"shot": planned.shot.id, "verdict": verdict["verdict"]})
+    job.events.emit(
+        "verified",
+        {"shot": planned.shot.id, "verdict": verdict["verdict"], **(costs or {})},
+    )
     return verdict
 
 
