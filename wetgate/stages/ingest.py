@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,14 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.cadence import Cadence, CadenceProbe
-from media.defect_map import MapReader, channel_name, open_map
+from media.defect_map import channel_name, open_map
 from media.encoding import ColorEncoding, Domain, convert, encoding, with_levels
-from media.errors import FrameMissing, SourceChanged, UsageError
+from media.errors import UsageError
 from media.fixity import file_sha256
 from media.frames import parse_rate
 from media.levels import LevelsProbe
-from media.listing import list_sequence
-from media.material import SourceSpec, is_movie, open_reel, reel_id_from
+from media.material import SourceSpec, open_reel, reel_id_from
 from media.pictures import pictures_of
 from media.reader import FrameReader
 from media.reel import MadeBy, PictureFormat, Reel, Shot
@@ -46,6 +46,7 @@ from wetgate.records import (
     span_to_json,
 )
 from wetgate.stages.interlaced import refuse_interlaced
+from wetgate.stages.sources import check_sources
 from wetgate.summary import ingest_summary
 
 _PROXY_PX = 144
@@ -273,7 +274,8 @@ def _kept(job: Job, config: ReelConfig, name: str) -> IngestedReel | None:
     then = record["asked"]
     if same or (isinstance(then, dict) and then.get("path") == asked["path"]):
         # Other settings are no reason to take changed scans for the ones that were ingested.
-        _check_sources(job, config, reel_from_json(record), same=same)
+        reel = reel_from_json(record)
+        check_sources(config, reel, partial(_spec, job, config, reel.id), same=same)
     return _from_record(job, config, record) if same else None
 
 
@@ -304,75 +306,6 @@ def _from_record(job: Job, config: ReelConfig, record: dict[str, object]) -> Ing
 def _boundaries(shot: Shot) -> tuple[object, ...]:
     """What a person may have edited in a shot list."""
     return (shot.id, shot.frames, shot.kind, shot.dissolve_in, shot.dissolve_out)
-
-
-def _check_sources(job: Job, config: ReelConfig, reel: Reel, *, same: bool) -> None:
-    """Every frame is still the one that was ingested; nothing was added or taken away.
-
-    same: the reel is to be read with the same settings (a movie's digests depend on them).
-    raises: SourceChanged naming the first frame that differs.
-    """
-    source = Path(config.path)
-    if is_movie(source):
-        if same:
-            _check_movie(job, config, reel)
-        return
-    hint = "put the scan back as it was, or start a new output folder for the new one"
-    try:
-        listed, _ = list_sequence(source, reel=reel.id, gaps=bool(config.gaps))
-    except FrameMissing as error:
-        raise SourceChanged(
-            f"frames have gone since the reel was ingested: {error.what}",
-            reel=reel.id,
-            frame=error.frame,
-            hint=hint,
-        ) from error
-    now = {n for n, _ in listed}
-    then = {f.number for f in reel.frames if f.scanned} | _unreadable(reel)
-    if now != then:
-        raise SourceChanged(
-            f"{len(then - now)} frames have gone and {len(now - then)} have come since ingest",
-            reel=reel.id,
-            frame=min(now ^ then),
-            hint=hint,
-        )
-    reader = FrameReader(reel)
-    for frame in reel.frames:
-        reader.verify(frame.number)
-    if reel.defect_map is not None:
-        for number in reel.defect_map.frames:
-            MapReader(reel).verify(number)
-
-
-def _check_movie(job: Job, config: ReelConfig, reel: Reel) -> None:
-    """A movie whose size or time differ is decoded again, once, picture by picture."""
-    then = reel.frames[0]
-    stat = then.path.stat() if then.path.exists() else None
-    if stat and (stat.st_size, stat.st_mtime_ns) == (then.size_bytes, then.mtime_ns):
-        return
-    found = open_reel(_spec(job, config, reel.id))
-    digests = [f.sha256 for f in found.frames]
-    for at, frame in enumerate(reel.frames):
-        if at >= len(digests) or digests[at] != frame.sha256:
-            raise SourceChanged(
-                f"{then.path.name} is not the movie that was ingested",
-                reel=reel.id,
-                frame=frame.number,
-                hint="put it back as it was, or start a new output folder for the new one",
-            )
-    if len(digests) > len(reel.frames):
-        raise SourceChanged(
-            f"{then.path.name} has {len(digests)} frames now, it had {len(reel.frames)}",
-            reel=reel.id,
-            frame=len(reel.frames),
-            hint="put it back as it was, or start a new output folder for the new one",
-        )
-
-
-def _unreadable(reel: Reel) -> set[int]:
-    """Numbers that were there when the reel was ingested, but could not be read."""
-    known = reel.facts.get("unreadable")
-    return {int(n) for n in known} if isinstance(known, dict) else set()
 
 
 def _proxy_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding) -> Tensor:
