@@ -204,8 +204,10 @@ def _scratch(decisions: ShotDecisions) -> ScratchOperator:
     return ScratchOperator(
         {
             int(number): tuple(
-                ScratchPlace(x_px=x, width_px=width, top_px=top, bottom_px=bottom)
-                for x, width, top, bottom in lines
+                ScratchPlace(
+                    x_px=x, width_px=width, top_px=top, bottom_px=bottom, strength=strength
+                )
+                for x, width, top, bottom, strength in lines
             )
             for number, lines in decisions.scratch.places.items()
         }

@@ -65,7 +65,9 @@ class FlickerDecision(Decided):
 
 class ScratchDecision(Decided):
     applied: bool = False
-    places: dict[str, tuple[tuple[float, float, int, int], ...]] = Field(default_factory=dict)
+    places: dict[str, tuple[tuple[float, float, int, int, float], ...]] = Field(
+        default_factory=dict
+    )
     """Frame number to lines: x_px, width_px, top_px, bottom_px in the scan, before weave."""
     rejected: tuple[str, ...] = ()
     """Lines that were found and left, with the reason."""

@@ -228,7 +228,13 @@ def _scratch(
     lines_of = {pictures.number(n): lines for n, lines in found.places.items()}
     places = {
         str(number): tuple(
-            (_round(p.x_px, 3), _round(p.width_px, 3), int(p.top_px), int(p.bottom_px))
+            (
+                _round(p.x_px, 3),
+                _round(p.width_px, 3),
+                int(p.top_px),
+                int(p.bottom_px),
+                _round(p.strength, 5),
+            )
             for p in lines_of[shown]
         )
         for number in shot.frames
