@@ -22,7 +22,7 @@ from media.errors import ModelRefused
 from restore.dirt.evidence import PLANES
 
 WEIGHTS = Path(__file__).parent / "weights" / "dirt-net.safetensors"
-WEIGHTS_SHA256 = "e6fd54a4939bda00293f20e3374cf7c90fa501b6f054bd028ef4e0650053bc88"
+WEIGHTS_SHA256 = "f637a340c346a50a1b996a04ee2582609c6a2a02fa7736f4d0b6af6508fd09b9"
 WIDTHS = (24, 40, 56, 64)
 REACH_PX = 96
 """Further away than this a pixel has no say (five scales, two 3x3 layers on each)."""
