@@ -15,6 +15,9 @@ from torch import Tensor
 
 from media.encoding import Domain
 
+NOTED = "noted: "
+"""Begins a caveat that is counted and said, but no reason to hold a shot for review."""
+
 type_json = dict[str, object]
 
 

@@ -119,7 +119,7 @@ class Learner:
                     **(_peaks(job) if does.startswith("render ") else {}),
                 }
                 for does, (seconds, area, frames) in self._sums.items()
-                if frames >= _FEWEST_FRAMES
+                if frames >= _FEWEST_FRAMES and area > 0.0
             }
         if not rows:
             return True

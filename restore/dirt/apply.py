@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.encoding import Domain
-from media.passes import Effect, Mark, Needs, Window
+from media.passes import NOTED, Effect, Mark, Needs, Window
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions, Suspects, judged, suspicion
 from restore.dirt.invent import invent
@@ -22,7 +22,7 @@ from restore.dirt.network import WEIGHTS_SHA256
 _WORST_SIGMA = 8.0
 _WORST_FLOOR = 0.10
 """Film log; a misfit of a stop around a piece is another thing, not grain or flicker."""
-_LEFT = "{} pieces of dirt left: no neighbouring frame shows what is behind them"
+_LEFT = NOTED + "{} pieces of dirt left, no neighbouring frame shows what is behind them"
 
 
 @dataclass(frozen=True)

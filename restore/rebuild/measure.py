@@ -37,7 +37,7 @@ _FAR_LIGHTER = 0.35
 """Film log, four stops: no light in a scene does that to half of the picture."""
 _BURNT_SPREAD, _BURNT_AREA, _HOLES = 0.25, 0.25, 0.04
 _OFF, _FAR_OFF = 0.08, 0.15
-_BAND_AREA, _TEAR_AREA, _LARGEST_AREA = 0.012, 0.04, 0.6
+_BAND_AREA, _TEAR_AREA, _LARGEST_AREA = 0.012, 0.06, 0.6
 _BAND_WIDTH, _BAND_HEIGHT = 0.85, 0.3
 _EXTREME = 0.015
 _RIM_PX = 2

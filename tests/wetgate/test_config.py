@@ -23,6 +23,7 @@ from wetgate.run import Title
 CONFIGS = PRESETS.parent
 SPECIAL = {
     "restore.noise.effort": "fine",
+    "restore.dirt.detector": "rules",
     "restore.frames.beyond": "hold",
     "restore.weave.border": "matte",
     "restore.weave.reference": "edge",

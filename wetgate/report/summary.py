@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from media.frames import rate_text
+from media.passes import NOTED
 from media.reel import Shot
 from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
@@ -102,7 +103,10 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "flag_reasons": _flag_reasons(given.evidence.get(shot.id, {}))
         | (dict(decisions.flag_reasons) if decisions is not None else {}),
         "protected": decisions.protected if decisions is not None else False,
-        "reasons": list(decisions.reasons) if decisions is not None else ["nothing was decided"],
+        "reasons": [
+            *(decisions.reasons if decisions is not None else ["nothing was decided"]),
+            *_noted(verdict),
+        ],
         "note": decisions.note if decisions is not None else "",
         "operators": operators,
         "touch_share": verdict.get("touch_share"),
@@ -112,6 +116,18 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "grain": verdict.get("grain"),
         "decisions": _decided(decisions) if decisions is not None else None,
     }
+
+
+def _noted(verdict: Mapping[str, Any]) -> list[str]:
+    """What was left undone on single frames and is no reason to look at the shot."""
+    caveats: Mapping[str, list[str]] = verdict.get("caveats") or {}
+    words = [(n, w) for n, said in caveats.items() for w in said if w.startswith(NOTED)]
+    told = [f"frame {n}: {w.removeprefix(NOTED)}" for n, w in sorted(words, key=_number)[:3]]
+    return told + ([f"and on {len(words) - 3} more frames"] if len(words) > 3 else [])
+
+
+def _number(said: tuple[str, str]) -> int:
+    return int(said[0])
 
 
 def _flag_reasons(evidence: Mapping[str, Any]) -> dict[str, str]:

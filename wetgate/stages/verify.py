@@ -13,6 +13,7 @@ from torch import Tensor
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
+from media.passes import NOTED
 from media.reel import SegmentKind
 from media.write import to_planes
 from restore.flicker.solve import FlickerOptions, solve_flicker
@@ -335,7 +336,8 @@ def _held(
                 f"{name}, policy.max_{name}_share allows {100 * limits[name]:.1f} %"
             )
     held += to_review(planned.shot.frames, decisions.frame_damage)
-    left = numbers["caveats"]
+    left = {n: [w for w in c if not w.startswith(NOTED)] for n, c in numbers["caveats"].items()}
+    left = {n: words for n, words in left.items() if words}
     for number in sorted(left, key=int)[:3]:
         held.append(f"frame {number}: {'; '.join(left[number])}")
     if len(left) > 3:
