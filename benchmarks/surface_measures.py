@@ -31,7 +31,9 @@ class Repaired:
     """The repaired pictures against the sound ones."""
 
     damaged_db: float
-    """PSNR over damaged pixels, 1.0 film log is the peak."""
+    """PSNR over damaged pixels, found or not; 1.0 film log is the peak."""
+    repaired_db: float
+    """... over those that were changed."""
     sound_db: float
     changed_share: float
     """Share of the sound pixels that are not what they were."""
@@ -54,6 +56,7 @@ def repaired(out: F32, dirty: F32, sound: F32, truth: Mask) -> Repaired:
     changed = np.abs(out - dirty).max(axis=1) > _CHANGED
     return Repaired(
         damaged_db=_db(gap[truth]),
+        repaired_db=_db(gap[truth & changed]),
         sound_db=_db(gap[~truth]),
         changed_share=float(changed[~truth].mean()),
     )

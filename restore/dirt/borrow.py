@@ -58,7 +58,7 @@ def cover(
     for x, y, w, h in stats[1:count, :4].tolist():
         box = (slice(y, y + h), slice(x, x + w))
         part = mask[box]
-        ways = [_carried(flow[box], part) for flow in flows]
+        ways = _carried([flow[box] for flow in flows], part)
         there = torch.stack(
             [_fetched(other, way, (y, x)) for other, way in zip(near, ways, strict=True)]
         )
@@ -73,13 +73,19 @@ def cover(
     return Covered(out, filled, unknown)
 
 
-def _carried(flow: F32, mask: Mask) -> F32:
+def _carried(flows: Sequence[F32], mask: Mask) -> list[F32]:
     """Motion under the dirt from what moves around it: what lies there was looked for in vain."""
     margin = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if margin.all():
-        return flow
-    spread = cv2.GaussianBlur(_pulled(flow, (~margin).astype(np.float32)), (0, 0), 4.0)
-    return np.where(margin[..., None], spread, flow)
+        return list(flows)
+    known, carried = (~margin).astype(np.float32), list[F32]()
+    for first in range(0, len(flows), 2):
+        # Two at a time: OpenCV resizes at most four channels.
+        pair = np.concatenate(flows[first : first + 2], axis=-1)
+        spread = cv2.GaussianBlur(_pulled(pair, known), (0, 0), 4.0)
+        filled = np.where(margin[..., None], spread, pair)
+        carried += [np.ascontiguousarray(f) for f in np.split(filled, filled.shape[-1] // 2, -1)]
+    return carried
 
 
 def _pulled(values: F32, known: F32) -> F32:

@@ -28,8 +28,9 @@ _ONE_SIDED = 1.5
 _ONE_SIDED_BLOB_PX = 300
 _RULES_BLOB_PX = 4000
 """A rule cannot tell a larger piece from what a moving thing uncovers."""
-_SOUGHT_PX = 4000
-"""Larger pieces are not looked for elsewhere: that would take too long."""
+_SOUGHT_PX = (9, 4000)
+"""Pieces of other sizes are not looked for elsewhere: a few pixels are like any others, and a
+large piece would take too long."""
 _GROW_LEVEL = 0.25
 """A piece grows down to this share of the likelihood at which it starts."""
 
@@ -119,7 +120,7 @@ def _still(
     def still(blob: Blob) -> bool:
         if not wanted(blob):
             return False
-        return blob.area_px > _SOUGHT_PX or not any(
+        return not _SOUGHT_PX[0] <= blob.area_px <= _SOUGHT_PX[1] or not any(
             seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
             for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
         )
