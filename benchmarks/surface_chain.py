@@ -132,7 +132,7 @@ def _figures(found: Frames, clean: Frames, cost: float) -> dict[str, float]:
     squared = float(np.square(a - b).mean(dtype=np.float64))
     ssim = float(np.mean([_ssim(x, y) for x, y in zip(a[..., 1], b[..., 1], strict=True)]))
     return {
-        "psnr_db": round(-10.0 * np.log10(squared), 2),
+        "psnr_db": round(float(-10.0 * np.log10(squared)), 2),
         "ssim": round(ssim, 4),
         "s_per_mp": round(cost, 3),
     }
