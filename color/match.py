@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
 from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
 from color.equations import Edge, Priors
+from color.neighbours import neighbour_edges
 from color.records import Link, ShotColor, ShotInput
 from color.system import Solution, mean_std, solve_system
 from color.weak import reel_edges, scene_edges
@@ -112,6 +113,7 @@ def solve_match(
         # A shot that is held needs no pull, and what it looks like is not what was measured.
         loose = [s for s in active if s.id in free]
         weak += scene_edges(loose, usable, frozenset(free))
+        weak += neighbour_edges(ordered, usable, {n: cdl for n, (cdl, _) in held.items()})
         solution = solve_system(free, still, edges, weak, hints, priors)
         # A link whose colors still contradict each other shows two different things. Every
         # round takes at least one link out, so this ends.
@@ -218,12 +220,14 @@ def _decide(
     linked = [s for s, r in reel_of.items() if r == shot.reel and s in partners]
     if mates:
         reason = f"compared with {len(mates)} shot{'s' if len(mates) > 1 else ''}"
+    elif shot.id in solution.weak and shot.scene is not None:
+        reason = f"its tones were compared with those of scene {shot.scene}"
+    elif shot.id in solution.weak:
+        reason = "its tones were compared with those of the shots beside it"
     elif linked:
         reason = (
             f"follows reel {shot.reel} ({len(linked)} linked shots); shows nothing seen elsewhere"
         )
-    elif shot.id in solution.weak:
-        reason = f"its tones were compared with those of scene {shot.scene}"
     elif shot.reel in solution.weak:
         reason = f"reel {shot.reel} has no link; its overall tones were compared"
     else:

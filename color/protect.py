@@ -55,6 +55,13 @@ def switched_off(flags: object, what: str) -> str | None:
     return "; ".join(reasons) or None
 
 
+def is_sure(flags: object, name: str) -> bool:
+    """Whether a shot (its flags as in evidence) has this flag with enough confidence."""
+    return isinstance(flags, list) and any(
+        f["name"] == name and float(f.get("confidence", 1.0)) >= SURE_ENOUGH for f in flags
+    )
+
+
 def with_persons_flags(
     flags: list[dict[str, object]], said: Mapping[str, bool], shot: str
 ) -> list[dict[str, object]]:

@@ -216,6 +216,8 @@ def _matched(
     pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
     pinned |= {n: IDENTITY for n in options.match.heroes if n in shots}
     scene_of = {shot: s.name for s in project.scenes for shot in s.shots}
+    running = sorted(shots, key=lambda n: (shots[n].reel, shots[n].frames.start))
+    places = {name: place for place, name in enumerate(running)}
     solved = solve_match(
         [
             shot_input(
@@ -224,6 +226,7 @@ def _matched(
                 color[name],
                 fixed=_fixed(people.get(name)),
                 scene=scene_of.get(name),
+                place=places[name],
             )
             for name, shot in shots.items()
             if shot.kind is SegmentKind.SHOT
