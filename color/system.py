@@ -49,6 +49,8 @@ class Node:
 
     theta: F64
     """(SIZE,) parameters, see ``color.curve``."""
+    of_reel: F64
+    """(SIZE,) the part that is its reel's."""
     covariance: F64
     """(SIZE, SIZE)."""
 
@@ -201,7 +203,10 @@ def _solution(
         for k in index.of_shot(shot):
             pick[k + np.arange(SIZE), np.arange(SIZE)] += 1.0
         covariance = pick.T @ factor.solve(pick) if factor is not None else np.zeros((SIZE, SIZE))
-        shots[shot] = Node(correction_of(index, theta, shot), covariance)
+        of_reel: F64 = np.zeros(SIZE)
+        for k in index.of_reel(free[shot]):
+            of_reel = of_reel + theta[k : k + SIZE]
+        shots[shot] = Node(correction_of(index, theta, shot), of_reel, covariance)
     alone = set(free.values()) <= still
     own, shared = priors.stds(reel=False) ** 2, priors.stds(reel=True) ** 2
     rows = [edge_rows(e, index, theta) for e in edges]

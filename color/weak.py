@@ -42,7 +42,7 @@ def reel_edges(
         variance = 4.0 * (mine[1] + goal[1]) + _FLOOR_STD_LOG**2
         # quantiles of one curve move together: five of them count as two
         std = np.sqrt(variance * len(QUANTILE_PICK) / 2.0)
-        found.append(WeakEdge(reel, mine[0], goal[0], std))
+        found.append(WeakEdge(reel, mine[0], goal[0], std, anchor))
     return found
 
 

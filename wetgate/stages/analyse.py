@@ -30,7 +30,7 @@ from wetgate.numerics import pin_numerics, profile
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 9
+PROBES = 10
 """Rises when any probe measures differently."""
 PROBED = frozenset(
     {"weave", "overscan", "flicker", "scratch", "color", "grain", "upscale", "steadiness"}
