@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from color.amf import read_amf_cdl
 from color.cdl import CDL
 from color.cdl_files import Correction, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
@@ -258,3 +260,29 @@ def test_tables_on_code_values_do_what_the_render_does(
     assert on_codes["shots"] == on_log["shots"] == 1
     # A table is as good as its interpolation: some thousandths of film log, and said so.
     assert 0.0 < on_codes["largest_difference_log"] < 0.01
+
+
+def test_an_aces_metadata_file_goes_out_where_aces_knows_the_scan(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    reel = put(tmp_path / "R1", large(1))
+    over = "[R1_0010]\nbalance.slope = [1.05, 1.0, 0.96]\nbalance.offset = [0.01, 0.0, -0.01]\n"
+    for encoding in ("adx10", "cineon"):
+        out = tmp_path / encoding
+        out.mkdir()
+        (out / "overrides.toml").write_text(over, "utf-8")
+        project = project_of([reel], ONE_SHOT, preset="prebalance", encoding=encoding)
+        launch_prebalance(project, out, quiet=True)
+        told = json.loads((out / "deliver/color/handover.json").read_text("utf-8"))
+        file = out / "deliver/color/amf/R1_0010.amf"
+        if encoding == "adx10":
+            name, cdl = read_amf_cdl(file.read_bytes(), file.name)
+            assert (name, cdl.slope) == ("R1_0010", (1.05, 1.0, 0.96))
+            assert told["files"]["amf/R1_0010.amf"]["largest_difference_log"] <= 2e-6
+            assert told["without_amf"] == {}
+            frames = sorted(p.name for p in reel.iterdir())
+            first = int(re.findall(r"\d+", frames[0])[-1])
+            assert f'min="{first}" max="{first + len(frames) - 1}"' in file.read_text("utf-8")
+        else:
+            assert not file.exists()
+            assert told["without_amf"] == {"R1": "ACES has no transform for cineon"}
