@@ -168,6 +168,7 @@ class Color(Section):
     fade: Fade = Fade()
     decisions: tuple[str, ...] = ()
     lut_size: Literal[0, 17, 33, 65] = 33
+    view: str = ""
 
 
 class Render(Section):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -223,6 +224,32 @@ def test_small_pictures_still_get_sheets(tmp_path: Path) -> None:
     found = launch_prebalance(project, tmp_path / "out", quiet=True)
     (sheet,) = found.sheets
     assert (tmp_path / "out/report/contact" / sheet).stat().st_size > 1000
+
+
+def test_sheets_may_be_seen_through_a_view(tmp_path: Path) -> None:
+    """And what is delivered stays the same."""
+    reel = put_reel(tmp_path / "R1", scene(1, 4), 1)
+    pictures, handed = [], []
+    view = "Rec.1886 Rec.709 - Display/ACES 2.0 - SDR 100 nits (Rec.709)"
+    for k, name in enumerate(("", view)):
+        out = tmp_path / str(k)
+        project = project_of([reel], ONE_SHOT, f"color.view={name}", preset="prebalance")
+        (sheet,) = launch_prebalance(project, out, quiet=True).sheets
+        pictures.append(cv2.imread(str(out / "report/contact" / sheet)).astype(float))
+        handed.append(
+            {p.name: p.read_bytes() for p in (out / "deliver/color").iterdir() if p.is_file()}
+        )
+        if name:
+            assert view in (out / "report/index.html").read_text("utf-8")
+    assert np.abs(pictures[0] - pictures[1]).mean() > 2.0
+    assert handed[0] == handed[1]
+
+
+def test_a_view_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    reel = put_reel(tmp_path / "R1", scene(1, 4), 1)
+    with pytest.raises(ConfigError, match="no view of") as refused:
+        project_of([reel], ONE_SHOT, "color.view=sRGB - Displai/Raw", preset="prebalance")
+    assert "sRGB - Display/Raw" in str(refused.value.hint)
 
 
 def test_a_correction_beyond_the_limits_is_cut_back_and_held(
