@@ -235,10 +235,11 @@ def test_sheets_may_be_seen_through_a_view(tmp_path: Path) -> None:
         out = tmp_path / str(k)
         project = project_of([reel], ONE_SHOT, f"color.view={name}", preset="prebalance")
         (sheet,) = launch_prebalance(project, out, quiet=True).sheets
-        pictures.append(cv2.imread(str(out / "report/contact" / sheet)).astype(float))
-        handed.append(
-            {p.name: p.read_bytes() for p in (out / "deliver/color").iterdir() if p.is_file()}
-        )
+        seen = cv2.imread(str(out / "report/contact" / sheet))
+        assert seen is not None
+        pictures.append(seen.astype(float))
+        files = [p for p in (out / "deliver/color").iterdir() if p.is_file()]
+        handed.append({p.name: p.read_bytes() for p in files})
         if name:
             assert view in (out / "report/index.html").read_text("utf-8")
     assert np.abs(pictures[0] - pictures[1]).mean() > 2.0
