@@ -21,6 +21,7 @@ from media.encoding import STOP
 from media.errors import ConfigError
 from media.frames import FrameRange
 from media.scan import read_codes
+from tests.color.test_protect import lad
 from tests.reels import RATE, project_of, put_reel, run_here, scene
 from wetgate.chain import as_cdl
 from wetgate.decisions import ShotDecisions
@@ -130,6 +131,29 @@ def test_decisions_brought_in_stand_as_a_persons(
     with pytest.raises(ConfigError, match="'R2_0011'") as caught:
         decide(reels, out, "", f'color.decisions=["{file}"]')
     assert "R2_0010" in str(caught.value.hint)
+
+
+def test_a_lad_frame_sets_the_level_of_its_reel(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    off = np.array([18.0, -6.0, 12.0])
+    chart = np.stack([np.rint(lad() * 1023.0 + off)] * 12).astype(np.uint16)
+    picture = np.stack([cv2.resize(f, (320, 240)) for f in large(1)])
+    reel = put(tmp_path / "R1", np.concatenate([chart, *[picture] * 3]))
+    cuts = "ingest.detect_shots=true"
+    found = decide([reel], tmp_path / "on", "", cuts)
+    aim, *rest = found.values()
+    assert "lad" in aim.flags
+    assert "sets the level of reel R1" in aim.balance.reason
+    assert as_cdl(aim.balance) == CDL()
+    assert rest
+    for shot in rest:
+        assert "LAD" in shot.balance.reason
+        np.testing.assert_allclose(shot.balance.offset, -off / 1023.0, atol=2e-3)
+    # Switched off, and on a scan that holds no densities, the reel stays.
+    for name, sets in (("off", ["color.match.lad=false"]), ("video", ["reels.encoding=rec709"])):
+        left = decide([reel], tmp_path / name, "", cuts, *sets)
+        assert all(as_cdl(d.balance) == CDL() for d in left.values()), name
 
 
 def test_a_hero_that_is_no_shot_is_refused(
