@@ -71,7 +71,7 @@ def test_shots_that_only_meet_each_other_stay_where_they_are_on_the_mean(reels: 
     np.testing.assert_allclose(after.mean(axis=0), before[mine].mean(axis=0), atol=0.012)
 
 
-def test_a_shot_without_a_link_comes_halfway_to_neighbours_of_its_palette() -> None:
+def test_a_shot_without_a_link_comes_part_of_the_way_to_neighbours_of_its_palette() -> None:
     wrong = CDL(offset=(0.03, -0.02, 0.025))
     scene = [palette(5) + np.random.default_rng(k).normal(0, 0.002, (600, 3)) for k in range(3)]
     shots = [
@@ -82,7 +82,7 @@ def test_a_shot_without_a_link_comes_halfway_to_neighbours_of_its_palette() -> N
     options = MatchOptions(pinned={"A_0": IDENTITY, "A_2": IDENTITY}, min_confidence=0.25)
     color = solve_match(shots, [], options)["A_1"]
     assert "beside it" in color.reason
-    assert color.confidence < 0.6
+    assert color.confidence < 0.7
     left = np.array(color.cdl.offset) + np.array(wrong.offset)
     moved = apply_cdl(np.full((1, 3), 0.4), color.cdl, clamp=False)[0] - 0.4
     assert (np.abs(moved + wrong.offset) < np.abs(wrong.offset)).all(), left
