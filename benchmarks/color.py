@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import color_clips as clips
+from benchmarks.color_beside import title_without_links, unrelated_neighbours
 from benchmarks.color_checks import fading_cases, golden, recovery, tints
 from benchmarks.color_peers import peers
 from benchmarks.color_title import shots, solved, spread_and_contrast
@@ -174,6 +175,7 @@ def title_figures() -> dict[str, Any]:
         found[label] = spread_and_contrast(title, {n: c.cdl for n, c in colors.items()})
         found[label]["seconds"] = round(time.process_time() - started, 1)
         found[label]["untouched_shots"] = sum(c.cdl == IDENTITY for c in colors.values())
+    found["neighbours instead of links"] = title_without_links(title)
     return found
 
 
@@ -217,6 +219,7 @@ def main() -> None:
         "peers": before.get("peers") or sorted(others),
         "groups": groups,
         "title": title_figures() if have_all else None,
+        "unrelated_neighbours": unrelated_neighbours(2 if given.quick else 4),
         "recovery": recovery(),
         "fading": fading_cases(),
         "golden": golden(),
@@ -229,7 +232,7 @@ def main() -> None:
         result["job"] = prebalance_against_run()
     elif "job" in before:
         result["job"] = before["job"]
-    for name in ("title", "recovery", "fading", "golden", "tints", "job"):
+    for name in ("title", "unrelated_neighbours", "recovery", "fading", "golden", "tints", "job"):
         if result.get(name) is not None:
             print(f"{name}: {json.dumps(result[name])}")
     given.out.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ F64 = NDArray[np.float64]
 SCENES = (("dog", 7), ("blocks", 7), ("coffee", 6))
 _PATCHES = 24
 _HALF_PX = 5
-_HEROES = (0, 7, 14)
+HEROES = (0, 7, 14)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def shots() -> list[TitleShot]:
                     scene=scene,
                     close=close,
                     truth=tuple(closer(p) if close else p for p in pictures),
-                    cdl=IDENTITY if n in _HEROES else grade(500 + n),
+                    cdl=IDENTITY if n in HEROES else grade(500 + n),
                 )
             )
     return found
@@ -66,21 +66,22 @@ def shots() -> list[TitleShot]:
 def solved(title: list[TitleShot], *, heroes: bool) -> dict[str, ShotColor]:
     """The joint solve; heroes: the three ungraded shots are pinned."""
     found = {s.id: evidence(*s.scanned) for s in title}
-    pinned = {title[n].id: IDENTITY for n in _HEROES} if heroes else {}
+    pinned = {title[n].id: IDENTITY for n in HEROES} if heroes else {}
     options = MatchOptions(pinned=pinned, slope_limits=(0.7, 1.45), offset_limit_log=0.12)
     inputs = [shot_input(s.id, s.reel, found[s.id]) for s in title]
     return solve_match(inputs, find_links(found), options)
 
 
 def spread_and_contrast(title: list[TitleShot], cdls: dict[str, CDL]) -> dict[str, float]:
-    """Within scenes: what grades leave between shots; between scenes: how much contrast is kept.
+    """Within scenes: what grades leave between shots; between scenes: how far the
+    difference is off that of the truth, and off that of the scans.
 
     Places are those of the scene that change least over the untouched shots. Hands pass and light
     moves there too, so each shot is compared with its own truth: the Delta E between what its
     grade has become and what grades of its scene have become on the mean, on the scene's colors.
     """
     spreads: list[float] = []
-    means: dict[str, tuple[F64, F64]] = {}
+    means: dict[str, tuple[F64, ...]] = {}
     for scene, _ in SCENES:
         mine = [s for s in title if s.scene == scene]
         truth = np.stack([_places(s, s.truth[0]) for s in mine])
@@ -94,18 +95,22 @@ def spread_and_contrast(title: list[TitleShot], cdls: dict[str, CDL]) -> dict[st
         spreads.append(
             float(np.mean([delta_e_2000_each(typical + d, middle).mean() for d in left]))
         )
-        means[scene] = (truth.mean(axis=(0, 1)), now.mean(axis=(0, 1)))
-    kept = []
+        scanned = np.stack([_places(s, s.scanned[0])[steady] for s in mine])
+        means[scene] = tuple(v.mean(axis=(0, 1)) for v in (truth, now, scanned))
+    kept, as_scanned = [], []
     names = [n for n, _ in SCENES]
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
             was = lab_from_log(means[a][0]) - lab_from_log(means[b][0])
             now_lab = lab_from_log(means[a][1]) - lab_from_log(means[b][1])
             kept.append(float(np.linalg.norm(now_lab) / np.linalg.norm(was)))
+            lay = lab_from_log(means[a][2]) - lab_from_log(means[b][2])
+            as_scanned.append(float(np.linalg.norm(now_lab) / np.linalg.norm(lay)))
     return {
         "within": float(np.mean(spreads)),
         "within_worst_scene": max(spreads),
         "between_worst": max(abs(k - 1.0) for k in kept),
+        "between_scanned_worst": max(abs(k - 1.0) for k in as_scanned),
     }
 
 

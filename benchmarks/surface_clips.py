@@ -1,9 +1,9 @@
 """Clean moving clips and the dirt laid on them, for ``benchmarks.surface``.
 
 None of these stretches was trained on (``restore/dirt/weights/dirt-net.toml``). Frames are film
-log, (T, 3, H, W) float32. The dirt is real: masks of dirt, hair, lint and stains taken from scans of
-film, in the folder ``../shared/data/damage_sprites`` beside the checkout; without it, dirt that
-``media.specks`` draws.
+log, (T, 3, H, W) float32. The dirt is real: masks of dirt, hair, lint and stains taken from scans
+of film, in the folder ``../shared/data/damage_sprites`` beside the checkout; without it, dirt
+that ``media.specks`` draws.
 """
 
 from __future__ import annotations

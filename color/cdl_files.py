@@ -52,7 +52,8 @@ class Correction:
             )
 
 
-def _numbers(values: Iterable[float]) -> str:
+def numbers(values: Iterable[float]) -> str:
+    """Numbers as hosts read them: six decimals, never an exponent."""
     # + 0.0 after rounding: no "-0.000000"
     return " ".join(f"{round(v, FILE_DECIMALS) + 0.0:.{FILE_DECIMALS}f}" for v in values)
 
@@ -65,12 +66,12 @@ def _correction(item: Correction, indent: str, namespace: str = "") -> list[str]
     lines += [
         f"    <InputDescription>{INPUT_SPACE}</InputDescription>",
         "    <SOPNode>",
-        f"        <Slope>{_numbers(cdl.slope)}</Slope>",
-        f"        <Offset>{_numbers(cdl.offset)}</Offset>",
-        f"        <Power>{_numbers(cdl.power)}</Power>",
+        f"        <Slope>{numbers(cdl.slope)}</Slope>",
+        f"        <Offset>{numbers(cdl.offset)}</Offset>",
+        f"        <Power>{numbers(cdl.power)}</Power>",
         "    </SOPNode>",
         "    <SatNode>",
-        f"        <Saturation>{_numbers([cdl.saturation])}</Saturation>",
+        f"        <Saturation>{numbers([cdl.saturation])}</Saturation>",
         "    </SatNode>",
         "</ColorCorrection>",
     ]
@@ -208,8 +209,7 @@ def _read_xml(data: bytes, name: str) -> list[tuple[str, CDL]]:
         if named.count(id_) > 1:
             raise ConfigError(f"{name} has two decisions called {id_!r}", hint="keep one")
     return [
-        (e.get("id") or str(index), _read_correction(e, name))
-        for index, e in enumerate(corrections)
+        (e.get("id") or str(index), read_correction(e, name)) for index, e in enumerate(corrections)
     ]
 
 
@@ -218,7 +218,8 @@ def _space(element: Element) -> str:
     return element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
 
 
-def _read_correction(element: Element, name: str) -> CDL:
+def read_correction(element: Element, name: str) -> CDL:
+    """The CDL whose nodes are children of an element of the file ``name``. raises: ConfigError."""
     values: dict[str, list[float]] = {}
     for node in element:
         if _local(node) not in _SOP_NAMES | _SAT_NAMES:

@@ -82,6 +82,15 @@ def timecode_frames(text: str, fps: int) -> tuple[int, bool]:
     return frames, drop
 
 
+def source_timecode(
+    rate: Fraction, first_frame: int, frame: int, timecode: str | None = None
+) -> str:
+    """Where a frame lies in its source, as ``edl_document`` counts it."""
+    fps = count_rate(rate)
+    start, drop = (first_frame, False) if timecode is None else timecode_frames(timecode, fps)
+    return timecode_text(start + frame - first_frame, fps, drop=drop)
+
+
 def _group(values: Triple) -> str:
     return "(" + " ".join(f"{round(v, EDL_DECIMALS) + 0.0:.{EDL_DECIMALS}f}" for v in values) + ")"
 

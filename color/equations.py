@@ -19,6 +19,8 @@ LOCKED_STD = 1e-5
 """Of a parameter that is held at the identity."""
 LINK_SHIFT_STD_LOG = 0.005
 """Exposure error that all matches of a link share: the few frames compared are not their shots."""
+_LEVEL_STD = 0.001
+"""Of the mean correction of shots that only meet each other; any small number does."""
 _SCALE_FLOOR_LOG = 0.006
 _NOISE_FLOOR_LOG = 0.004
 _FULL_LINK = 60.0
@@ -50,6 +52,21 @@ class WeakEdge:
     std_log: F64
     """(3, Q)."""
     b: str | None = None
+    joins: bool = False
+    """The two are of one scene by a person's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Shots whose corrections have zero mean: they meet where they stand on the mean.
+
+    Else agreeing would be easiest where there is least to agree on: without saturation, and with
+    the channels drawn towards each other.
+    """
+
+    shots: tuple[str, ...]
+    own: bool
+    """Only what is the shots' own counts, so that their reels may still be off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +242,9 @@ def fixed_terms(
     hints: Sequence[tuple[str, CDL]],
     stds: F64,
     priors: Priors,
+    levels: Sequence[Level] = (),
 ) -> Terms:
-    """Priors, weak edges and human hints."""
+    """Priors, weak edges, human hints, and the level of what nothing held is linked to."""
     terms = Terms([], [], [], np.zeros(index.size))
     everything = np.arange(index.size)
     terms.row.append(everything)
@@ -241,7 +259,22 @@ def fixed_terms(
             columns = k + np.arange(SIZE)
             terms.add(columns, np.diag(precision))
             terms.right[columns] += precision * from_cdl(cdl)
+    for level in levels:
+        _keep_level(terms, index, level)
     return terms
+
+
+def _keep_level(terms: Terms, index: Index, level: Level) -> None:
+    for parameter in range(SIZE):
+        shares: dict[int, float] = {}
+        for shot in level.shots:
+            firsts = index.of_shot(shot)
+            for k in firsts[-1:] if level.own else firsts:
+                column = k + parameter
+                shares[column] = shares.get(column, 0.0) + 1.0 / len(level.shots)
+        columns = np.array(sorted(shares), dtype=np.intp)
+        row = np.array([shares[k] for k in columns])
+        terms.add(columns, np.outer(row, row) / _LEVEL_STD**2)
 
 
 def _add_weak(terms: Terms, index: Index, edge: WeakEdge, channel: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import LAD_LOG
+from color.lad import PATCH_EVEN_LOG
 from color.protect import RULES
 
 F64 = NDArray[np.float64]
@@ -31,7 +32,6 @@ _FLAT_RANGE_LOG = 0.03
 _TWO_DYES_LOG = 0.05
 _STROKES = 3.0
 _LOW_MIDDLE_LOG, _LOW_HIGH_LOG = 0.26, 0.50
-_PATCH_EVEN_LOG = 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ def lad_flag(log: F64, even: F64, frame_change_log: float | None) -> Flag | None
     """
     if log.size == 0 or (frame_change_log is not None and frame_change_log > 0.01):
         return None
-    flat = even < _PATCH_EVEN_LOG
+    flat = even < PATCH_EVEN_LOG
     colors = log[flat]
     if flat.mean() < 0.15 or len(colors) < 40:
         return None

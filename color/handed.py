@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from color.ale import read_ale_cdls
+from color.amf import read_amf_cdl
 from color.cdl import CDL, apply_cdl
 from color.edl import EDL_DECIMALS, read_edl_cdls
 from color.otio_file import read_otio_cdls
@@ -52,6 +53,8 @@ def read_back(name: str, text: str) -> dict[str, Apply]:
             return _cdls(read_edl_cdls(text, name))
         case "ale":
             return _cdls(read_ale_cdls(text, name))
+        case "amf":
+            return _cdls([read_amf_cdl(text.encode(), name)])
         case "otio":
             return _cdls(read_otio_cdls(text))
         case "ccc" | "cdl" | "cc":

@@ -18,13 +18,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from color.cdl import CDL, IDENTITY, PRINTER_POINT_LOG, apply_cdl, triple
+from color.cdl import CDL, IDENTITY, LAD_LOG, PRINTER_POINT_LOG, Triple, apply_cdl, triple
 from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
-from color.equations import Edge, Priors
+from color.dark import kept_dark
+from color.equations import Edge, Priors, WeakEdge
+from color.neighbours import neighbour_edges
 from color.records import Link, ShotColor, ShotInput
 from color.system import Solution, mean_std, solve_system
 from color.weak import reel_edges, scene_edges
 from media.errors import ConfigError
+
+F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,12 @@ class MatchOptions:
     """Fit power where matches clearly bend."""
     fit_saturation: bool = True
     """Fit saturation where that clearly brings matches closer."""
+    aims: Mapping[str, Triple] = field(default_factory=dict)
+    """The grey of a LAD frame as reels show it, film log (``color.lad``). With a named anchor
+    reel, others come to its LAD, else all come to code 445; reels of which a shot is pinned or a
+    person decided do not follow theirs."""
+    night_lift_points: float = 1.0
+    """No tone of a shot that is dark on purpose is lifted by more printer points than its reel."""
     shot_gain_std: float = 0.08
     """How far a shot's slope is expected to lie from its reel's."""
     shot_shift_std_log: float = 0.03
@@ -70,6 +80,8 @@ class MatchOptions:
 _MATCHES_USED = 400
 """Per link: they say the same many times over."""
 _FALSE_LINK_LOG = 0.06
+_LAD_STD_LOG = 0.004
+"""A third of a printer point: what a grey patch is read and was exposed to."""
 _NO_CHANGE_SLOPE = 0.003
 _NO_CHANGE_POINTS = 0.25
 
@@ -97,7 +109,8 @@ def solve_match(
         (k for k in links if k.a in reel_of and k.b in reel_of), key=lambda k: (k.a, k.b)
     )
     # With one reel the reel itself cannot move: its shots meet around the identity.
-    still = {anchor} if anchor is not None else set()
+    aims = _aims(ordered, options, held)
+    still = {anchor} - aims.keys() if anchor is not None else set()
     free = {s.id: s.reel for s in active if s.id not in held}
     priors = Priors(
         shot_gain=options.shot_gain_std,
@@ -111,7 +124,11 @@ def solve_match(
         weak = reel_edges(active, usable, frozenset(free.values()) - still, anchor)
         # A shot that is held needs no pull, and what it looks like is not what was measured.
         loose = [s for s in active if s.id in free]
+        weak += [
+            WeakEdge(r, *grey, std_log=np.full((3, 1), _LAD_STD_LOG)) for r, grey in aims.items()
+        ]
         weak += scene_edges(loose, usable, frozenset(free))
+        weak += neighbour_edges(ordered, usable, {n: cdl for n, (cdl, _) in held.items()})
         solution = solve_system(free, still, edges, weak, hints, priors)
         # A link whose colors still contradict each other shows two different things. Every
         # round takes at least one link out, so this ends.
@@ -129,7 +146,7 @@ def solve_match(
         elif shot.id in protected:
             colors[shot.id] = ShotColor(confidence=1.0, reason=f"protected: {protected[shot.id]}")
         else:
-            colors[shot.id] = _decide(shot, solution, mates, partners, reel_of, options)
+            colors[shot.id] = _decide(shot, solution, mates, partners, reel_of, aims, options)
     return colors
 
 
@@ -172,6 +189,26 @@ def _held(shots: Sequence[ShotInput], options: MatchOptions) -> dict[str, tuple[
     return held
 
 
+def _aims(
+    shots: Sequence[ShotInput],
+    options: MatchOptions,
+    held: Mapping[str, tuple[CDL, str]],
+) -> dict[str, tuple[F64, F64]]:
+    """Per reel that follows its LAD frame, a tone (3, 1) and where it should go."""
+    anchor = options.anchor_reel
+    aim = (LAD_LOG,) * 3 if anchor is None else options.aims.get(anchor)
+    spoken_for = {s.reel for s in shots if s.id in held} | {anchor}
+    if aim is None:
+        return {}
+    reels = {s.reel for s in shots} - spoken_for
+    # Told at the pivot: one grey says what the exposure is and nothing about contrast.
+    pivot = np.full((3, 1), PIVOT_LOG)
+    return {
+        r: (pivot, pivot + np.subtract(aim, options.aims[r])[:, None])
+        for r in sorted(reels & {*options.aims})
+    }
+
+
 def _edge(link: Link, held: Mapping[str, tuple[CDL, str]]) -> Edge:
     # What a held shot will look like is known, so its colors are graded once and then pinned.
     x = apply_cdl(link.x, held[link.a][0], clamp=False) if link.a in held else link.x
@@ -201,10 +238,16 @@ def _decide(
     mates: tuple[str, ...],
     partners: Mapping[str, set[str]],
     reel_of: Mapping[str, str],
+    aims: Mapping[str, tuple[F64, F64]],
     options: MatchOptions,
 ) -> ShotColor:
     node = solution.shots[shot.id]
     theta, limited = _within(node.theta, options)
+    night = shot.low_key and shot.quantiles_log is not None
+    if night:
+        theta, lowered = kept_dark(
+            theta, _within(node.of_reel, options)[0], shot, options.night_lift_points
+        )
     cdl = to_cdl(theta)
     prior = solution.prior_std
     confidence = float(np.clip(1.0 - mean_std(node.covariance).mean() / prior, 0.0, 1.0))
@@ -218,16 +261,25 @@ def _decide(
     linked = [s for s, r in reel_of.items() if r == shot.reel and s in partners]
     if mates:
         reason = f"compared with {len(mates)} shot{'s' if len(mates) > 1 else ''}"
+    elif shot.id in solution.weak and shot.scene is not None:
+        reason = f"its tones were compared with those of scene {shot.scene}"
+    elif shot.id in solution.weak:
+        reason = "its tones were compared with those of the shots beside it"
+    elif shot.reel in aims:
+        reason = f"follows the LAD frame of reel {shot.reel}"
     elif linked:
         reason = (
             f"follows reel {shot.reel} ({len(linked)} linked shots); shows nothing seen elsewhere"
         )
-    elif shot.id in solution.weak:
-        reason = f"its tones were compared with those of scene {shot.scene}"
     elif shot.reel in solution.weak:
         reason = f"reel {shot.reel} has no link; its overall tones were compared"
     else:
         reason = f"reel {shot.reel} has no link to any other"
+    if mates and shot.reel in aims:
+        reason += f"; reel {shot.reel} is set by its LAD frame"
+    if night and lowered:
+        most = options.night_lift_points
+        reason += f"; dark on purpose: lifted by no more than {most:g} printer points"
     if limited:
         reason += "; held at the allowed limits"
     result = ShotColor(

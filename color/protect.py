@@ -31,10 +31,12 @@ RULES: Mapping[str, Rule] = {
     "toned": Rule(_ALL, "a tone is part of the print: never neutralised, in no link"),
     "intertitle": Rule(_ALL, "lettering says nothing about the scene: left as scanned, in no link"),
     "leader": Rule(_ALL, "leader is no picture: left as scanned, in no statistic"),
-    "lad": Rule(_ALL, "a laboratory aim frame: left as scanned, shown as a density reference"),
+    "lad": Rule(_ALL, "a laboratory aim frame: left as scanned; its grey may set its reel's level"),
     "black": Rule(_ALL, "nothing is exposed: left as scanned, in no statistic"),
     "day_for_night": Rule(
-        ("balance",), "dark on purpose: exposure and balance stay, match may act"
+        ("balance",),
+        "dark on purpose: exposure and balance stay; match may act, and lifts it by no more than "
+        "color.match.night_lift_points",
     ),
     "keep_intent": Rule(_ALL, "a person wants it as it is: left as scanned, in no link"),
     "fade": Rule((), "frames of the fade are in no statistic; the CDL runs out towards black"),
@@ -53,6 +55,13 @@ def switched_off(flags: object, what: str) -> str | None:
         if what in f["protects"] and float(f.get("confidence", 1.0)) >= SURE_ENOUGH
     ]
     return "; ".join(reasons) or None
+
+
+def is_sure(flags: object, name: str) -> bool:
+    """Whether a shot (its flags as in evidence) has this flag with enough confidence."""
+    return isinstance(flags, list) and any(
+        f["name"] == name and float(f.get("confidence", 1.0)) >= SURE_ENOUGH for f in flags
+    )
 
 
 def with_persons_flags(

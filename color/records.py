@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, Triple
-from color.protect import switched_off
+from color.protect import is_sure, switched_off
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -43,6 +43,12 @@ class ShotInput:
     """(3, 7) film log per channel at ``QUANTILES``; None when nothing could be measured."""
     chroma_spread_log: float = 0.0
     """How far colors spread around the shot's own tone curve, film log."""
+    samples_log: NDArray[np.floating] | None = None
+    """(N, 3) film log block means; None when nothing could be measured."""
+    place: int | None = None
+    """Which shot of its reel it is, counting all of them; None where that is not known."""
+    low_key: bool = False
+    """Dark on purpose (night, day for night), with confidence."""
     scene: str | None = None
     """The scene a person put it into."""
     protected: str | None = None
@@ -101,10 +107,12 @@ def shot_input(
     *,
     fixed: CDL | None = None,
     scene: str | None = None,
+    place: int | None = None,
 ) -> ShotInput:
     """A solver input from the evidence ``ColorProbe.finish`` gave for a shot."""
     quantiles = evidence.get("quantiles_log")
     spread = evidence.get("chroma_spread_log", 0.0)
+    samples = evidence.get("samples_log")
     return ShotInput(
         id=shot,
         reel=reel,
@@ -113,4 +121,7 @@ def shot_input(
         protected=protection(evidence, "match"),
         fixed=fixed,
         scene=scene,
+        samples_log=None if samples is None else np.asarray(samples),
+        place=place,
+        low_key=is_sure(evidence.get("flags", []), "day_for_night"),
     )

@@ -27,6 +27,7 @@ from color.flags import (
     tone_flags,
 )
 from color.grid import measure_grid
+from color.lad import grey_patch
 from color.records import QUANTILES
 from media.encoding import ColorEncoding
 
@@ -115,7 +116,8 @@ class ColorProbe:
         ``clipped_share``, ``black_share``, ``flags``; and, unless the shot is empty, black or
         wholly clipped: ``quantiles_log`` [3][7] at ``records.QUANTILES``, ``mean_log`` [3],
         ``chroma_spread_log``, ``cast_log`` [2], ``candidates`` (share and mean of what
-        may be skin, sky and neutral), ``samples_log`` (N, 3) float32 block means,
+        may be skin, sky and neutral), ``grey_patch`` (``color.lad.grey_patch``),
+        ``samples_log`` (N, 3) float32 block means,
         ``features`` with ``view`` (K,) int32 frame numbers, ``points_px`` (K, 2) float32 x y,
         ``descriptors`` (K, 128) uint8, ``colors_log`` (K, 3) float32, strongest first in a view;
         and of the same frames ``grid_view`` (V,) int32, ``grid_log`` (V, rows, columns, 3) and
@@ -157,6 +159,8 @@ class ColorProbe:
                 lad_flag(grid.log.astype(np.float64), grid.even.astype(np.float64), moved),
             ):
                 flags += [found] if found is not None else []
+            patch = grey_patch(grid.log.astype(np.float64), grid.even.astype(np.float64))
+            evidence["grey_patch"] = patch
             evidence["quantiles_log"] = np.quantile(usable, QUANTILES, axis=0).T.tolist()
             evidence["mean_log"] = usable.mean(axis=0, dtype=np.float64).tolist()
             evidence["chroma_spread_log"] = curve.spread_log

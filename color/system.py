@@ -31,6 +31,7 @@ from color.equations import (
     fixed_terms,
     match_weights,
 )
+from color.level import floating_levels
 
 F64 = NDArray[np.float64]
 
@@ -48,6 +49,8 @@ class Node:
 
     theta: F64
     """(SIZE,) parameters, see ``color.curve``."""
+    of_reel: F64
+    """(SIZE,) the part that is its reel's."""
     covariance: F64
     """(SIZE, SIZE)."""
 
@@ -105,11 +108,13 @@ def solve_system(
         if index.size
         else np.zeros(0)
     )
-    theta, factor = _descend(index, edges, fixed_terms(index, weak, hints, stds, priors))
+    levels = floating_levels(index, free, edges, weak, {reel for reel, _ in hints})
+    theta, factor = _descend(index, edges, fixed_terms(index, weak, hints, stds, priors, levels))
     unclear = _unclear(index, theta, factor)
     if unclear.any():
         stds = np.where(unclear, LOCKED_STD, stds)
-        theta, factor = _descend(index, edges, fixed_terms(index, weak, hints, stds, priors))
+        terms = fixed_terms(index, weak, hints, stds, priors, levels)
+        theta, factor = _descend(index, edges, terms)
         theta[unclear] = 0.0
     return _solution(index, free, still, edges, weak, theta, factor, priors)
 
@@ -190,19 +195,18 @@ def _solution(
     factor: _Factor | None,
     priors: Priors,
 ) -> Solution:
-    groups = _floating_groups(free, still, edges)
     shots: dict[str, Node] = {}
     for shot in index.shots:
-        terms = [(k, 1.0) for k in index.of_shot(shot)]
-        group = groups.get(shot, ())
-        # Shots that only meet each other meet around the identity by definition: how far their
-        # common level is off cannot be known and is not held against them.
-        terms += [(k, -1.0 / len(group)) for mate in group for k in index.of_shot(mate)]
+        # Shots that only meet each other meet at their mean by definition: how far their common
+        # level is off cannot be known and is not held against them.
         pick = np.zeros((index.size, SIZE))
-        for k, u in terms:
-            pick[k + np.arange(SIZE), np.arange(SIZE)] += u
+        for k in index.of_shot(shot):
+            pick[k + np.arange(SIZE), np.arange(SIZE)] += 1.0
         covariance = pick.T @ factor.solve(pick) if factor is not None else np.zeros((SIZE, SIZE))
-        shots[shot] = Node(correction_of(index, theta, shot), covariance)
+        of_reel: F64 = np.zeros(SIZE)
+        for k in index.of_reel(free[shot]):
+            of_reel = of_reel + theta[k : k + SIZE]
+        shots[shot] = Node(correction_of(index, theta, shot), of_reel, covariance)
     alone = set(free.values()) <= still
     own, shared = priors.stds(reel=False) ** 2, priors.stds(reel=True) ** 2
     rows = [edge_rows(e, index, theta) for e in edges]
@@ -215,24 +219,3 @@ def _solution(
         prior_std=float(mean_std(np.diag(own if alone else own + shared))[0]),
         weak=frozenset(name for e in weak for name in (e.a, e.b) if name is not None),
     )
-
-
-def _floating_groups(
-    free: Mapping[str, str], still: AbstractSet[str], edges: Sequence[Edge]
-) -> dict[str, tuple[str, ...]]:
-    """Shots of a still reel that are linked among themselves and to nothing held: shot -> group."""
-    group = {s: {s} for s, reel in free.items() if reel in still}
-    grounded: set[str] = set()
-    for edge in edges:
-        a, b = group.get(edge.a), group.get(edge.b)
-        if a is None or b is None:
-            grounded |= {edge.a, edge.b}
-        elif a is not b:
-            a |= b
-            for shot in b:
-                group[shot] = a
-    return {
-        s: tuple(sorted(mates))
-        for s, mates in group.items()
-        if len(mates) > 1 and not mates & grounded
-    }

@@ -14,10 +14,10 @@ from color.records import Link, ShotInput
 F64 = NDArray[np.float64]
 
 _MIN_SHOTS = 6
-_QUANTILE_PICK = (1, 2, 3, 4, 5)
+QUANTILE_PICK = (1, 2, 3, 4, 5)
 _FLOOR_STD_LOG = 0.03
 _SCENE_STD_LOG = 0.05
-_UNLIKE_LOG = 0.02
+UNLIKE_LOG = 0.02
 
 
 def reel_edges(
@@ -36,13 +36,13 @@ def reel_edges(
     found: list[WeakEdge] = []
     for reel in sorted(moving - tied):
         mine = _pooled(shots, reel)
-        if goal is None or mine is None or _shape_difference(mine[0], goal[0]) > _UNLIKE_LOG:
+        if goal is None or mine is None or shape_difference(mine[0], goal[0]) > UNLIKE_LOG:
             continue
         # doubled: scenes come in runs, so shots are not independent
         variance = 4.0 * (mine[1] + goal[1]) + _FLOOR_STD_LOG**2
         # quantiles of one curve move together: five of them count as two
-        std = np.sqrt(variance * len(_QUANTILE_PICK) / 2.0)
-        found.append(WeakEdge(reel, mine[0], goal[0], std))
+        std = np.sqrt(variance * len(QUANTILE_PICK) / 2.0)
+        found.append(WeakEdge(reel, mine[0], goal[0], std, anchor))
     return found
 
 
@@ -63,11 +63,11 @@ def scene_edges(
                 continue
             if not {a.id, b.id} & moving or a.quantiles_log is None or b.quantiles_log is None:
                 continue
-            x, y = (q[:, _QUANTILE_PICK] for q in (a.quantiles_log, b.quantiles_log))
-            unlike = _shape_difference(x, y)
-            if unlike < _UNLIKE_LOG:
-                std = np.full_like(x, np.sqrt(len(_QUANTILE_PICK)) * (_SCENE_STD_LOG + unlike))
-                found.append(WeakEdge(a.id, x, y, std, b.id))
+            x, y = (q[:, QUANTILE_PICK] for q in (a.quantiles_log, b.quantiles_log))
+            unlike = shape_difference(x, y)
+            if unlike < UNLIKE_LOG:
+                std = np.full_like(x, np.sqrt(len(QUANTILE_PICK)) * (_SCENE_STD_LOG + unlike))
+                found.append(WeakEdge(a.id, x, y, std, b.id, joins=True))
     return found
 
 
@@ -92,7 +92,7 @@ def _tied(shots: Sequence[ShotInput], links: Sequence[Link], anchor: str) -> set
 def _pooled(shots: Sequence[ShotInput], reel: str) -> tuple[F64, F64] | None:
     """Mean quantiles (3, Q) of a reel's shots and the variance of that mean."""
     found = [
-        s.quantiles_log[:, _QUANTILE_PICK]
+        s.quantiles_log[:, QUANTILE_PICK]
         for s in shots
         if s.reel == reel and s.quantiles_log is not None and not s.protected
     ]
@@ -102,7 +102,7 @@ def _pooled(shots: Sequence[ShotInput], reel: str) -> tuple[F64, F64] | None:
     return stack.mean(axis=0), stack.var(axis=0, ddof=1) / len(stack)
 
 
-def _shape_difference(a: F64, b: F64) -> float:
+def shape_difference(a: F64, b: F64) -> float:
     """What is left between two sets of quantiles (3, Q) after the best line per channel."""
     left = [q - np.polyval(np.polyfit(p, q, 1), p) for p, q in zip(a, b, strict=True)]
     return float(np.sqrt(np.mean(np.square(left))))

@@ -1,4 +1,4 @@
-"""Any color space of an OpenColorIO config, for encodings that are not built in."""
+"""Color spaces and views of an OpenColorIO config: encodings that are not built in, displays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from media.curves import log_to_light
 from media.errors import ConfigError, EncodingUndeclared
 
 if TYPE_CHECKING:
@@ -44,14 +45,7 @@ def _processors(
     # Loaded when a project asks for it: the repairs must import without it.
     import PyOpenColorIO as OCIO  # noqa: N814
 
-    try:
-        config = OCIO.Config.CreateFromFile(config_name)
-    except (OCIO.Exception, OCIO.ExceptionMissingFile) as error:
-        raise ConfigError(
-            f"OpenColorIO config {config_name!r} cannot be read: {error}",
-            reel=reel,
-            hint="give a .ocio file or an ocio:// address after @, or set $OCIO",
-        ) from error
+    config = _config(config_name, reel)
     known = [s.getName() for s in config.getColorSpaces()]
     found = config.getColorSpace(space)
     if found is None or not space:
@@ -70,6 +64,68 @@ def _processors(
     both = [config.getProcessor(*pair) for pair in ((space, light), (light, space))]
     forward, backward = (p.getOptimizedCPUProcessor(exact) for p in both)
     return forward, backward, "+".join(str(p.getCacheID()) for p in both)
+
+
+def _config(config_name: str, reel: str | None = None) -> PyOpenColorIO.Config:
+    import PyOpenColorIO as OCIO  # noqa: N814
+
+    try:
+        return OCIO.Config.CreateFromFile(config_name)
+    except (OCIO.Exception, OCIO.ExceptionMissingFile) as error:
+        raise ConfigError(
+            f"OpenColorIO config {config_name!r} cannot be read: {error}",
+            reel=reel,
+            hint="give a .ocio file or an ocio:// address after @, or set $OCIO",
+        ) from error
+
+
+def ocio_view(name: str, encoding: str = "") -> Curve:
+    """Film log to display code values, as a view of an OpenColorIO config shows it.
+
+    name: ``<display>/<view>``, or a display alone for its default view, in the config that $OCIO
+    names, else in the built-in ACES studio config; or with ``@<config>`` behind it.
+    encoding: of the reel. ADX goes in as ADX, ACEScct and spaces of a config as the light they
+    encode, all else as Rec.709 light: what densities of other film mean in color nobody declared.
+    Tensors are (..., 3, H, W) float32, result unclipped; on the CPU, without fast approximations.
+    raises: ConfigError for a display, view or config that does not exist, naming the nearest.
+    """
+    wanted, _, config = name.partition("@")
+    parts = tuple(p.strip() for p in wanted.split("/", 1))
+    config = config or os.environ.get("OCIO", "") or BUILT_IN
+    density = encoding in ("adx10", "adx16")
+    if density:
+        source = "ADX10"
+    elif encoding == "acescct":
+        source = "ACEScg"
+    else:
+        source = "scene_linear" if encoding.startswith("ocio:") else "lin_rec709_scene"
+    processor = _view_processor(parts, config, source)
+    return lambda v: _applied(processor, v if density else log_to_light(v))
+
+
+@lru_cache(maxsize=8)
+def _view_processor(
+    wanted: tuple[str, ...], config_name: str, source: str
+) -> PyOpenColorIO.CPUProcessor:
+    import PyOpenColorIO as OCIO  # noqa: N814
+
+    config = _config(config_name)
+    known = {d: list(config.getViews(d)) for d in config.getDisplays()}
+    display = wanted[0]
+    view = wanted[1] if len(wanted) > 1 else (config.getDefaultView(display) or "")
+    if display not in known or view not in known[display]:
+        names = [f"{d}/{v}" for d, views in known.items() for v in views]
+        raise ConfigError(
+            f"color.view: {'/'.join(wanted)!r} is no view of {config.getName() or config_name}",
+            hint=f"for instance: {', '.join(_near('/'.join(wanted), names))}",
+        )
+    if config.getColorSpace(source) is None:
+        raise ConfigError(
+            f"color.view: {config_name} has no color space {source!r} to start from",
+            hint="use the built-in config, or add that space or alias to yours",
+        )
+    processor = config.getProcessor(source, display, view, OCIO.TRANSFORM_DIR_FORWARD)
+    return processor.getOptimizedCPUProcessor(OCIO.OPTIMIZATION_LOSSLESS)
 
 
 def _near(space: str, known: list[str]) -> list[str]:

@@ -175,6 +175,8 @@ class Match(Section):
     max_power: Annotated[float, Field(ge=1.0, le=2.0)] = 1.2
     max_saturation: Annotated[float, Field(ge=1.0, le=2.0)] = 1.25
     heroes: tuple[str, ...] = ()
+    lad: bool = True
+    night_lift_points: Annotated[float, Field(ge=0.0, le=12.0)] = 1.0
 
 
 class Fade(Section):
@@ -192,6 +194,7 @@ class Color(Section):
     fade: Fade = Fade()
     decisions: tuple[str, ...] = ()
     lut_size: Literal[0, 17, 33, 65] = 33
+    view: str = ""
 
 
 class Render(Section):

@@ -17,6 +17,7 @@ from media.encoding import ENCODING_NAMES
 from media.errors import ConfigError, EncodingUndeclared, InputError
 from media.frames import parse_rate
 from media.material import reel_id_from
+from media.ocio import ocio_view
 from media.shots.timeline import safe_id
 from wetgate.config import COLOR_WORK, REPAIRS, Project
 from wetgate.layers import check_layers
@@ -295,6 +296,8 @@ def _check(project: Project) -> None:
                 reel=reel_id,
                 hint="set policy.allow_invented = true to permit it, or use gaps = 'hold'",
             )
+    if project.color.view:
+        ocio_view(project.color.view)
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:
         raise ConfigError("deliverables need different names", hint="set deliver.name")

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from color.apply import BalanceOperator, apply_cdl_tensor
 from color.cdl import CDL, IDENTITY, apply_cdl
+from color.stats import ColorProbe
+from color.unfade import UnfadeOperator
 from media.encoding import Domain
 from media.errors import RepairError
 from media.frames import FrameRange
@@ -105,3 +107,45 @@ def test_a_frame_outside_the_shot_is_an_error() -> None:
 def test_finite_in_finite_out(value: float, power: float, saturation: float) -> None:
     cdl = CDL((1.2, 0.0, 1.0), (0.0, -0.2, 0.1), (power, 1.0, 1.0), saturation)
     assert torch.isfinite(apply_cdl_tensor(torch.full((1, 3, 2, 2), value), cdl)).all()
+
+
+OPERATORS = (
+    BalanceOperator(FULL, FrameRange(10, 20)),
+    BalanceOperator(WARM, FrameRange(10, 20), before=FULL, dissolve_in=4, fade_out=3),
+    UnfadeOperator([[1.2, -0.1, 0.0], [0.0, 1.1, 0.0], [-0.05, 0.0, 1.3]], (0.0, 0.01, -0.02)),
+)
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=["cdl", "dissolve", "unfade"])
+def test_no_pixel_leaves_its_device(operator: Operator) -> None:
+    """A device that holds no numbers: whatever fetched or mixed in a value would fail."""
+    window = Window.whole(pixels(10).to("meta"), list(range(10, 20)))
+    out = operator(window)
+    assert out.pixels.device.type == out.touch.device.type == "meta"
+    assert out.pixels.shape == window.pixels.shape
+
+
+@pytest.mark.device
+@pytest.mark.parametrize("operator", OPERATORS, ids=["cdl", "dissolve", "unfade"])
+def test_a_gpu_makes_the_same_picture(operator: Operator) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    here, frames = pixels(10), list(range(10, 20))
+    there = operator(Window.whole(here.cuda(), frames)).pixels
+    assert there.device.type == "cuda"
+    assert (there.cpu() - operator(Window.whole(here, frames)).pixels).abs().max() <= 1e-5
+
+
+@pytest.mark.device
+def test_a_probe_takes_frames_of_a_gpu() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    found = []
+    for device in ("cpu", "cuda"):
+        probe = ColorProbe()
+        generator = torch.Generator().manual_seed(3)
+        frame = torch.rand((3, 120, 160), generator=generator) * 0.5 + 0.15
+        probe.observe(0, frame.to(device))
+        found.append(probe.finish())
+    assert found[0]["quantiles_log"] == found[1]["quantiles_log"]
+    assert found[0]["flags"] == found[1]["flags"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from color.amf import read_amf_cdl
 from color.cdl import CDL
 from color.cdl_files import Correction, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
@@ -18,6 +21,7 @@ from media.encoding import STOP
 from media.errors import ConfigError
 from media.frames import FrameRange
 from media.scan import read_codes
+from tests.color.test_protect import lad
 from tests.reels import RATE, project_of, put_reel, run_here, scene
 from wetgate.chain import as_cdl
 from wetgate.decisions import ShotDecisions
@@ -129,6 +133,29 @@ def test_decisions_brought_in_stand_as_a_persons(
     assert "R2_0010" in str(caught.value.hint)
 
 
+def test_a_lad_frame_sets_the_level_of_its_reel(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    off = np.array([18.0, -6.0, 12.0])
+    chart = np.stack([np.rint(lad() * 1023.0 + off)] * 12).astype(np.uint16)
+    picture = np.stack([cv2.resize(f, (320, 240)) for f in large(1)])
+    reel = put(tmp_path / "R1", np.concatenate([chart, *[picture] * 3]))
+    cuts = "ingest.detect_shots=true"
+    found = decide([reel], tmp_path / "on", "", cuts)
+    aim, *rest = found.values()
+    assert "lad" in aim.flags
+    assert "sets the level of reel R1" in aim.balance.reason
+    assert as_cdl(aim.balance) == CDL()
+    assert rest
+    for shot in rest:
+        assert "LAD" in shot.balance.reason
+        np.testing.assert_allclose(shot.balance.offset, -off / 1023.0, atol=2e-3)
+    # Switched off, and on a scan that holds no densities, the reel stays.
+    for name, sets in (("off", ["color.match.lad=false"]), ("video", ["reels.encoding=rec709"])):
+        left = decide([reel], tmp_path / name, "", cuts, *sets)
+        assert all(as_cdl(d.balance) == CDL() for d in left.values()), name
+
+
 def test_a_hero_that_is_no_shot_is_refused(
     large: Callable[..., NDArray[np.uint16]], tmp_path: Path
 ) -> None:
@@ -223,6 +250,33 @@ def test_small_pictures_still_get_sheets(tmp_path: Path) -> None:
     assert (tmp_path / "out/report/contact" / sheet).stat().st_size > 1000
 
 
+def test_sheets_may_be_seen_through_a_view(tmp_path: Path) -> None:
+    """And what is delivered stays the same."""
+    reel = put_reel(tmp_path / "R1", scene(1, 4), 1)
+    pictures, handed = [], []
+    view = "Rec.1886 Rec.709 - Display/ACES 2.0 - SDR 100 nits (Rec.709)"
+    for k, name in enumerate(("", view)):
+        out = tmp_path / str(k)
+        project = project_of([reel], ONE_SHOT, f"color.view={name}", preset="prebalance")
+        (sheet,) = launch_prebalance(project, out, quiet=True).sheets
+        seen = cv2.imread(str(out / "report/contact" / sheet))
+        assert seen is not None
+        pictures.append(seen.astype(float))
+        files = [p for p in (out / "deliver/color").iterdir() if p.is_file()]
+        handed.append({p.name: p.read_bytes() for p in files})
+        if name:
+            assert view in (out / "report/index.html").read_text("utf-8")
+    assert np.abs(pictures[0] - pictures[1]).mean() > 2.0
+    assert handed[0] == handed[1]
+
+
+def test_a_view_that_does_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    reel = put_reel(tmp_path / "R1", scene(1, 4), 1)
+    with pytest.raises(ConfigError, match="no view of") as refused:
+        project_of([reel], ONE_SHOT, "color.view=sRGB - Displai/Raw", preset="prebalance")
+    assert "sRGB - Display/Raw" in str(refused.value.hint)
+
+
 def test_a_correction_beyond_the_limits_is_cut_back_and_held(
     large: Callable[..., NDArray[np.uint16]], tmp_path: Path
 ) -> None:
@@ -258,3 +312,29 @@ def test_tables_on_code_values_do_what_the_render_does(
     assert on_codes["shots"] == on_log["shots"] == 1
     # A table is as good as its interpolation: some thousandths of film log, and said so.
     assert 0.0 < on_codes["largest_difference_log"] < 0.01
+
+
+def test_an_aces_metadata_file_goes_out_where_aces_knows_the_scan(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    reel = put(tmp_path / "R1", large(1))
+    over = "[R1_0010]\nbalance.slope = [1.05, 1.0, 0.96]\nbalance.offset = [0.01, 0.0, -0.01]\n"
+    for encoding in ("adx10", "cineon"):
+        out = tmp_path / encoding
+        out.mkdir()
+        (out / "overrides.toml").write_text(over, "utf-8")
+        project = project_of([reel], ONE_SHOT, preset="prebalance", encoding=encoding)
+        launch_prebalance(project, out, quiet=True)
+        told = json.loads((out / "deliver/color/handover.json").read_text("utf-8"))
+        file = out / "deliver/color/amf/R1_0010.amf"
+        if encoding == "adx10":
+            name, cdl = read_amf_cdl(file.read_bytes(), file.name)
+            assert (name, cdl.slope) == ("R1_0010", (1.05, 1.0, 0.96))
+            assert told["files"]["amf/R1_0010.amf"]["largest_difference_log"] <= 2e-6
+            assert told["without_amf"] == {}
+            frames = sorted(p.name for p in reel.iterdir())
+            first = int(re.findall(r"\d+", frames[0])[-1])
+            assert f'min="{first}" max="{first + len(frames) - 1}"' in file.read_text("utf-8")
+        else:
+            assert not file.exists()
+            assert told["without_amf"] == {"R1": "ACES has no transform for cineon"}

@@ -31,6 +31,7 @@ SPECIAL = {
     "reels.encoding": "adx10",
     "title": "another",
     "color.fade.model": "dyes",
+    "color.view": "sRGB - Display/Raw",
     "reels.neutrals": "[[190, 150, 170]]",
     "reels.gaps": "hold",
     "reels.defect_map": "alpha",

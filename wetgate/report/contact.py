@@ -18,7 +18,7 @@ from media.write import atomic_write_bytes
 from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
 from wetgate.report.given import ReportInput
-from wetgate.report.pictures import display, small_log
+from wetgate.report.pictures import display_of, small_log
 
 U8 = NDArray[np.uint8]
 
@@ -92,7 +92,8 @@ def _sheet(given: ReportInput, title: str, shots: Sequence[str]) -> U8:
     padded += [blank] * (-len(padded) % columns)
     rows = [np.hstack(padded[k : k + columns]) for k in range(0, len(padded), columns)]
     body = np.vstack(rows)
-    head = _line(title, body.shape[1])
+    view = given.job.project.color.view
+    head = _line(f"{title} (seen through {view})" if view else title, body.shape[1])
     return np.asarray(np.vstack([head, body]), dtype=np.uint8)
 
 
@@ -108,8 +109,9 @@ def _cell(given: ReportInput, shot_id: str) -> U8:
     except WetgateError as error:
         return np.vstack([_line(shot_id, _WIDTH_PX), _line(error.what, _WIDTH_PX)])
     after = as_transform(decided).apply(log.astype(np.float64)).astype(np.float32)
+    show = display_of(given.job.project, reel)
     pictures = [
-        np.ascontiguousarray(np.rint(display(p) * 255.0).astype(np.uint8)[:, :, ::-1])
+        np.ascontiguousarray(np.rint(show(p) * 255.0).astype(np.uint8)[:, :, ::-1])
         for p in (log, after)
     ]
     width = pictures[0].shape[1]

@@ -116,6 +116,7 @@ def render_page(given: ReportInput, summary: dict[str, Any]) -> str:
             curve_size=(WIDTH, HEIGHT),
             gain=DIFFERENCE_GAIN,
             touch=TOUCH,
+            view=given.job.project.color.view,
             touch_planes=given.job.project.deliver[0].touch,
             touch_words=TOUCH_WORDS,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from color.transform import ShotTransform
 from media.encoding import ColorEncoding, Domain, convert, reel_encoding
 from media.errors import WetgateError
+from media.ocio import ocio_view
 from media.passes import Effect
-from media.reel import PictureFormat, Shot
+from media.reel import PictureFormat, Reel, Shot
 from media.write import AnyCodes, to_values
 from wetgate.chain import as_transform
+from wetgate.config import Project
 from wetgate.files import read_json
 from wetgate.layout import variant_encoding
 from wetgate.plan import PlannedShot
@@ -24,6 +27,8 @@ from wetgate.report.given import ReportInput
 from wetgate.store import Store
 
 F32 = NDArray[np.float32]
+Show = Callable[[F32], F32]
+"""(..., 3) film log to display code values, 0..1."""
 
 TOUCH_RGBA = {
     Effect.ADJUSTED: (127, 166, 201, 70),
@@ -80,6 +85,7 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     """Pictures of the frame where most was repaired, else of the middle."""
     reel = given.reels[shot.reel].reel
     space = reel_encoding(reel)
+    show = display_of(given.job.project, reel)
     missing: list[str] = []
     result = _result(given, shot, space, width_px, missing)
     before_log: F32 | None = None
@@ -97,8 +103,8 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
     preview = given.complete and shot.id not in given.planned and shot.id not in given.failures
     if preview and recorded is not None and before_log is not None:
         after_log, recorded = _graded(before_log, recorded), None
-    before = display(before_log) if before_log is not None else None
-    after = display(after_log) if after_log is not None else None
+    before = show(before_log) if before_log is not None else None
+    after = show(after_log) if after_log is not None else None
     difference = touch = None
     if before is not None and after is not None:
         difference = _jpeg(0.5 + DIFFERENCE_GAIN * (after - before), _QUALITY_SMALL)
@@ -114,7 +120,7 @@ def shot_pictures(given: ReportInput, shot: Shot, width_px: int) -> Pictures:
         difference=difference,
         touch=touch,
         thumb=_thumb(shown) if shown is not None else None,
-        swatches=_swatches(before_log, after_log, recorded) if before_log is not None else (),
+        swatches=_swatches(show, before_log, after_log, recorded) if before_log is not None else (),
         missing=tuple(missing),
     )
 
@@ -209,6 +215,20 @@ def small_log(codes: AnyCodes, fmt: PictureFormat, space: ColorEncoding, width_p
     return log
 
 
+def display_of(project: Project, reel: Reel) -> Show:
+    """How pictures of a reel are shown: ``color.view``, or plain Rec.709."""
+    if not project.color.view:
+        return display
+    view = ocio_view(project.color.view, reel.encoding)
+
+    def through(log: F32) -> F32:
+        planar = torch.from_numpy(np.ascontiguousarray(log.reshape(-1, 3).T))[:, :, None]
+        shown = view(planar).clamp(0.0, 1.0).nan_to_num().squeeze(-1).T
+        return np.ascontiguousarray(shown.numpy()).reshape(log.shape)
+
+    return through
+
+
 def display(log: F32) -> F32:
     """(..., 3) film log to Rec.709, 0..1."""
     shown = convert(torch.from_numpy(log), Domain.LOG_DENSITY, Domain.DISPLAY)
@@ -245,7 +265,7 @@ def _uri(kind: str, data: bytes) -> str:
 
 
 def _swatches(
-    before: F32, after: F32 | None, recorded: ShotTransform | None
+    show: Show, before: F32, after: F32 | None, recorded: ShotTransform | None
 ) -> tuple[tuple[str, str | None], ...]:
     """Twelve places whose colors differ most; after: as rendered, or as the CDL would."""
     places = _blocks(before)
@@ -254,10 +274,10 @@ def _swatches(
     if recorded is not None:
         base = places[picked] if changed is None else changed
         changed = _graded(base, recorded)
-    first = [_css(c) for c in display(places[picked])]
+    first = [_css(c) for c in show(places[picked])]
     if changed is None:
         return tuple((c, None) for c in first)
-    return tuple(zip(first, [_css(c) for c in display(changed)], strict=True))
+    return tuple(zip(first, [_css(c) for c in show(changed)], strict=True))
 
 
 def _graded(log: F32, color: ShotTransform) -> F32:

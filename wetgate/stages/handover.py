@@ -8,7 +8,6 @@ beside the files as handover.json.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.ale import ale_document
-from color.cdl import CDL, IDENTITY, apply_cdl
+from color.cdl import IDENTITY, apply_cdl
 from color.cdl_files import Correction, cc_document, ccc_document, cdl_document
 from color.edl import EdlEvent, edl_document
 from color.handed import FILM_COLORS, Apply, cube_code_range, edl_rounded, read_back
@@ -34,6 +33,7 @@ from wetgate.files import canonical
 from wetgate.job import Job
 from wetgate.manifest import DeliveredFile
 from wetgate.records import IngestedReel
+from wetgate.stages.handover_amf import HandedShot, shot_amfs
 from wetgate.stages.kept import Kept, relative, small_file, still_right, text_digest
 
 F64 = NDArray[np.float64]
@@ -41,23 +41,9 @@ CODES = ".codes.cube"
 """Ends the name of a table on the scan's own code values."""
 
 TOLERANCE_LOG = {".ccc": 2e-6, ".cdl": 2e-6, ".cc": 2e-6, ".otio": 2e-6, ".ale": 2e-6,
-                 ".edl": 4e-4, ".clf": 2e-6}  # fmt: skip
+                 ".edl": 4e-4, ".clf": 2e-6, ".amf": 2e-6}  # fmt: skip
 """How far colors may come out from the render, film log: six decimals in numbers, four in an EDL.
 A .cube is a table: what its interpolation does to a power is measured and stated, not bounded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedShot:
-    """A shot on its way out."""
-
-    id: str
-    reel: str
-    transform: ShotTransform
-    cdl: CDL
-    """The CDL, or the nearest one where a CDL does not say it all."""
-    left_over: tuple[float, float]
-    """Mean and largest Delta E 2000 between the nearest CDL and the whole."""
-    description: str
 
 
 def deliver_color(
@@ -66,19 +52,22 @@ def deliver_color(
     decisions: Mapping[str, ShotDecisions],
     kept: Kept,
 ) -> list[DeliveredFile]:
-    """.ccc, .cdl, .otio of the title; .edl and .ale per reel; .cc, .clf and .cube per shot.
+    """.ccc, .cdl, .otio of the title; .edl and .ale per reel; .cc, .amf, .clf, .cube per shot.
 
-    Tables and process lists are written for shots that are changed.
+    An .amf is written where ACES knows the scan's encoding and the CDL says it all, tables and
+    process lists for shots that are changed.
     raises: StoreError when a file read back does not do what the render does.
     """
     folder = job.folder.deliver / "color"
     shots = [_handed(d) for d in decisions.values()]
     documents = _documents(job, reels, shots)
+    amfs, without_amf = shot_amfs(reels, shots)
+    documents |= amfs
     same = _read_back_before(job, folder, documents, kept)
     if same is not None:
         return same
     checked = _checked(documents, shots, {n: r.reel for n, r in reels.items()})
-    documents["handover.json"] = canonical(checked) + "\n"
+    documents["handover.json"] = canonical({**checked, "without_amf": without_amf}) + "\n"
     return [
         small_file(job, folder / file, text.encode(), kept)
         for file, text in sorted(documents.items())

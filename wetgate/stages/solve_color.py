@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from color.balance import BalanceOptions, balance_shot
-from color.cdl import CDL, IDENTITY
+from color.cdl import CDL, IDENTITY, Triple
 from color.cdl_files import read_cdls
 from color.fade import FadeOptions, Unfading, unfade
+from color.lad import reel_aims
 from color.links import find_links
 from color.match import MatchOptions, solve_match
 from color.protect import RULES, with_persons_flags
@@ -194,7 +196,15 @@ def solve_color(
     if not options.match.enabled:
         left = {n: balanced.get(n, ShotColor(reason=OFF)) for n in measured}
         return small | left, unfaded
-    solved = _matched(project, measured, color, links, balanced, people)
+    no_density = "the scan does not hold densities, so no code is the aim"
+    left_out = {n: no_density for n, r in reels.items() if not reel_encoding(r).film}
+    left_out |= dict.fromkeys(unfaded, "the reel is unfaded, and the frame is not")
+    reel_of = {n: s.reel for n, s in measured.items()}
+    aims = reel_aims(color, reel_of, left_out, options.match.max_offset)
+    used = aims.by_reel if options.match.lad else {}
+    solved = _matched(project, measured, color, links, balanced, people, used)
+    for name, said in aims.said.items() if options.match.lad else ():
+        solved[name] = replace(solved[name], reason=f"{solved[name].reason}; {said}")
     return small | solved, unfaded
 
 
@@ -205,6 +215,7 @@ def _matched(
     links: list[Link],
     balanced: Mapping[str, ShotColor],
     people: Mapping[str, ShotOverride],
+    aims: Mapping[str, Triple],
 ) -> dict[str, ShotColor]:
     options = project.color
     wide = options.fade.enabled and options.fade.model == "match"
@@ -217,6 +228,8 @@ def _matched(
     pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
     pinned |= {n: IDENTITY for n in options.match.heroes if n in shots}
     scene_of = {shot: s.name for s in project.scenes for shot in s.shots}
+    running = sorted(shots, key=lambda n: (shots[n].reel, shots[n].frames.start))
+    places = {name: place for place, name in enumerate(running)}
     solved = solve_match(
         [
             shot_input(
@@ -225,6 +238,7 @@ def _matched(
                 color[name],
                 fixed=_fixed(people.get(name)),
                 scene=scene_of.get(name),
+                place=places[name],
             )
             for name, shot in shots.items()
             if shot.kind is SegmentKind.SHOT
@@ -241,6 +255,8 @@ def _matched(
                 1.0 / options.match.max_saturation,
                 options.match.max_saturation,
             ),
+            aims=aims,
+            night_lift_points=options.match.night_lift_points,
             fit_power=options.match.max_power > 1.0,
             fit_saturation=options.match.max_saturation > 1.0,
         ),
