@@ -25,7 +25,7 @@ from restore.models.precision import half_pays
 
 RESULTS = Path(__file__).parent / "results" / "surface_trial.json"
 _LEVELS = (0.5, 0.9)
-_BUDGET = 0.05
+_BUDGET = 0.15
 
 
 def main() -> None:

@@ -34,6 +34,20 @@ def draw_dirt(rng: np.random.Generator, largest_px: float = 120.0) -> F32:
     return np.pad(np.clip(alpha, 0.0, 1.0).astype(np.float32), 1)
 
 
+def draw_worn(rng: np.random.Generator) -> F32:
+    """(h, w) coverage of one piece, up to 100 px, as thin and as faint as scans show them.
+
+    Drawn up to four times too large and reduced: hairs become finer than a pixel, clouds of dust
+    run together, and some pieces let most of the picture through.
+    """
+    times = rng.uniform(1.0, 4.0)
+    large = draw_dirt(rng, 100.0 * times)
+    size = (max(2, round(large.shape[1] / times)), max(2, round(large.shape[0] / times)))
+    small = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
+    worn: F32 = (small * rng.uniform(0.3, 1.0)).astype(np.float32)
+    return worn
+
+
 def lay_on(
     rng: np.random.Generator,
     frame: F32,

@@ -97,7 +97,7 @@ class Dirt(Section):
     enabled: bool = True
     detector: Literal["network", "rules"] = "network"
     level: Annotated[float, Field(ge=0.05, le=0.99)] = 0.5
-    budget: Share = 0.05
+    budget: Share = 0.15
     threshold_sigma: Annotated[float, Field(ge=2.0, le=50.0)] = 5.5
     threshold_floor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.035
     max_blob_px: Annotated[int, Field(ge=1)] = 12000

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.movers import MOVERS, plant_movers
-from media.specks import draw_dirt, lay_on
+from media.specks import draw_worn, lay_on
 from restore.dirt.detect import DirtOptions, judged, suspicion
 from restore.dirt.look import RADIUS, Look, look_at, neighbours
 
@@ -154,7 +154,7 @@ def _sow(rng: np.random.Generator, frames: F32) -> None:
     area = frames.shape[-2] * frames.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
     for k, frame in enumerate(frames):
         for _ in range(max(2, round(_PIECES * area)) if k == RADIUS else rng.poisson(2 * area)):
-            lay_on(rng, frame, draw_dirt(rng))
+            lay_on(rng, frame, draw_worn(rng))
 
 
 def _look(frames: F32) -> Look:

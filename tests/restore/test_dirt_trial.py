@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from media.movers import MOVERS, Mover, plant_movers
-from media.specks import draw_dirt, lay_on
+from media.specks import draw_worn, lay_on
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.dirt.trial import STRENGTHS, Chosen, Detector, TrialProbe, choose
@@ -30,7 +30,7 @@ def test_recall_is_predicted(kind: str, detector: Detector) -> None:
     dirty = sound.copy()
     for frame in dirty:
         for _ in range(2):
-            lay_on(rng, frame, draw_dirt(rng))
+            lay_on(rng, frame, draw_worn(rng))
     truth = np.abs(dirty - sound).max(axis=1) > 0.03
     options = DirtOptions(detector=detector, max_area_share=1.0)
     _, touch = rendered([DirtOperator(SIGMA, options)], dirty)
