@@ -28,9 +28,10 @@ _ONE_SIDED = 1.5
 _ONE_SIDED_BLOB_PX = 300
 _RULES_BLOB_PX = 4000
 """A rule cannot tell a larger piece from what a moving thing uncovers."""
-_SOUGHT_PX = (9, 4000)
-"""Pieces of other sizes are not looked for elsewhere: a few pixels are like any others, and a
-large piece would take too long."""
+_SOUGHT_PX = 4000
+"""Larger pieces are not looked for elsewhere: that would take too long."""
+_NETWORK_SEEKS_PX = 9
+"""The network knows small things that move; the rule has nothing but the search."""
 _GROW_LEVEL = 0.25
 """A piece grows down to this share of the likelihood at which it starts."""
 
@@ -107,12 +108,18 @@ def judged(
         return _by_rules(score, look, sigma, options, wanted)
     mask = np.zeros(score.shape, np.bool_)
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
-    kept, left = pieces(seeds, bodies, 0, _still(look, sigma, options, wanted), mask)
+    kept, left = pieces(
+        seeds, bodies, 0, _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX), mask
+    )
     return _bounded(mask, kept, left, options, rim_px=0)
 
 
 def _still(
-    look: Look, sigma: float, options: DirtOptions, wanted: Callable[[Blob], bool]
+    look: Look,
+    sigma: float,
+    options: DirtOptions,
+    wanted: Callable[[Blob], bool],
+    least_px: int,
 ) -> Callable[[Blob], bool]:
     """Wanted, and not found again elsewhere: a ball, a bird, a hand that came and went."""
     own = look.own.cpu().numpy()
@@ -120,7 +127,7 @@ def _still(
     def still(blob: Blob) -> bool:
         if not wanted(blob):
             return False
-        return not _SOUGHT_PX[0] <= blob.area_px <= _SOUGHT_PX[1] or not any(
+        return not least_px <= blob.area_px <= _SOUGHT_PX or not any(
             seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
             for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
         )
@@ -144,7 +151,9 @@ def _by_rules(
     if not seeds.any():
         return Suspects(mask, 0, 0, False)
     grown = np.abs(score) > max(options.grow_share * high, 1.5 * sigma)
-    alone = _still(look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b))
+    alone = _still(
+        look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b), least_px=1
+    )
     # Dark and bright apart: a speck beside a hair is not one thing.
     both = [pieces(seeds, grown & (np.sign(score) == s), s, alone, mask) for s in (1, -1)]
     kept, left = (sum(counts) for counts in zip(*both, strict=True))
