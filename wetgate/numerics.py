@@ -10,6 +10,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from media.errors import UsageError
+from restore.models.precision import half_pays
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -52,6 +53,8 @@ def profile(device: torch.device) -> dict[str, str]:
     found = {
         "device": device.type,
         "precision": "float32",
+        # Networks keep features in bf16 where the processor multiplies them; pictures never.
+        "features": "bf16" if half_pays(device) else "float32",
         "torch": ".".join(torch.__version__.split("+")[0].split(".")[:2]),
         "opencv": cv2.__version__,
     }

@@ -9,6 +9,8 @@ from media.errors import ConfigError
 from wetgate.decisions import (
     ColorDecision,
     Decided,
+    DirtDecision,
+    DirtOverride,
     FlickerDecision,
     FlickerOverride,
     ShotDecisions,
@@ -31,13 +33,15 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         update: dict[str, object] = {}
         if switch.enabled is False or person.protect:
             update |= {"applied": False, "reason": "switched off by a person"}
-        for key in ("strength", "sigma", "level"):
+        for key in ("strength", "sigma"):
             value = getattr(switch, key, None)
             if value is not None and hasattr(decision, key):
                 sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
                 update[key] = sigma if key == "sigma" else value
         if update or (switch.enabled and getattr(decision, "applied", False)):
             changes[name] = decision.model_copy(update={**update, "origin": "human"})
+    if not protected and person.dirt.enabled is not False:
+        changes |= _edited_dirt(changes.get("dirt", solved.dirt), person.dirt)
     if person.grain.kept is not None:
         changes["grain"] = solved.grain.model_copy(
             update={"kept": person.grain.kept, "origin": "human"}
@@ -57,6 +61,22 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         changes["weave"] = edited_weave
     changes |= _settle_color(solved, person)
     return solved.model_copy(update=changes)
+
+
+def _edited_dirt(dirt: object, person: DirtOverride) -> dict[str, object]:
+    """A person's likelihood, or their wish for a repair that the planted trial advises against.
+
+    What the trial counted was counted at another strength: it no longer stands beside it.
+    """
+    assert isinstance(dirt, DirtDecision)
+    update: dict[str, object] = {}
+    if person.level is not None:
+        figures = ("trial_recall", "trial_false", "trial_taken", "trial_budget")
+        update = {"level": person.level, **dict.fromkeys(figures)}
+    wished = person.enabled or person.level is not None
+    if wished and not dirt.applied and dirt.trial_recall is not None:
+        update |= {"applied": True, "reason": ""}
+    return {"dirt": dirt.model_copy(update={**update, "origin": "human"})} if update else {}
 
 
 def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDecision | None:

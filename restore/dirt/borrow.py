@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from restore.motion import blur, luma
@@ -205,10 +206,8 @@ def _blurred(values: Tensor, step: int) -> Tensor:
 
 def _lost(mask: Mask, misfit: F32, worst: float) -> Mask:
     """Pieces of (h, w) mask around which even the best neighbour shows something else."""
-    lost = np.zeros_like(mask)
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    for label in range(1, count):
-        piece = labels == label
-        if float(np.median(misfit[piece])) > worst:
-            lost |= piece
+    found = np.zeros(count)
+    found[1:] = ndimage.median(misfit, labels, np.arange(1, count))
+    lost: Mask = (found > worst)[labels]
     return lost

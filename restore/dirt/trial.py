@@ -28,10 +28,10 @@ Mask = NDArray[np.bool_]
 Detector = Literal["network", "rules"]
 
 STRENGTHS: Mapping[Detector, tuple[float, ...]] = {
-    "network": (0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96),
-    "rules": (4.0, 5.5, 7.0, 9.0, 12.0, 16.0),
+    "network": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96),
+    "rules": (2.0, 4.0, 5.5, 7.0, 9.0, 12.0, 16.0),
 }
-"""Most sensitive first: likelihoods, or grain sigmas."""
+"""Most sensitive first: likelihoods, or grain sigmas. Nothing more sensitive can be asked for."""
 PLACES = 4
 _CROP_PX = (640, 400)
 _PIECES, _SOWN = 6, 2
@@ -123,7 +123,7 @@ def _try(
     *,
     half: bool,
 ) -> None:
-    """One place: as it is, with dirt, and with each third kind of mover."""
+    """One place: as it is, with dirt, and with every other kind of mover."""
     rng = np.random.default_rng((number, k))
     clean = pixels.cpu().numpy()
     sigma = grain_of(_look(clean))
@@ -216,18 +216,19 @@ class Chosen:
 def choose(evidence: Mapping[str, object], budget: float, asked: float) -> Chosen:
     """The strength asked for, or the next milder one that keeps the budget.
 
-    budget: share of small moving things that may be taken. asked: strength of the settings.
+    budget: share of small moving things that may be taken. asked: strength of the settings; one
+    that lies between two that were tried is answered for by the more sensitive of them.
     """
     strengths = _numbers(evidence, "strengths")
     recall, removed = _numbers(evidence, "recall"), _numbers(evidence, "false_removed")
     taken = _numbers(evidence, "taken_share")
     if not recall:
         return Chosen(strength=asked, reason="too short to be tried")
-    rows = [r for r in zip(strengths, recall, removed, taken, strict=True) if r[0] >= asked - 1e-9]
-    rows = rows or [(strengths[-1], recall[-1], removed[-1], taken[-1])]
-    for strength, share, false, area in rows:
+    rows = list(zip(strengths, recall, removed, taken, strict=True))
+    rows = rows[max(sum(s <= asked + 1e-9 for s in strengths) - 1, 0) :]
+    for k, (strength, share, false, area) in enumerate(rows):
         if false <= budget:
-            milder = strength > rows[0][0]
+            milder = k > 0
             reason = (
                 f"milder than asked: at {asked:g} it would take {100 * rows[0][2]:.1f} % of small "
                 f"moving things, the budget is {100 * budget:g} %"

@@ -81,6 +81,12 @@ def test_milder_where_it_does_not() -> None:
     assert "at 0.5 it would take 6.0 %" in chosen.reason
 
 
+@pytest.mark.parametrize(("asked", "told"), [(0.7, 0.06), (0.5, 0.06), (0.2, 0.2)])
+def test_between_two_strengths_the_more_sensitive_answers(asked: float, told: float) -> None:
+    chosen = choose(EVIDENCE, 0.5, asked)
+    assert (chosen.strength, chosen.false_removed) == (asked, told)
+
+
 def test_left_alone_where_nothing_keeps_it() -> None:
     chosen = choose(EVIDENCE, 0.001, 0.5)
     assert chosen.strength is None
