@@ -6,7 +6,6 @@ vapoursynth-bm3d and numpy; imports nothing of Wetgate. Frames are (T, H, W, 3) 
 
 import importlib
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,14 @@ import numpy as np
 
 def main() -> None:
     """Read, filter, write."""
+    # Found beside this file: the script runs by its path.
+    importlib.import_module("vapoursynth_frames").through(filtered)
+
+
+def filtered(core: Any, rgb: Any, setting: list[str]) -> Any:
+    """RGB48 in and out."""
     vs: Any = importlib.import_module("vapoursynth")
-    core = vs.core
-    core.num_threads = 1
-    frames = np.load(sys.argv[1])
-    name, *options = sys.argv[3].split(":")
-    t, h, w, _ = frames.shape
-    blank = core.std.BlankClip(format=vs.RGB48, width=w, height=h, length=t, keep=True)
-
-    def fill(n: int, f: Any) -> Any:
-        out = f.copy()
-        for p in range(3):
-            np.asarray(out[p])[:] = frames[n, :, :, p]
-        return out
-
-    rgb = core.std.ModifyFrame(blank, blank, fill)
+    name, *options = setting
     if name == "bm3d":
         opp = core.bm3d.RGB2OPP(rgb, 1)
         sigma, radius = float(options[0]), int(options[1])
@@ -36,19 +28,13 @@ def main() -> None:
         first = core.bm3d.VAggregate(first, radius=radius, sample=1)
         done = core.bm3d.VFinal(opp, first, sigma=[sigma] * 3, radius=radius, matrix=100)
         done = core.bm3d.OPP2RGB(core.bm3d.VAggregate(done, radius=radius, sample=1), 1)
-        done = core.resize.Point(done, format=vs.RGB48)
+        return core.resize.Point(done, format=vs.RGB48)
+    yuv = core.resize.Bicubic(rgb, format=vs.YUV444P16, matrix_s="709")
+    if name == "dfttest":
+        done = dfttest(core, yuv, float(options[0]))
     else:
-        yuv = core.resize.Bicubic(rgb, format=vs.YUV444P16, matrix_s="709")
-        if name == "dfttest":
-            done = dfttest(core, yuv, float(options[0]))
-        else:
-            done = degrain6(core, yuv, float(options[0]), int(options[1]))
-        done = core.resize.Bicubic(done, format=vs.RGB48, matrix_in_s="709")
-    result = np.empty_like(frames)
-    for n, frame in enumerate(done.frames()):
-        for p in range(3):
-            result[n, :, :, p] = np.asarray(frame[p])
-    np.save(sys.argv[2], result)
+        done = degrain6(core, yuv, float(options[0]), int(options[1]))
+    return core.resize.Bicubic(done, format=vs.RGB48, matrix_in_s="709")
 
 
 def dfttest(core: Any, clip: Any, sigma: float) -> Any:

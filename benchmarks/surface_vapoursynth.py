@@ -7,41 +7,26 @@ frames) or ``descratch``.
 """
 
 import importlib
-import sys
 from typing import Any
-
-import numpy as np
 
 
 def main() -> None:
     """Read, filter, write."""
+    # Found beside this file: the script runs by its path.
+    importlib.import_module("vapoursynth_frames").through(filtered)
+
+
+def filtered(core: Any, rgb: Any, setting: list[str]) -> Any:
+    """RGB48 in and out."""
     vs: Any = importlib.import_module("vapoursynth")
-    core = vs.core
-    core.num_threads = 1
-    frames = np.load(sys.argv[1])
-    name, *options = sys.argv[3].split(":")
-    t, h, w, _ = frames.shape
-    blank = core.std.BlankClip(format=vs.RGB48, width=w, height=h, length=t, keep=True)
-
-    def fill(n: int, f: Any) -> Any:
-        out = f.copy()
-        for p in range(3):
-            np.asarray(out[p])[:] = frames[n, :, :, p]
-        return out
-
-    rgb = core.std.ModifyFrame(blank, blank, fill)
+    name, *options = setting
     if name == "descratch":
         yuv = core.resize.Bicubic(rgb, format=vs.YUV444P8, matrix_s="709")
         done = core.descratch.DeScratch(yuv, mindif=5, maxwidth=3, blurlen=15, keep=100)
     else:
         yuv = core.resize.Bicubic(rgb, format=vs.YUV444P16, matrix_s="709")
         done = spotless(core, yuv, int(options[0])) if name == "spotless" else clense(core, yuv)
-    done = core.resize.Bicubic(done, format=vs.RGB48, matrix_in_s="709")
-    result = np.empty_like(frames)
-    for n, frame in enumerate(done.frames()):
-        for p in range(3):
-            result[n, :, :, p] = np.asarray(frame[p])
-    np.save(sys.argv[2], result)
+    return core.resize.Bicubic(done, format=vs.RGB48, matrix_in_s="709")
 
 
 def spotless(core: Any, clip: Any, block: int) -> Any:
