@@ -1,0 +1,67 @@
+"""The script that trained the dirt network: windows with known truth, and learning from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from restore.dirt.evidence import PLANES
+from restore.dirt.network import WEIGHTS, DirtNet
+from restore.models.train import dirt
+from restore.models.train.dirt import Windows, make_windows, train
+from restore.models.train.dirt_windows import RIM_PX, SIDE_PX, read_sources, window
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two photographs of noise in many sizes."""
+    rng = np.random.default_rng(6)
+    there = tmp_path / "photographs"
+    there.mkdir()
+    for k in range(2):
+        coarse = rng.uniform(0, 255, (40, 40, 3)).astype(np.uint8)
+        cv2.imwrite(str(there / f"{k}.png"), cv2.resize(coarse, (640, 640)))
+    return there
+
+
+def test_windows_are_the_same_for_the_same_seed_and_know_their_dirt(folder: Path) -> None:
+    sources = read_sources(folder)
+    made = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
+    again = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
+    side = SIDE_PX - 2 * RIM_PX
+    for (given, truth, sigma), (given_again, truth_again, _) in zip(made, again, strict=True):
+        assert given.shape == (PLANES, side, side)
+        assert np.array_equal(given, given_again)
+        assert np.array_equal(truth, truth_again)
+        assert np.isfinite(given).all()
+        assert sigma > 0.0
+    dirty = np.concatenate([np.abs(g[1])[t] for g, t, _ in made])
+    sound = np.concatenate([np.abs(g[1])[~t] for g, t, _ in made])
+    # Where dirt lies the frame differs from its neighbour by far more than elsewhere.
+    assert len(dirty) > 100
+    assert float(np.median(dirty)) > 3.0 * float(np.median(sound))
+
+
+def test_it_learns_and_writes_what_the_program_loads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dirt, "_PART", 4)
+    monkeypatch.setattr(dirt, "_BATCH", 2)
+    kept, out = tmp_path / "net.windows", tmp_path / "net.safetensors"
+    make_windows(folder, kept, 4, seed=1, workers=1)
+    assert Windows(kept, 0).given.shape[0] == 4
+    train(kept, out, steps=3)
+    DirtNet().load_state_dict(load_file(out))
+
+
+def test_the_shipped_weights_are_small() -> None:
+    assert WEIGHTS.stat().st_size < 2_000_000
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no photograph and no film"):
+        read_sources(tmp_path)
