@@ -141,7 +141,7 @@ class GrainProbe:
         quarters = squares.reshape(-1, 2, _SIZE, 2, _SIZE).transpose(0, 1, 3, 2, 4)
         coarse = squares.reshape(-1, _SIZE, 2, _SIZE, 2).mean(axis=(2, 4))
         self._spectra.append(
-            np.stack([_spectrum(quarters.reshape(-1, _SIZE, _SIZE)), _spectrum(coarse)])
+            np.stack([dct_spectrum(quarters.reshape(-1, _SIZE, _SIZE)), dct_spectrum(coarse)])
         )
 
     def finish(self) -> dict[str, object]:
@@ -222,7 +222,7 @@ def _roughness(plane: NDArray[np.floating]) -> F64:
     return found
 
 
-def _spectrum(blocks: F64) -> F64:
+def dct_spectrum(blocks: F64) -> F64:
     """(8, 8) middle power of each DCT frequency over blocks (N, 8, 8) of differences.
 
     The median of a square of a Gaussian is 0.455 of its mean.

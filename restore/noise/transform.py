@@ -92,7 +92,7 @@ class Filter:
         # Compiled on first use, and kept beside the module: not at import.
         from restore.noise import blocks, scale
 
-        mix, back, sigma, tables = self._prepared()
+        mix, back, sigma, tables = self.prepared()
         planes = scale.stabilise(np.stack(frames), tables.forward, mix, RIM)
         first_px, second_px = self.effort.first_px, self.effort.second_px
 
@@ -116,11 +116,11 @@ class Filter:
 
     def on_device(self, frames: Tensor) -> Tensor:
         """The same for (T, C, H, W) on any device, own first: equal within rounding."""
-        mix, back, sigma, tables = self._prepared()
+        mix, back, sigma, tables = self.prepared()
         steps_px = (self.effort.first_px, self.effort.second_px)
         return blocks_torch.filtered_frame(frames, tables, mix, back, sigma, steps_px)
 
-    def _prepared(
+    def prepared(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], Stabiliser]:
         """Channels to planes and back, grain of each frequency, tables by level.

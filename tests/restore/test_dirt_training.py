@@ -13,7 +13,8 @@ from restore.dirt.evidence import PLANES
 from restore.dirt.network import WEIGHTS, DirtNet
 from restore.models.train import dirt
 from restore.models.train.dirt import Windows, make_windows, train
-from restore.models.train.dirt_windows import RIM_PX, SIDE_PX, read_sources, window
+from restore.models.train.dirt_windows import RIM_PX, window
+from restore.models.train.moving import SIDE_PX, read_sources
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from restore.dirt.evidence import PLANES
 from restore.dirt.network import DirtNet
-from restore.models.train.dirt_windows import RIM_PX, SIDE_PX, read_sources, window
+from restore.models.train.dirt_windows import RIM_PX, window
+from restore.models.train.moving import SIDE_PX, read_sources
 
 _LOG = logging.getLogger(__name__)
 _SIDE = SIDE_PX - 2 * RIM_PX

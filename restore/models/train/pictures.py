@@ -25,6 +25,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _STEPS = (2, 3, 4)
 _SMALLEST_PX = 400
 _MARGIN_PX = 4
+CPU = torch.device("cpu")
 _LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789&!?.,:"
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -102,12 +103,22 @@ def lettering(count: int, seed: int, size_px: int = 512) -> list[Picture]:
 
 
 class Crops:
-    """Random pairs of a picture and its reduction, the same for the same seed."""
+    """Random pairs of a picture and its reduction, drawn on the device that holds the pictures."""
 
-    def __init__(self, pictures: Sequence[Picture], scale: int, crop_px: int, seed: int) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        scale: int,
+        crop_px: int,
+        seed: int,
+        device: torch.device = CPU,
+    ) -> None:
         side = (crop_px + 2 * _MARGIN_PX) * scale
         pictures = [p for p in pictures if min(p.shape[:2]) >= side]
-        self._pictures = pictures
+        # int32: the smallest kind that holds 16 bit and can be worked with on every device.
+        self._pictures = [
+            torch.from_numpy(p.transpose(2, 0, 1).astype(np.int32)).to(device) for p in pictures
+        ]
         self._scale, self._crop = scale, crop_px
         self._rng = np.random.default_rng(seed)
         share = np.sqrt([p.shape[0] * p.shape[1] for p in pictures])
@@ -116,8 +127,7 @@ class Crops:
     def batch(self, count: int) -> tuple[Tensor, Tensor]:
         """(N, 3, crop, crop) and (N, 3, crop * scale, crop * scale), 0..1."""
         side = (self._crop + 2 * _MARGIN_PX) * self._scale
-        large = torch.from_numpy(np.stack([self._crop_of(side) for _ in range(count)]))
-        large = large.permute(0, 3, 1, 2).float() / 65535.0
+        large = self._livelier(count, side)
         small = self._reduced(large)
         rim = _MARGIN_PX * self._scale
         return (
@@ -125,38 +135,44 @@ class Crops:
             large[:, :, rim:-rim, rim:-rim].contiguous(),
         )
 
-    def _crop_of(self, side: int) -> NDArray[np.float32]:
-        best, detail = None, -1.0
-        # Of two places the livelier one, three times of four: sky teaches nothing.
-        for _ in range(1 + int(self._rng.random() < 0.75)):
-            picture = self._pictures[int(self._rng.choice(len(self._pictures), p=self._share))]
-            top = int(self._rng.integers(picture.shape[0] - side + 1))
-            left = int(self._rng.integers(picture.shape[1] - side + 1))
-            crop = picture[top : top + side, left : left + side].astype(np.float32)
-            rough = float(np.abs(np.diff(crop[::2, :, 1], axis=1)).mean())
-            if rough > detail:
-                best, detail = crop, rough
-        assert best is not None
-        if self._rng.random() < 0.5:
-            best = best[:, ::-1]
-        best = np.rot90(best, int(self._rng.integers(4)))
-        return np.ascontiguousarray(best[:, :, self._rng.permutation(3)])
+    def _livelier(self, count: int, side: int) -> Tensor:
+        """(count, 3, side, side): of two places the livelier, three times of four: sky teaches
+        nothing."""
+        one, other = self._anywhere(2 * count, side).split(count)
+        rough = [
+            (v[:, 1, ::2, 1:] - v[:, 1, ::2, :-1]).abs().mean(dim=(1, 2)) for v in (one, other)
+        ]
+        wanted = torch.from_numpy(self._rng.random(count) < 0.75).to(one.device)
+        better = wanted & (rough[1] > rough[0])
+        return torch.where(better.view(-1, 1, 1, 1), other, one)
+
+    def _anywhere(self, count: int, side: int) -> Tensor:
+        """Turned, mirrored and with its channels changed about, alike in one batch."""
+        rng, crops = self._rng, []
+        for k in rng.choice(len(self._pictures), count, p=self._share):
+            picture = self._pictures[int(k)]
+            y, x = (int(rng.integers(n - side + 1)) for n in picture.shape[1:])
+            crops.append(picture[:, y : y + side, x : x + side])
+        found = torch.stack(crops).float() / 65535.0
+        found = found.flip(-1) if rng.random() < 0.5 else found
+        found = torch.rot90(found, int(rng.integers(4)), (2, 3))
+        return torch.cat([found[:, k : k + 1] for k in rng.permutation(3)], dim=1)
 
     def _reduced(self, large: Tensor) -> Tensor:
-        """Each picture by one of four kernels: which one a scan was made with is never known."""
+        """Each part of a batch by one of four kernels: which one a scan was made with is never
+        known."""
         size = (large.shape[-2] // self._scale, large.shape[-1] // self._scale)
+        ends = np.cumsum(self._rng.multinomial(len(large), (0.4, 0.4, 0.1, 0.1)))
+        groups = torch.tensor_split(large, ends[:-1].tolist())
+        sigma_px = self._scale * float(self._rng.uniform(0.3, 0.6))
         small: list[Tensor] = []
-        for picture in large[:, None]:
-            kind = self._rng.random()
-            if kind < 0.4:
-                one = F.avg_pool2d(picture, self._scale)
-            elif kind < 0.8:
-                one = F.interpolate(picture, size=size, mode="bicubic", antialias=True)
-            elif kind < 0.9:
-                one = F.interpolate(picture, size=size, mode="bilinear", antialias=True)
-            else:
-                sigma_px = self._scale * float(self._rng.uniform(0.3, 0.6))
-                one = softened(picture, sigma_px, max(1, round(3 * sigma_px)))
-                one = F.avg_pool2d(one, self._scale)
-            small.append(one)
+        for kind, group in zip(("area", "bicubic", "bilinear", "soft"), groups, strict=True):
+            if not len(group):
+                continue
+            if kind in ("bicubic", "bilinear"):
+                small.append(F.interpolate(group, size=size, mode=kind, antialias=True))
+                continue
+            if kind == "soft":
+                group = softened(group, sigma_px, max(1, round(3 * sigma_px)))
+            small.append(F.avg_pool2d(group, self._scale))
         return torch.cat(small).clamp(0, 1)

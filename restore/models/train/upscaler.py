@@ -16,8 +16,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from restore.models.basicsr_bridge import srvgg
+from restore.models.train.pace import done_share, share_of_rate
 from restore.models.train.pictures import Crops, lettering, photographs
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _HIGHEST_RATE = 1.2e-3
 _WARM_SHARE = 0.05
 _KEPT = 0.999
 _REPORT_STEPS = 250
+_STRAIGHT_FROM = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Course:
     steps: int
     batch: int = 16
     crop_px: int = 48
+    minutes: float = 0.0
+    """Not 0: the course takes this long, however many steps that is."""
     seed: int = 0
 
 
@@ -54,62 +59,66 @@ def train(folder: Path, out: Path, course: Course, start: Path | None = None) ->
     if start is not None:
         _take_over(net, start)
     net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(net.parameters(), _HIGHEST_RATE)
-    rates = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _HIGHEST_RATE, total_steps=course.steps, pct_start=_WARM_SHARE
-    )
-    mean = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    weights = list(net.parameters())
+    optimizer = torch.optim.Adam(weights, _HIGHEST_RATE, fused=device.type == "cuda")
+    mean = [w.detach().clone() for w in weights]
     kept = out.with_suffix(".progress")
-    done = 0
+    step, before_s = 0, 0.0
     if kept.exists():
         state = torch.load(kept, map_location=device, weights_only=True)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
-        rates.load_state_dict(state["rates"])
-        mean, done = state["mean"], int(state["done"])
+        mean, step, before_s = state["mean"], int(state["step"]), float(state["spent_s"])
     pictures = photographs(folder) + lettering(_CARDS, course.seed)
     # A restarted run draws other crops than the first would have: never the same ones twice.
-    crops = Crops(pictures, course.scale, course.crop_px, course.seed + done)
-    began, losses = time.monotonic(), list[float]()
-    for step in range(done, course.steps):
-        losses.append(_step(net, optimizer, crops.batch(course.batch), device))
-        rates.step()
-        for key, value in net.state_dict().items():
-            mean[key].lerp_(value.detach(), 1 - _KEPT)
-        if (step + 1) % _REPORT_STEPS == 0 or step + 1 == course.steps:
-            spent = time.monotonic() - began
-            loss = sum(losses) / len(losses)
-            _LOG.info("%6d of %d  loss %.5f  %.0f s", step + 1, course.steps, loss, spent)
-            losses.clear()
+    crops = Crops(pictures, course.scale, course.crop_px, course.seed + step, device)
+    began, losses = time.monotonic(), torch.zeros((), device=device)
+    done = done_share(step, course.steps, before_s, course.minutes)
+    while done < 1.0:
+        rate = _HIGHEST_RATE * share_of_rate(done, _WARM_SHARE)
+        losses += _step(net, weights, optimizer, rate, crops.batch(course.batch))
+        torch._foreach_lerp_(mean, weights, 1.0 - _KEPT)
+        step += 1
+        spent_s = before_s + time.monotonic() - began
+        done = done_share(step, course.steps, spent_s, course.minutes)
+        if step % _REPORT_STEPS == 0 or done >= 1.0:
+            loss = float(losses) / (step % _REPORT_STEPS or _REPORT_STEPS)
+            _LOG.info("%6d  %3.0f %%  loss %.6f  %.0f s", step, 100 * done, loss, spent_s)
+            losses.zero_()
             torch.save(
                 {
                     "net": net.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "rates": rates.state_dict(),
                     "mean": mean,
-                    "done": step + 1,
+                    "step": step,
+                    "spent_s": spent_s,
                 },
                 kept,
             )
-            save_file({k: v.cpu().contiguous() for k, v in mean.items()}, out)
+            named = zip([n for n, _ in net.named_parameters()], mean, strict=True)
+            save_file({k: v.cpu().contiguous() for k, v in named}, out)
 
 
 def _step(
     net: nn.Module,
+    weights: list[nn.Parameter],
     optimizer: torch.optim.Optimizer,
+    rate: float,
     pair: tuple[Tensor, Tensor],
-    device: torch.device,
-) -> float:
-    small = pair[0].to(device=device, memory_format=torch.channels_last)
-    truth = pair[1].to(device)
-    with torch.autocast(device.type, torch.bfloat16):
+) -> Tensor:
+    small, truth = pair
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    small = small.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(small.device.type, torch.bfloat16):
         made = net(small)
-    loss = (made.float() - truth).abs().mean()
+    # Squares where errors are small, as PSNR has it; straight beyond, so that edges do not rule.
+    loss = F.smooth_l1_loss(made.float(), truth, beta=_STRAIGHT_FROM)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(weights, 0.5)
     optimizer.step()
-    return float(loss.detach())
+    return loss.detach()
 
 
 def _take_over(net: nn.Module, start: Path) -> None:
@@ -127,10 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--steps", type=int, default=25000)
+    parser.add_argument("--minutes", type=float, default=0.0, help="in place of --steps")
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--start", type=Path, help="weights to begin with")
     said = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    course = Course(said.scale, said.features, said.layers, said.steps)
+    course = Course(
+        said.scale, said.features, said.layers, said.steps, said.batch, minutes=said.minutes
+    )
     train(said.photographs, said.out, course, said.start)
 
 

@@ -1,0 +1,140 @@
+"""The network that guides the block filter: what the frame may look like without its grain.
+
+It paints nothing. Its estimate stands where the filter's own first pass would: from it the filter
+takes how strongly each frequency of each block is to be kept (0 to 1) and how far a neighbour is
+to be believed. What is delivered is the scan's own frequencies, and its neighbours', times that.
+
+Frames come in units of grain (``restore.grain_curve``), less the slow part of the frame itself, in
+cells of 4 x 4 px. Weights and their card lie beside this file; they were trained by
+``restore.models.train.grain``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+F32 = NDArray[np.float32]
+PLANES = 3
+"""Colour pictures as opponent planes; monochrome ones have two empty planes."""
+FOLD = 4
+"""Px, edge of the cells a frame is folded into."""
+SLOW_PX = 16
+"""Px of the means that make a frame's slow part."""
+MULTIPLE_PX = SLOW_PX
+RANGE = 32.0
+"""Units of grain: further from the slow part than this is held."""
+SCALE = 0.25
+_RINGS = ((1, 2), (3, 5), (6, 9), (10, 14))
+_COARSE_RINGS = ((1, 3), (4, 14))
+CONDITIONS = len(_RINGS) + len(_COARSE_RINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a network: the frames it sees and how wide and deep it is."""
+
+    frames: int
+    widths: tuple[int, int]
+    before: int
+    below: int
+    after: int
+
+
+ALONG = Shape(5, (80, 96), 3, 4, 3)
+"""Sees two frames on each side, brought onto the frame along the motion."""
+BESIDE = Shape(3, (48, 64), 3, 3, 2)
+"""Sees one frame on each side as it is."""
+
+
+class GuideNet(nn.Module):
+    """(N, frames * 48 + CONDITIONS, H / 4, W / 4) to (N, 48, H / 4, W / 4): the grain of a frame.
+
+    Units of grain. H / 4 and W / 4 must be even.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        wide, low = shape.widths
+        cells = PLANES * FOLD**2
+        self.first = nn.Conv2d(shape.frames * cells + CONDITIONS, wide, 3, padding=1)
+        self.before = _row(wide, shape.before)
+        self.down = nn.Conv2d(wide, low, 2, stride=2)
+        self.below = _row(low, shape.below)
+        self.up = nn.Conv2d(low, 4 * wide, 1)
+        self.after = _row(wide, shape.after)
+        self.last = nn.Conv2d(wide, cells, 3, padding=1)
+
+    def forward(self, folded: Tensor) -> Tensor:
+        """Float32 whatever is inside."""
+        x = F.relu(self.first(folded), inplace=True)
+        for layer in self.before:
+            x = F.relu(layer(x), inplace=True)
+        y = F.relu(self.down(x), inplace=True)
+        for layer in self.below:
+            y = F.relu(layer(y), inplace=True)
+        x = x + F.pixel_shuffle(self.up(y), 2)
+        for layer in self.after:
+            x = F.relu(layer(x), inplace=True)
+        grain: Tensor = self.last(x).float()
+        return grain
+
+
+def _row(width: int, layers: int) -> nn.ModuleList:
+    return nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(layers))
+
+
+def conditions(spectrum: NDArray[np.float64], coarse: NDArray[np.float64]) -> F32:
+    """(CONDITIONS,) what the network is told of the grain's spectra: natural logs of rings."""
+    ring = np.add.outer(np.arange(8), np.arange(8))
+    found = [
+        np.log(np.maximum(power[(ring >= low) & (ring <= high)].mean(), 1e-3))
+        for power, rings in ((spectrum, _RINGS), (coarse, _COARSE_RINGS))
+        for low, high in rings
+    ]
+    return np.array(found, np.float32)
+
+
+def slow_part(planes: F32) -> F32:
+    """(C, H, W) means over 16 x 16 px, straight lines between; H and W multiples of 16."""
+    _, h, w = planes.shape
+    small = (w // SLOW_PX, h // SLOW_PX)
+    return np.stack(
+        [
+            cv2.resize(
+                cv2.resize(p, small, interpolation=cv2.INTER_AREA),
+                (w, h),
+                interpolation=cv2.INTER_LINEAR,
+            )
+            for p in planes
+        ]
+    )
+
+
+def estimate_on_cpu(network: nn.Module, planes: F32, told: F32, *, half: bool) -> F32:
+    """(C, H, W) the first of (T, C, H, W) planes without grain, as the network sees it.
+
+    told: see ``conditions``. half: features in bf16; the network must be of that kind.
+    """
+    # Compiled on first use, and kept beside the module: not at import.
+    from restore.noise import guide_cells
+
+    frames, _, h, w = planes.shape
+    tall, wide = h + -h % MULTIPLE_PX, w + -w % MULTIPLE_PX
+    own = np.pad(planes[0], ((0, 0), (0, tall - h), (0, wide - w)), mode="edge")
+    cells = (tall // FOLD, wide // FOLD, frames * PLANES * FOLD**2 + CONDITIONS)
+    empty = (0, 0, 0)
+    full = np.zeros(empty if half else cells, np.float32)
+    short = np.zeros(cells if half else empty, np.uint16)
+    guide_cells.fold(planes, slow_part(own), told, PLANES, half, full, short)
+    folded = torch.from_numpy(short).view(torch.bfloat16) if half else torch.from_numpy(full)
+    with torch.inference_mode():
+        grain = network(folded.permute(2, 0, 1)[None])
+    found: F32 = guide_cells.unfolded(planes[0], grain[0].permute(1, 2, 0).contiguous().numpy())
+    return found
