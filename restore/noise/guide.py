@@ -47,16 +47,18 @@ class Shape:
     after: int
 
 
-ALONG = Shape(5, (80, 96), 3, 4, 3)
+ALONG = Shape(5, (80, 96), 2, 4, 3)
 """Sees two frames on each side, brought onto the frame along the motion."""
-BESIDE = Shape(3, (48, 64), 3, 3, 2)
+BESIDE = Shape(3, (48, 64), 2, 3, 2)
 """Sees one frame on each side as it is."""
 
 
 class GuideNet(nn.Module):
-    """(N, frames * 48 + CONDITIONS, H / 4, W / 4) to (N, 48, H / 4, W / 4): the grain of a frame.
+    """(N, frames * 48 + CONDITIONS, H / 4, W / 4) to (N, answers, H / 4, W / 4).
 
-    Units of grain. H / 4 and W / 4 must be even.
+    H / 4 and W / 4 must be even. ``combined`` makes a picture of the answers: what it takes to
+    average (how far each neighbour counts at each pixel, how far their mean stands) is said in
+    few numbers, where the grain itself would have to be carried through every layer.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -69,10 +71,11 @@ class GuideNet(nn.Module):
         self.below = _row(low, shape.below)
         self.up = nn.Conv2d(low, 4 * wide, 1)
         self.after = _row(wide, shape.after)
-        self.last = nn.Conv2d(wide, cells, 3, padding=1)
+        self.last = nn.Conv2d(wide, (shape.frames - 1) * FOLD**2 + 2 * cells, 3, padding=1)
 
     def forward(self, folded: Tensor) -> Tensor:
-        """Float32 whatever is inside."""
+        """Answers: for each pixel of a cell the weights of neighbours; then for each pixel of
+        each plane what stands of the mean; then what is added to it, in units of grain."""
         x = F.relu(self.first(folded), inplace=True)
         for layer in self.before:
             x = F.relu(layer(x), inplace=True)
@@ -82,8 +85,26 @@ class GuideNet(nn.Module):
         x = x + F.pixel_shuffle(self.up(y), 2)
         for layer in self.after:
             x = F.relu(layer(x), inplace=True)
-        grain: Tensor = self.last(x).float()
-        return grain
+        answers: Tensor = self.last(x)
+        return answers
+
+
+def combined(frames: Tensor, answers: Tensor) -> Tensor:
+    """(N, 3, H, W) the first frame without its grain, less its slow part.
+
+    frames: (N, T, 3, H, W) units of grain less the slow part of the first.
+    """
+    near = frames.shape[1] - 1
+    said = F.pixel_shuffle(answers.float(), FOLD)
+    weights = _share(said[:, :near, None])
+    merged = frames[:, 0] + (weights * frames[:, 1:]).sum(dim=1)
+    merged = merged / (1.0 + weights.sum(dim=1))
+    return _share(said[:, near : near + PLANES]) * merged + said[:, near + PLANES :]
+
+
+def _share(said: Tensor) -> Tensor:
+    """0..1 of any number; cheaper than an exponential."""
+    return 0.5 + 0.5 * said / (1.0 + said.abs())
 
 
 def _row(width: int, layers: int) -> nn.ModuleList:

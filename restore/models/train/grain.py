@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from restore.models.train.grain_windows import RIM_PX, window
 from restore.models.train.moving import SIDE_PX, Sources, read_sources
 from restore.models.train.pace import done_share, share_of_rate
-from restore.noise.guide import ALONG, BESIDE, CONDITIONS, FOLD, PLANES, SCALE, GuideNet, Shape
+from restore.noise.guide import ALONG, BESIDE, CONDITIONS, FOLD, PLANES, SCALE, GuideNet, Shape, combined
 
 _LOG = logging.getLogger(__name__)
 _SIDE = SIDE_PX - 2 * RIM_PX
@@ -152,9 +152,9 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(given.device.type, torch.bfloat16):
-            grain = self.net(folded)
-        found = given[:, :PLANES] - F.pixel_shuffle(grain, FOLD)
-        loss = F.smooth_l1_loss(found, truth)
+            answers = self.net(folded)
+        frames = given.unflatten(1, (self.shape.frames, PLANES))
+        loss = F.smooth_l1_loss(combined(frames, answers), truth)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, 0.5)
@@ -174,6 +174,7 @@ def _spread(net: GuideNet) -> None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+    # At first the plain mean, and nothing added.
     nn.init.zeros_(net.last.weight)
 
 

@@ -70,7 +70,9 @@ def window(rng: np.random.Generator, sources: Sources) -> GrainWindow:
     planes = np.clip(planes - slow, -guide.RANGE, guide.RANGE)
     inner = planes[:, :, RIM_PX:-RIM_PX, RIM_PX:-RIM_PX].astype(np.float16)
     given = inner[1:].reshape(-1, *inner.shape[2:])
-    return GrainWindow(given, inner[0], guide.conditions(model.spectrum, model.coarse_spectrum))
+    told = guide.conditions(model.spectrum, model.coarse_spectrum)
+    told += rng.normal(size=told.shape).astype(np.float32) * 0.1
+    return GrainWindow(given, inner[0], told)
 
 
 def _toned(rng: np.random.Generator, clean: F32) -> F32:
@@ -111,7 +113,7 @@ def _grained(rng: np.random.Generator, clean: F32) -> tuple[F32, GrainCurve, Gra
     spectra = [dct_spectrum(_cells(p)) for p in (white[0], _halved(white[0]))]
     mean = spectra[0].mean()
     model = GrainModel(spectra[0] / mean, spectra[1] / mean, _together(white))
-    off = np.exp(rng.normal() * 0.07 + rng.normal(size=strengths.shape) * 0.04)
+    off = np.exp(rng.normal() * 0.1 + rng.normal(size=strengths.shape) * 0.04)
     told = strengths * off
     curve = GrainCurve(tuple(float(v) for v in _KNOTS), tuple(tuple(map(float, c)) for c in told))
     return noisy, curve, model
