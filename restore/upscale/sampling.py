@@ -73,7 +73,10 @@ def along_edges(pixels: Tensor, amount: float) -> Tensor:
 def along_edges_by_torch(pixels: Tensor, amount: float) -> Tensor:
     """The same on any device."""
     # Added up one by one: a reduction takes its order from the size of what it is given.
-    bright = sum(pixels.split(1, dim=1)[1:], start=pixels[:, :1]) * (1.0 / pixels.shape[1])
+    bright = torch.zeros_like(pixels[:, :1])
+    for plane in pixels.unbind(1):
+        bright += plane[:, None]
+    bright /= pixels.shape[1]
     mean = _smoothed(bright, np.array(_FINE, np.float32))
     held = F.pad(mean, (1, 1, 1, 1), mode="replicate")
     gx = 0.5 * (held[..., 1:-1, 2:] - held[..., 1:-1, :-2])
