@@ -141,9 +141,8 @@ def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list
 def _at_the_rim(places: Flow) -> NDArray[np.bool_]:
     """(H, W) where part of a cubic kernel lies outside the picture."""
     height, width = places.shape[:2]
-    x, y = places[..., 0], places[..., 1]
-    inside: NDArray[np.bool_] = (x >= 1) & (x < width - 2) & (y >= 1) & (y < height - 2)
-    return ~inside
+    outside: NDArray[np.bool_] = cv2.inRange(places, (1.0, 1.0), (width - 2.0, height - 2.0)) == 0
+    return outside
 
 
 def _held_inside(places: F32, size: int) -> F32:
