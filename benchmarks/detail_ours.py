@@ -15,6 +15,7 @@ from media.encoding import light_to_log, log_to_light, rec709_decode, rec709_enc
 from media.frames import FrameRange
 from media.pictures import all_own
 from restore.grain.measure import GrainProbe
+from restore.models.precision import half_pays
 from wetgate.chain import noise_operator
 from wetgate.config import Noise
 from wetgate.decisions import NoiseDecision
@@ -23,6 +24,7 @@ from wetgate.stages.propose import measured_noise
 
 CROP_PX = 512
 Effort = Literal["fast", "usual", "fine"]
+Guided = Literal["network", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def grain_evidence(frames: list[torch.Tensor]) -> Mapping[str, Any]:
     return probe.finish()
 
 
-def cleaned(noisy: F32, effort: Effort, *, as_codes: bool = False) -> Output:
+def cleaned(
+    noisy: F32, effort: Effort, guide: Guided = "network", *, as_codes: bool = False
+) -> Output:
     """A clip through our measurement and our operator, all grain taken out.
 
     as_codes: the operator is given the codes themselves in place of film log.
@@ -73,10 +77,11 @@ def cleaned(noisy: F32, effort: Effort, *, as_codes: bool = False) -> Output:
     sigma = tuple(float(v) for v in evidence["sigma"])
     if not sigma or max(sigma) < Noise().skip_below_sigma:
         return Output(noisy, 0.0, measure_seconds, sigma)
-    decision = NoiseDecision(applied=True, effort=effort, **measured_noise(evidence))
+    decision = NoiseDecision(applied=True, guide=guide, effort=effort, **measured_noise(evidence))
+    half = half_pays(torch.device("cpu"))
     shot = FrameRange(0, len(log))
     renderer = ShotRenderer(
-        "clip", all_own(shot), lambda n: log[n], [noise_operator(decision, 0.0)]
+        "clip", all_own(shot), lambda n: log[n], [noise_operator(decision, 0.0, half=half)]
     )
     started = time.process_time()
     done = [renderer.frame(n).pixels for n in shot]

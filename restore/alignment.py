@@ -23,8 +23,9 @@ from restore.motion import LUMA, flow_tensor, warp
 F32 = NDArray[np.float32]
 Flow = NDArray[np.float32]
 """(H, W, 2) displacement in px, x then y."""
-Quality = Literal["quick", "usual", "fine"]
-"""Of the flow: what it costs and how near it comes."""
+Quality = Literal["quick", "halved", "usual", "fine"]
+"""Of the flow: what it costs and how near it comes. "halved" is the usual flow kept at half size
+until it is used: it costs half, and what is chained is a little smoother."""
 _SMALLEST_PX = 32
 _LUMA_ROW = np.array([LUMA])
 _PAIRS_KEPT = 14
@@ -57,8 +58,8 @@ class FlowMemory:
 class Steering:
     """What the flow looks at: 8-bit luma of a frame, lightly blurred."""
 
-    def __init__(self, pixels: F32) -> None:
-        """pixels: (H, W, C) film log."""
+    def __init__(self, pixels: F32, *, halved: bool = False) -> None:
+        """pixels: (H, W, C) film log. halved: seen at half size, as "halved" flow wants it."""
         channels = pixels.shape[2]
         plane = pixels[..., 0] if channels == 1 else cv2.transform(pixels, _LUMA_ROW)
         plane = cv2.GaussianBlur(plane, (7, 7), 1.0, borderType=cv2.BORDER_REPLICATE)
@@ -69,6 +70,10 @@ class Steering:
         self.image: NDArray[np.uint8] = cv2.convertScaleAbs(
             held, alpha=scale, beta=-float(low) * scale
         )
+        if halved:
+            height, width = self.image.shape
+            size = (max(width // 2, 1), max(height // 2, 1))
+            self.image = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
         self.digest = hashlib.blake2b(self.image.tobytes(), digest_size=16).digest()
 
 
@@ -80,7 +85,7 @@ def _find(source: NDArray[np.uint8], target: NDArray[np.uint8], quality: Quality
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     if quality != "quick":
         fine = quality == "fine"
-        dis.setFinestScale(1)
+        dis.setFinestScale(0 if quality == "halved" else 1)
         dis.setPatchStride(5 if fine else 6)
         dis.setGradientDescentIterations(8 if fine else 6)
         dis.setVariationalRefinementIterations(5 if fine else 1)
@@ -113,6 +118,15 @@ def chained_flows(
             at = place
             found[at] = so_far
     return found
+
+
+def at_full_size(flow: Flow, size: tuple[int, int]) -> Flow:
+    """Flow between pictures of half the size, for pictures of ``size`` (height, width)."""
+    height, width = size
+    h, w = flow.shape[:2]
+    full: Flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
+    full *= np.array([width / w, height / h], np.float32)
+    return full
 
 
 def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list[F32]:

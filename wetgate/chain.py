@@ -33,6 +33,7 @@ from restore.models.load import load_network
 from restore.models.precision import half_pays
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
+from restore.noise.guide import Guide, GuideName
 from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
@@ -61,7 +62,13 @@ EFFORTS = {
     "usual": Effort(),
     "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
 }
-"""What the settings of restore.noise.effort mean."""
+"""What the settings of restore.noise.effort mean, guided by the filter's own first pass."""
+GUIDED: dict[str, tuple[GuideName, Effort]] = {
+    "fast": ("grain-beside", Effort(radius=1, merged=False, coarse=False)),
+    "usual": ("grain-along", Effort(radius=2, flow="halved")),
+    "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
+}
+"""The same, guided by a network."""
 
 
 def build_chain(
@@ -108,7 +115,9 @@ def build_chain(
     noise = decisions.noise
     if noise.applied:
         made = decisions.grain.source == "made"
-        chain.append(noise_operator(noise, 0.0 if made else decisions.grain.kept))
+        half = half_pays(pick_device(project.render.device))
+        kept = 0.0 if made else decisions.grain.kept
+        chain.append(noise_operator(noise, kept, half=half))
     if larger:
         chain.append(_upscale(project, decisions.upscale, numbers, moved if together else None))
     if noise.applied and decisions.grain.source == "made" and decisions.grain.kept > 0.0:
@@ -273,8 +282,10 @@ def _rebuilt_grain(decisions: ShotDecisions, rebuilt: Mapping[int, float]) -> Gr
     return GrainOperator(look, 0.0, decisions.grain.seed ^ 0x5BD1E995, only=lacking)
 
 
-def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:
-    """The denoiser that a decision asks for."""
+def noise_operator(
+    decision: NoiseDecision, grain_kept: float, *, half: bool = False
+) -> NoiseOperator:
+    """The denoiser that a decision asks for. half: a guide's features in bf16."""
     channels = len(decision.sigma)
     curve = grain_curve(decision)
     model = GrainModel.white(channels)
@@ -284,8 +295,12 @@ def noise_operator(decision: NoiseDecision, grain_kept: float) -> NoiseOperator:
             np.array(decision.coarse_spectrum),
             np.array(decision.channel_correlation),
         )
-    effort = EFFORTS[decision.effort]
-    return NoiseOperator(curve, model, decision.strength, grain_kept, effort)
+    if decision.guide == "blocks":
+        effort = EFFORTS[decision.effort]
+        return NoiseOperator(curve, model, decision.strength, grain_kept, effort)
+    name, effort = GUIDED[decision.effort]
+    guide = Guide(name, half)
+    return NoiseOperator(curve, model, decision.strength, grain_kept, effort, guide)
 
 
 def _flicker(numbers: Sequence[int], decision: FlickerDecision) -> FlickerOperator:

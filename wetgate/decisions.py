@@ -125,6 +125,8 @@ def parts_of(
 
 class NoiseDecision(Decided):
     applied: bool = False
+    guide: Literal["network", "blocks"] = "blocks"
+    """What says how far each frequency stands: a network, or the filter's own first pass."""
     effort: Literal["fast", "usual", "fine"] = "usual"
     sigma: tuple[float, ...] = ()
     """(C,) film log, at the typical level."""

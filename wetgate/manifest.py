@@ -12,8 +12,9 @@ from typing import Any
 from media.errors import StoreError
 from media.reel import DefectMap
 from restore.dirt.network import dirt_card
+from restore.noise.guide import guide_card
 from wetgate import __version__
-from wetgate.chain import model_card
+from wetgate.chain import GUIDED, model_card
 from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.numerics import profile
@@ -79,10 +80,13 @@ def map_sources(found: DefectMap) -> dict[str, object]:
 
 def models_used(job: Job) -> list[dict[str, object]]:
     """Learned models that made pixels, or said where others are to be made; empty without any."""
-    dirt, upscale = job.project.restore.dirt, job.project.restore.upscale
+    restore = job.project.restore
+    dirt, noise, upscale = restore.dirt, restore.noise, restore.upscale
     used: list[dict[str, object]] = []
     if dirt.enabled and dirt.detector == "network":
         used.append(dict(dirt_card()))
+    if noise.enabled and noise.guide == "network":
+        used.append(dict(guide_card(GUIDED[noise.effort][0])))
     if not (upscale.enabled and upscale.method == "network"):
         return used
     card = model_card(job.project)

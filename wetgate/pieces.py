@@ -34,7 +34,7 @@ def render_piece(project: Project, chain: Iterable[Operator]) -> str:
         if op.scale > 1:
             word += f"-x{op.scale}"
         if op.name == "noise":
-            word += f"-{project.restore.noise.effort}"
+            word += f"-{project.restore.noise.effort}-{project.restore.noise.guide}"
         words.append(word)
     return "render " + (" ".join(words) or "nothing")
 

@@ -14,8 +14,10 @@ from torch import Tensor
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
 from restore.alignment import (
+    Flow,
     FlowMemory,
     Steering,
+    at_full_size,
     brought_onto,
     brought_onto_on_device,
     chained_flows,
@@ -23,6 +25,7 @@ from restore.alignment import (
 )
 from restore.grain_curve import GrainCurve
 from restore.motion import distinct_neighbours
+from restore.noise.guide import Guide
 from restore.noise.transform import USUAL, Effort, Filter, GrainModel
 
 
@@ -43,9 +46,11 @@ class NoiseOperator:
     grain_kept: float
     """0..1 share of the removed grain that is given back."""
     effort: Effort = USUAL
+    guide: Guide | None = None
+    """The network that stands in for the filter's first pass."""
 
     name = "noise"
-    version = 3
+    version = 4
     domain = Domain.LOG_DENSITY
     scale = 1
     effect = Effect.ADJUSTED
@@ -68,6 +73,7 @@ class NoiseOperator:
             "curve": self.curve.as_json(),
             "model": self.model.as_json(),
             "effort": self.effort.as_json(),
+            "guide": None if self.guide is None else self.guide.as_json(),
             "strength": self.strength,
             "grain_kept": self.grain_kept,
         }
@@ -95,16 +101,42 @@ class NoiseOperator:
         first = center - self.radius
         around = window.frames[first : center + self.radius + 1]
         near = [first + k for k in distinct_neighbours(around, self.radius)]
+        # The nearest first, in the order a guide knows them by.
+        near.sort(key=lambda k: (abs(k - center), k))
+        bound = Filter(self.curve.scaled(self.strength), self.model, self.effort, self.guide)
+        seen = () if self.guide is None else _seen(len(near), self.guide.shape.frames)
+        flows = self._flows(steering, pictures, center, near) if self.effort.merged else []
+        if own.device.type == "cpu":
+            others = [pictures[k] for k in near]
+            if self.effort.merged:
+                others = brought_onto(pictures[center], others, flows)
+            clean = bound.on_cpu(own, [pictures[center], *others], seen)
+        else:
+            beside = [window.pixels[k] for k in near]
+            if self.effort.merged:
+                beside = brought_onto_on_device(own, beside, flows)
+            clean = bound.on_device(torch.stack([own, *beside]), seen)
+        return clean if self.grain_kept == 0.0 else clean + self.grain_kept * (own - clean)
+
+    def _flows(
+        self,
+        steering: dict[int, Steering],
+        pictures: Sequence[NDArray[np.float32]],
+        center: int,
+        near: Sequence[int],
+    ) -> list[Flow]:
+        halved = self.effort.flow == "halved"
         for k in (center, *near):
             if k not in steering:
-                steering[k] = Steering(pictures[k])
+                steering[k] = Steering(pictures[k], halved=halved)
         found = chained_flows(steering, center, near, self.memory)
-        flows = [found[k] for k in near]
-        bound = Filter(self.curve.scaled(self.strength), self.model, self.effort)
-        if own.device.type == "cpu":
-            others = brought_onto(pictures[center], [pictures[k] for k in near], flows)
-            clean = bound.on_cpu(own, [pictures[center], *others])
-        else:
-            fetched = brought_onto_on_device(own, [window.pixels[k] for k in near], flows)
-            clean = bound.on_device(torch.stack([own, *fetched]))
-        return clean if self.grain_kept == 0.0 else clean + self.grain_kept * (own - clean)
+        size = pictures[center].shape[:2]
+        return [at_full_size(found[k], size) if halved else found[k] for k in near]
+
+
+def _seen(near: int, wanted: int) -> list[int]:
+    """Places of the frames a guide sees among the frame and its neighbours, nearest first.
+
+    It was taught with the frame itself in place of neighbours that are not there.
+    """
+    return [k if k <= near else 0 for k in range(wanted)]

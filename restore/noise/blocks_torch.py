@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -26,11 +27,16 @@ def filtered_frame(
     back: NDArray[np.float32],
     sigma: NDArray[np.float32],
     steps_px: tuple[int, int],
+    guide: Callable[[Tensor], Tensor] | None = None,
+    *,
+    merged: bool = True,
+    coarse: bool = True,
 ) -> Tensor:
     """(C, H, W) film log: the first of (T, C, H, W) frames less its grain.
 
     mix, back: (C, C), planes by channels and channels by planes. sigma: (2, 8, 8) grain of each
-    frequency, at full size and at half.
+    frequency, at full size and at half. guide: makes the pilot of all planes, in place of the
+    first pass. merged, coarse: see ``restore.noise.transform.Effort``.
     """
     own = frames[0]
     height, width = own.shape[-2:]
@@ -41,8 +47,12 @@ def filtered_frame(
     limits = torch.tensor([RANGE] * own.shape[0], device=own.device)
     scaled = _looked_up(frames, forward, limits)
     planes = _padded(_mixed(mix, scaled))
-    clean = _twice_filtered(planes, sigma[0], steps_px)
-    clean = _with_coarse(clean, _twice_filtered(_halved(planes), sigma[1], steps_px))
+    pilot = None if guide is None else guide(planes)
+    planes = planes if merged else planes[:1]
+    clean = _twice_filtered(planes, sigma[0], steps_px, pilot)
+    if coarse:
+        half = None if pilot is None else _halved(pilot)
+        clean = _with_coarse(clean, _twice_filtered(_halved(planes), sigma[1], steps_px, half))
     inner = clean[None, :, RIM : RIM + height, RIM : RIM + width]
     kept = _looked_up(_mixed(back, inner), backward, ends)[0]
     taken = _looked_up(scaled[:1], backward, ends)[0]
@@ -50,10 +60,11 @@ def filtered_frame(
 
 
 def _twice_filtered(
-    planes: Tensor, sigma: NDArray[np.float32], steps_px: tuple[int, int]
+    planes: Tensor, sigma: NDArray[np.float32], steps_px: tuple[int, int], pilot: Tensor | None
 ) -> Tensor:
     bases = _bases(sigma.astype(np.float64), planes.device)
-    pilot = _filtered(planes, None, bases, steps_px[0])
+    if pilot is None:
+        pilot = _filtered(planes, None, bases, steps_px[0])
     return _filtered(planes, pilot, bases, steps_px[1])
 
 

@@ -11,14 +11,23 @@ cells of 4 x 4 px. Weights and their card lie beside this file; they were traine
 
 from __future__ import annotations
 
+import hashlib
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import load
 from torch import Tensor, nn
+
+from media.errors import ModelRefused
 
 F32 = NDArray[np.float32]
 PLANES = 3
@@ -27,7 +36,6 @@ FOLD = 4
 """Px, edge of the cells a frame is folded into."""
 SLOW_PX = 16
 """Px of the means that make a frame's slow part."""
-MULTIPLE_PX = SLOW_PX
 RANGE = 32.0
 """Units of grain: further from the slow part than this is held."""
 SCALE = 0.25
@@ -51,6 +59,13 @@ ALONG = Shape(5, (80, 96), 2, 4, 3)
 """Sees two frames on each side, brought onto the frame along the motion."""
 BESIDE = Shape(3, (48, 64), 2, 3, 2)
 """Sees one frame on each side as it is."""
+GuideName = Literal["grain-along", "grain-beside"]
+SHAPES: dict[GuideName, Shape] = {"grain-along": ALONG, "grain-beside": BESIDE}
+FOLDER = Path(__file__).parent / "weights"
+SHA256: dict[GuideName, str] = {
+    "grain-along": "c236bbe738c1904a9216957dd0eb3cbd00145e004a80e20ecdd5bdbb3fb4d8db",
+    "grain-beside": "ac4509bf0844d80903fb20c843d3294b243f304cbf011c9eaaaf3904fc87bcd8",
+}
 
 
 class GuideNet(nn.Module):
@@ -138,24 +153,100 @@ def slow_part(planes: F32) -> F32:
     )
 
 
-def estimate_on_cpu(network: nn.Module, planes: F32, told: F32, *, half: bool) -> F32:
-    """(C, H, W) the first of (T, C, H, W) planes without grain, as the network sees it.
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """One of the networks, made ready."""
 
-    told: see ``conditions``. half: features in bf16; the network must be of that kind.
+    name: GuideName
+    half: bool = False
+    """Features in bf16."""
+
+    @property
+    def shape(self) -> Shape:
+        """How it is built."""
+        return SHAPES[self.name]
+
+    def as_json(self) -> list[object]:
+        """For keys."""
+        return [self.name, SHA256[self.name], self.half]
+
+    def on_cpu(self, planes: F32, told: F32) -> F32:
+        """(C, H, W) the first of (T, C, H, W) planes as it may be without grain.
+
+        planes: units of grain, T as the shape says. told: see ``conditions``.
+        """
+        # Compiled on first use, and kept beside the module: not at import.
+        from restore.noise import guide_cells
+
+        frames, _, h, w = planes.shape
+        tall, wide = h + -h % SLOW_PX, w + -w % SLOW_PX
+        own = np.pad(planes[0], ((0, 0), (0, tall - h), (0, wide - w)), mode="edge")
+        slow = slow_part(own)
+        cells = (tall // FOLD, wide // FOLD, frames * PLANES * FOLD**2 + CONDITIONS)
+        full = np.zeros((0, 0, 0) if self.half else cells, np.float32)
+        short = np.zeros(cells if self.half else (0, 0, 0), np.uint16)
+        guide_cells.fold(planes, slow, told, PLANES, self.half, full, short)
+        given = torch.from_numpy(short if self.half else full)
+        given = given.view(torch.bfloat16) if self.half else given
+        with torch.inference_mode():
+            answers = guide_network(self.name, "cpu", self.half)(given.permute(2, 0, 1)[None])
+        said = answers[0].permute(1, 2, 0).float().contiguous().numpy()
+        found: F32 = guide_cells.combine(planes, slow, said, PLANES)
+        return found
+
+    def on_device(self, planes: Tensor, told: F32) -> Tensor:
+        """The same for tensors on any device: equal within rounding."""
+        channels, h, w = planes.shape[1:]
+        more = (0, -w % SLOW_PX, 0, -h % SLOW_PX)
+        wide = F.pad(planes, more, mode="replicate")
+        means = F.avg_pool2d(wide[:1], SLOW_PX)
+        slow = F.interpolate(means, size=wide.shape[-2:], mode="bilinear", align_corners=False)
+        frames = torch.zeros(
+            (1, len(planes), PLANES, *wide.shape[-2:]), dtype=planes.dtype, device=planes.device
+        )
+        frames[0, :, :channels] = wide - slow
+        folded = F.pixel_unshuffle(frames.clamp(-RANGE, RANGE).flatten(1, 2) * SCALE, FOLD)
+        said = torch.from_numpy(told).to(planes.device).view(1, -1, 1, 1)
+        folded = torch.cat([folded, said.expand(-1, -1, *folded.shape[-2:])], dim=1)
+        folded = folded.contiguous(memory_format=torch.channels_last)
+        if self.half:
+            folded = folded.bfloat16()
+        with torch.inference_mode():
+            answers = guide_network(self.name, planes.device.type, self.half)(folded)
+        found = combined(frames, answers)[0, :channels] + slow[0]
+        return found[:, :h, :w].clone()
+
+
+@lru_cache(maxsize=4)
+def guide_network(name: GuideName, device: str, half: bool) -> nn.Module:
+    """A trained network on a device.
+
+    raises: ModelRefused where the weights are missing or are not those the program was made with.
     """
-    # Compiled on first use, and kept beside the module: not at import.
-    from restore.noise import guide_cells
+    weights = FOLDER / f"{name}.safetensors"
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise ModelRefused(
+            f"the weights of {name} cannot be read: {error}",
+            hint='install the package again, or set restore.noise.guide = "blocks"',
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256[name]:
+        raise ModelRefused(
+            f"the weights of {name} have SHA-256 {found}, not {SHA256[name]}",
+            hint='install the package again, or set restore.noise.guide = "blocks"',
+        )
+    network = GuideNet(SHAPES[name])
+    network.load_state_dict(load(data))
+    dtype = torch.bfloat16 if half else torch.float32
+    network = network.eval().requires_grad_(False).to(device, dtype)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    frames, _, h, w = planes.shape
-    tall, wide = h + -h % MULTIPLE_PX, w + -w % MULTIPLE_PX
-    own = np.pad(planes[0], ((0, 0), (0, tall - h), (0, wide - w)), mode="edge")
-    cells = (tall // FOLD, wide // FOLD, frames * PLANES * FOLD**2 + CONDITIONS)
-    empty = (0, 0, 0)
-    full = np.zeros(empty if half else cells, np.float32)
-    short = np.zeros(cells if half else empty, np.uint16)
-    guide_cells.fold(planes, slow_part(own), told, PLANES, half, full, short)
-    folded = torch.from_numpy(short).view(torch.bfloat16) if half else torch.from_numpy(full)
-    with torch.inference_mode():
-        grain = network(folded.permute(2, 0, 1)[None])
-    found: F32 = guide_cells.unfolded(planes[0], grain[0].permute(1, 2, 0).contiguous().numpy())
-    return found
+
+@lru_cache(maxsize=2)
+def guide_card(name: GuideName) -> Mapping[str, str]:
+    """What a network is for, its licence and what it was trained on, as reports say it."""
+    table = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
+    words = {k: str(v) for k, v in table.items() if k != "schema"}
+    return {**words, "weights_sha256": SHA256[name]}

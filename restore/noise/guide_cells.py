@@ -61,18 +61,41 @@ def fold(planes: F32, slow: F32, told: F32, slots: int, half: bool, full: F32, s
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def unfolded(own: F32, cells: F32) -> F32:
-    """(C, h, w): the frame less the grain that the network found.
+def combine(planes: F32, slow: F32, answers: F32, slots: int) -> F32:
+    """(C, h, w) what the answers make of the frames: see ``restore.noise.guide.combined``.
 
-    own: (C, h, w). cells: (H / 4, W / 4, 48 or more).
+    planes: (T, C, h, w). slow: (C, H, W). answers: (H / 4, W / 4, K), a row of cells each.
     """
-    c, h, w = own.shape
-    out = np.empty_like(own)
+    frames, c, h, w = planes.shape
+    out = np.empty((c, h, w), np.float32)
+    weights = np.empty((frames - 1, w), np.float32)
+    total, half, one = np.empty(w, np.float32), np.float32(0.5), np.float32(1.0)
+    stands_from = (frames - 1) * CELL
+    added_from = stands_from + slots * CELL
     for y in range(h):
-        cy, dy = y // FOLD, y % FOLD
-        for p in range(c):
-            at = p * CELL + dy * FOLD
-            source, target = own[p, y], out[p, y]
+        said, dy = answers[y // FOLD], (y % FOLD) * FOLD
+        total[:] = one
+        for n in range(frames - 1):
+            line, at = weights[n], n * CELL + dy
             for x in range(w):
-                target[x] = source[x] - cells[cy, x // FOLD, at + x % FOLD]
+                value = said[x // FOLD, at + x % FOLD]
+                line[x] = half + half * value / (one + abs(value))
+            for x in range(w):
+                total[x] += line[x]
+        for p in range(c):
+            target, base = out[p, y], slow[p, y]
+            source = planes[0, p, y]
+            for x in range(w):
+                target[x] = source[x] - base[x]
+            for n in range(frames - 1):
+                source, line = planes[n + 1, p, y], weights[n]
+                for x in range(w):
+                    target[x] += line[x] * (source[x] - base[x])
+            stands, added = stands_from + p * CELL + dy, added_from + p * CELL + dy
+            for x in range(w):
+                value = said[x // FOLD, stands + x % FOLD]
+                share = half + half * value / (one + abs(value))
+                target[x] = (
+                    base[x] + share * target[x] / total[x] + said[x // FOLD, added + x % FOLD]
+                )
     return out

@@ -1,9 +1,10 @@
-"""Grain taken down without weights: blocks in frequency, merged along the motion, then shrunk.
+"""Grain taken down by blocks in frequency, merged along the motion, then shrunk.
 
 Each 8 x 8 block of the frame is compared with the same block of every neighbour, frequency by
 frequency. Where the two differ by no more than grain does, they are averaged; where they differ
 by more, the frame's own value stands. What is left is shrunk by a Wiener filter whose gain comes
-from a first pass of the same kind. Grain that is not white is met by its own spectrum.
+from a first pass of the same kind, or from a network (``restore.noise.guide``). Grain that is not
+white is met by its own spectrum.
 
 Sources: Dabov et al. 2007 (two passes, hard threshold, then Wiener), Hasinoff et al. 2016
 (pairwise merging in frequency), Ehret and Arias 2020 (blocks along optical flow).
@@ -23,6 +24,7 @@ from torch import Tensor
 from restore.alignment import Quality
 from restore.grain_curve import GrainCurve, Stabiliser
 from restore.noise import blocks_torch
+from restore.noise.guide import Guide, conditions
 from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE
 
 _OPPONENT = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.5, -1.0, 0.5]], np.float64) / np.sqrt(
@@ -41,10 +43,16 @@ class Effort:
     second_px: int = 6
     """Px between blocks in the first and second pass: a smaller step costs its square."""
     flow: Quality = "usual"
+    merged: bool = True
+    """Are neighbours brought onto the frame and averaged with it? Else they only guide."""
+    coarse: bool = True
+    """Is the filter run at half size too?"""
 
     def as_json(self) -> list[object]:
         """For keys."""
-        return [self.radius, self.first_px, self.second_px, self.flow]
+        return [
+            self.radius, self.first_px, self.second_px, self.flow, self.merged, self.coarse
+        ]  # fmt: skip
 
 
 USUAL = Effort()
@@ -82,12 +90,19 @@ class Filter:
     curve: GrainCurve
     model: GrainModel
     effort: Effort
+    guide: Guide | None = None
+    """What the first pass is replaced by."""
 
-    def on_cpu(self, own: Tensor, frames: Sequence[NDArray[np.float32]]) -> Tensor:
+    def on_cpu(
+        self,
+        own: Tensor,
+        frames: Sequence[NDArray[np.float32]],
+        seen: Sequence[int] = (),
+    ) -> Tensor:
         """(C, H, W) film log without its grain.
 
         own: (C, H, W) film log. frames: (H, W, C) each, own first, then neighbours brought onto
-        it.
+        it (as they are where the effort does not merge). seen: those shown to the guide.
         """
         # Compiled on first use, and kept beside the module: not at import.
         from restore.noise import blocks, scale
@@ -96,29 +111,54 @@ class Filter:
         planes = scale.stabilise(np.stack(frames), tables.forward, mix, RIM)
         first_px, second_px = self.effort.first_px, self.effort.second_px
 
+        pilot: NDArray[np.float32] | None = None
+        if self.guide is not None:
+            pilot = self.guide.on_cpu(_picked(planes, seen), self.told)
+        planes = planes if self.effort.merged else planes[:1]
+
         def filtered(
-            planes: NDArray[np.float32], sigma: NDArray[np.float32]
+            planes: NDArray[np.float32],
+            sigma: NDArray[np.float32],
+            pilot: NDArray[np.float32] | None,
         ) -> NDArray[np.float32]:
             flat, dct, window = sigma.reshape(-1), _dct(), np.kaiser(SIZE, 2.0).astype(np.float32)
-            pilot = blocks.filtered(planes, planes[0], False, first_px, flat, dct, window)
+            if pilot is None:
+                pilot = blocks.filtered(planes, planes[0], False, first_px, flat, dct, window)
             found: NDArray[np.float32] = blocks.filtered(
                 planes, pilot, True, second_px, flat, dct, window
             )
             return found
 
-        clean = filtered(planes, sigma[0])
-        clean = _with_coarse(clean, filtered(_halved(planes), sigma[1]))
+        clean = filtered(planes, sigma[0], pilot)
+        if self.effort.coarse:
+            half = None if pilot is None else _halved(pilot[None])[0]
+            clean = _with_coarse(clean, filtered(_halved(planes), sigma[1], half))
         planar = np.ascontiguousarray(own.numpy())
         found = scale.restored(
             planar, clean, RIM, tables.forward, tables.backward, tables.ends, back
         )
         return torch.from_numpy(found)
 
-    def on_device(self, frames: Tensor) -> Tensor:
+    def on_device(self, frames: Tensor, seen: Sequence[int] = ()) -> Tensor:
         """The same for (T, C, H, W) on any device, own first: equal within rounding."""
         mix, back, sigma, tables = self.prepared()
-        steps_px = (self.effort.first_px, self.effort.second_px)
-        return blocks_torch.filtered_frame(frames, tables, mix, back, sigma, steps_px)
+        guide, told, effort = self.guide, self.told, self.effort
+        return blocks_torch.filtered_frame(
+            frames,
+            tables,
+            mix,
+            back,
+            sigma,
+            (effort.first_px, effort.second_px),
+            None if guide is None else lambda planes: guide.on_device(planes[list(seen)], told),
+            merged=effort.merged,
+            coarse=effort.coarse,
+        )
+
+    @property
+    def told(self) -> NDArray[np.float32]:
+        """What a guide is told of the grain."""
+        return conditions(self.model.spectrum, self.model.coarse_spectrum)
 
     def prepared(
         self,
@@ -135,6 +175,13 @@ class Filter:
         spectra = np.stack([self.model.spectrum, self.model.coarse_spectrum])
         sigma = np.sqrt(np.maximum(spectra, 1e-3)).astype(np.float32)
         return mix, np.ascontiguousarray(back), sigma, self.curve.tables()
+
+
+def _picked(planes: NDArray[np.float32], seen: Sequence[int]) -> NDArray[np.float32]:
+    """No copy where the first frames are meant, as they nearly always are."""
+    if list(seen) == list(range(len(seen))):
+        return planes[: len(seen)]
+    return planes[list(seen)]
 
 
 def _dct() -> NDArray[np.float32]:

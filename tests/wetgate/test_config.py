@@ -22,6 +22,7 @@ from wetgate.run import Title
 
 CONFIGS = PRESETS.parent
 SPECIAL = {
+    "restore.noise.guide": "blocks",
     "restore.noise.effort": "fine",
     "restore.dirt.detector": "rules",
     "restore.frames.beyond": "hold",

@@ -256,6 +256,7 @@ def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecis
         return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
     return NoiseDecision(
         applied=True,
+        guide=options.guide,
         effort=options.effort,
         strength=options.strength,
         **measured_noise(grain),

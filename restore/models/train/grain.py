@@ -26,13 +26,22 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from restore.models.train.grain_windows import RIM_PX, window
 from restore.models.train.moving import SIDE_PX, Sources, read_sources
 from restore.models.train.pace import done_share, share_of_rate
-from restore.noise.guide import ALONG, BESIDE, CONDITIONS, FOLD, PLANES, SCALE, GuideNet, Shape, combined
+from restore.noise.guide import (
+    BESIDE,
+    CONDITIONS,
+    FOLD,
+    PLANES,
+    SCALE,
+    SHAPES,
+    GuideNet,
+    Shape,
+    combined,
+)
 
 _LOG = logging.getLogger(__name__)
 _SIDE = SIDE_PX - 2 * RIM_PX
 _KEPT = 0.999
 _REPORT_STEPS = 250
-SHAPES: dict[str, Shape] = {"grain-along": ALONG, "grain-beside": BESIDE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,10 @@ class Pool:
         self._draw = torch.Generator().manual_seed(course.seed)
         self._stop = Event()
         self._thread = Thread(target=self._fill, args=(windows,), daemon=True)
+
+    def begin(self) -> None:
+        """Windows come from now on; not before a GPU's steps are recorded, while which nothing
+        else may be asked of it."""
         self._thread.start()
 
     def _fill(self, windows: Iterator[tuple[Tensor, Tensor, Tensor]]) -> None:
@@ -129,33 +142,70 @@ class Pool:
 class Learner:
     """One network, its optimizer, and the running mean of its weights."""
 
-    def __init__(self, shape: Shape, rate: float, device: torch.device) -> None:
+    def __init__(self, shape: Shape, course: Course, device: torch.device) -> None:
         self.shape = shape
         net = GuideNet(shape).train()
         _spread(net)
         self.net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = list(self.net.parameters())
         self.mean = [w.detach().clone() for w in self.weights]
-        fused = device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(self.weights, rate, weight_decay=1e-4, fused=fused)
         self.losses = torch.zeros((), device=device)
+        on_gpu = device.type == "cuda"
+        # On a GPU the rate is a number there, which a recorded step reads anew each time.
+        self.rate: float | Tensor = torch.zeros((), device=device) if on_gpu else 0.0
+        self.optimizer = torch.optim.AdamW(
+            self.weights, self.rate, weight_decay=1e-4, fused=on_gpu, capturable=on_gpu
+        )
+        many, crop = course.batch, (PLANES, course.crop_px, course.crop_px)
+        self._frames = torch.zeros((many, shape.frames, *crop), device=device)
+        self._truth = torch.zeros((many, *crop), device=device)
+        self._told = torch.zeros((many, CONDITIONS), device=device)
+        self._recorded = self._record() if on_gpu else None
 
     def step(self, given: Tensor, truth: Tensor, told: Tensor, rate: float) -> None:
         """Learn from one batch."""
+        frames = given.unflatten(1, (-1, PLANES))  # type: ignore[no-untyped-call]
         if self.shape is BESIDE:
-            given = torch.cat([given[:, :PLANES], given[:, 5 * PLANES :]], dim=1)
+            self._frames[:, :1].copy_(frames[:, :1])
+            self._frames[:, 1:].copy_(frames[:, 5:])
         else:
-            given = given[:, : 5 * PLANES]
-        cells = F.pixel_unshuffle(given * SCALE, FOLD)
-        said = told[:, :, None, None].expand(-1, -1, *cells.shape[-2:])
-        folded = torch.cat([cells, said], dim=1).contiguous(memory_format=torch.channels_last)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        with torch.autocast(given.device.type, torch.bfloat16):
-            answers = self.net(folded)
-        frames = given.unflatten(1, (self.shape.frames, PLANES))
-        loss = F.smooth_l1_loss(combined(frames, answers), truth)
+            self._frames.copy_(frames[:, :5])
+        self._truth.copy_(truth)
+        self._told.copy_(told)
+        if isinstance(self.rate, Tensor):
+            self.rate.fill_(rate)
+        else:
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+        if self._recorded is not None:
+            self._recorded.replay()
+            return
         self.optimizer.zero_grad(set_to_none=True)
+        self._learn()
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        """A step as one piece: small networks wait for Python otherwise."""
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            # At a rate of zero: nothing is learned from empty frames.
+            for _ in range(3):
+                self.optimizer.zero_grad(set_to_none=True)
+                self._learn()
+        torch.cuda.current_stream().wait_stream(aside)
+        recorded = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.cuda.graph(recorded):
+            self._learn()
+        return recorded
+
+    def _learn(self) -> None:
+        cells = F.pixel_unshuffle(self._frames.flatten(1, 2) * SCALE, FOLD)
+        said = self._told[:, :, None, None].expand(-1, -1, *cells.shape[-2:])
+        folded = torch.cat([cells, said], dim=1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(folded.device.type, torch.bfloat16, cache_enabled=False):
+            answers = self.net(folded)
+        loss = F.smooth_l1_loss(combined(self._frames, answers), self._truth)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, 0.5)
         self.optimizer.step()
@@ -189,9 +239,10 @@ def train(folder: Path, out: Path, course: Course) -> None:
     cv2.setNumThreads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pool = Pool(folder, course, device)
+    learners = {name: Learner(shape, course, device) for name, shape in SHAPES.items()}
+    pool.begin()
     while pool.made < course.first:
         time.sleep(0.05)
-    learners = {name: Learner(shape, course.rate, device) for name, shape in SHAPES.items()}
     began, step, done = time.monotonic(), 0, 0.0
     while done < 1.0:
         batch = pool.batch()

@@ -51,7 +51,8 @@ def window(rng: np.random.Generator, sources: Sources) -> GrainWindow:
     noisy, curve, model = _grained(rng, clean)
     pictures = [np.ascontiguousarray(f.transpose(1, 2, 0)) for f in noisy]
     steering = {k: Steering(p) for k, p in enumerate(pictures)}
-    near = [k for k in range(FRAMES) if k != _CENTER]
+    # The nearest first: the order the networks know neighbours by.
+    near = sorted(set(range(FRAMES)) - {_CENTER}, key=lambda k: (abs(k - _CENTER), k))
     found = chained_flows(steering, _CENTER, near, FlowMemory("usual"))
     own = pictures[_CENTER]
     around = brought_onto(own, [pictures[k] for k in near], [found[k] for k in near])
@@ -126,8 +127,9 @@ def _by_level(rng: np.random.Generator) -> NDArray[np.float64]:
     found = 0.55 + middle * 4 * x * (1.1 - x) / 1.21 + slope * x
     if rng.random() < 0.4:
         found = found + dark * np.exp(-np.maximum(x - 0.1, 0.0) / 0.12)
-    clipped: NDArray[np.float64] = np.maximum(found, 0.15)
-    return clipped / clipped.mean()
+    found = np.maximum(found, 0.15)
+    about_one: NDArray[np.float64] = found / found.mean()
+    return about_one
 
 
 def _halved(planes: F32) -> F32:
@@ -145,4 +147,6 @@ def _cells(planes: F32) -> NDArray[np.float64]:
 
 
 def _together(white: F32) -> NDArray[np.float64]:
-    return np.corrcoef(white.transpose(1, 0, 2, 3).reshape(3, -1)[:, ::7].astype(np.float64))
+    some = white.transpose(1, 0, 2, 3).reshape(3, -1)[:, ::7]
+    found: NDArray[np.float64] = np.corrcoef(some.astype(np.float64))
+    return found

@@ -138,7 +138,7 @@ class Crops:
     def _livelier(self, count: int, side: int) -> Tensor:
         """(count, 3, side, side): of two places the livelier, three times of four: sky teaches
         nothing."""
-        one, other = self._anywhere(2 * count, side).split(count)
+        one, other = self._anywhere(2 * count, side).chunk(2)
         rough = [
             (v[:, 1, ::2, 1:] - v[:, 1, ::2, :-1]).abs().mean(dim=(1, 2)) for v in (one, other)
         ]
