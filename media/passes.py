@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, IntFlag
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -62,6 +62,9 @@ class Window:
     picture; known to operators at the size of the scan only."""
     caveats: tuple[str, ...] = ()
     """What was left undone on these frames, in plain words: a success with a but."""
+    memos: tuple[dict[str, Any], ...] = ()
+    """A place beside each frame for what an operator works out from that frame alone, so that the
+    windows it is seen in share it. Never what decides a pixel: a window without gives the same."""
 
     @classmethod
     def whole(cls, pixels: Tensor, frames: Sequence[int]) -> Window:
@@ -78,6 +81,7 @@ class Window:
             self,
             pixels=self.pixels[radius:-radius],
             frames=self.frames[radius:-radius],
+            memos=(),
             touch=self.touch[radius:-radius],
             marks=None if self.marks is None else self.marks[radius:-radius],
         )
@@ -95,7 +99,7 @@ class Window:
         for k in range(1, pixels.shape[1]):
             differs |= pixels[:, k : k + 1] != self.pixels[:, k : k + 1]
         marked = torch.maximum(self.touch, differs.to(torch.uint8) * int(effect))
-        return replace(self, pixels=pixels, touch=marked)
+        return replace(self, pixels=pixels, touch=marked, memos=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -124,16 +125,16 @@ def at_full_size(flow: Flow, size: tuple[int, int]) -> Flow:
     """Flow between pictures of half the size, for pictures of ``size`` (height, width)."""
     height, width = size
     h, w = flow.shape[:2]
-    full: Flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    full *= np.array([width / w, height / h], np.float32)
+    longer = flow * np.array([width / w, height / h], np.float32)
+    full: Flow = cv2.resize(longer, (width, height), interpolation=cv2.INTER_LINEAR)
     return full
 
 
 def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list[F32]:
     """The other frames where ``own`` shows the same thing; ``own`` itself beyond their edges.
 
-    own, others: (H, W, C) film log. flows: from own to each. Fetched with a cubic kernel; what of
-    it lies outside is taken from ``own`` at the pixel itself.
+    own, others: (H, W, C) of any scale. flows: from own to each. Fetched with a cubic kernel;
+    what of it lies outside is taken from ``own`` at the pixel itself.
     """
     grid = _grid(*own.shape[:2])
     found = []
@@ -143,20 +144,23 @@ def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list
         fetched = cv2.remap(
             picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT
         ).reshape(own.shape)
-        rows, columns = np.nonzero(_at_the_rim(places))
-        x, y = places[rows, columns].T
-        height, width = own.shape[:2]
-        lacking = 1.0 - _held_inside(x, width) * _held_inside(y, height)
-        fetched[rows, columns] += lacking[:, None] * own[rows, columns]
+        rim = _at_the_rim(places)
+        if rim is not None:
+            columns, rows = rim.T
+            x, y = places[rows, columns].T
+            height, width = own.shape[:2]
+            lacking = 1.0 - _held_inside(x, width) * _held_inside(y, height)
+            fetched[rows, columns] += lacking[:, None] * own[rows, columns]
         found.append(fetched)
     return found
 
 
-def _at_the_rim(places: Flow) -> NDArray[np.bool_]:
-    """(H, W) where part of a cubic kernel lies outside the picture."""
+def _at_the_rim(places: Flow) -> NDArray[np.int32] | None:
+    """(N, 2) columns and rows of pixels for which part of a cubic kernel lies outside."""
     height, width = places.shape[:2]
-    outside: NDArray[np.bool_] = cv2.inRange(places, (1.0, 1.0), (width - 2.0, height - 2.0)) == 0
-    return outside
+    inside = cv2.inRange(places, (1.0, 1.0), (width - 2.0, height - 2.0))
+    outside = cv2.findNonZero(cv2.bitwise_not(inside))
+    return None if outside is None else outside.reshape(-1, 2)
 
 
 def _held_inside(places: F32, size: int) -> F32:
@@ -198,7 +202,9 @@ def interleaved(pixels: Tensor) -> F32:
     return merged
 
 
+@lru_cache(maxsize=8)
 def _grid(h: int, w: int) -> Flow:
+    """Read, never written to."""
     grid = np.empty((h, w, 2), np.float32)
     grid[..., 0] = np.arange(w, dtype=np.float32)
     grid[..., 1] = np.arange(h, dtype=np.float32)[:, None]

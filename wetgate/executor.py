@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,6 +114,7 @@ class _Stage:
         self._read = read
         self._tile_px = tile_px
         self._kept: OrderedDict[int, Window] = OrderedDict()
+        self._memos: dict[int, dict[str, Any]] = {}
         self.radius = operator.radius if operator is not None else 0
         self.block_frames = operator.needs.block_frames if operator is not None else 1
         self._room = 1 + self.block_frames
@@ -134,7 +136,12 @@ class _Stage:
     def _keep_frame(self, number: int, window: Window) -> None:
         self._kept[number] = window
         while len(self._kept) > self._room:
-            self._kept.popitem(last=False)
+            gone, _ = self._kept.popitem(last=False)
+            self._memos.pop(gone, None)
+
+    def memo(self, number: int) -> dict[str, Any]:
+        """What the successor has worked out from a frame that is kept here."""
+        return self._memos.setdefault(number, {}) if number in self._kept else {}
 
     def _make(self, number: int) -> Window:
         if self._operator is None or self._before is None:
@@ -186,6 +193,7 @@ class _Stage:
             touch=parts[0].touch if alone else torch.cat([p.touch for p in parts]),
             marks=parts[0].marks if alone else _marks_of(parts),
             frames=numbers,
+            memos=tuple(before.memo(n) for n in numbers),
             caveats=parts[self.radius].caveats if told is None else told,
         )
         done = apply_tiled(operator, window, self._tile_px)

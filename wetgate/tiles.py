@@ -44,6 +44,7 @@ def _tile(operator: Operator, window: Window, top: int, left: int, step: int, re
     y1, x1 = min(height, bottom + reach), min(width, right + reach)
     part = replace(
         window,
+        memos=(),
         pixels=window.pixels[..., y0:y1, x0:x1],
         touch=window.touch[..., y0:y1, x0:x1],
         marks=None if window.marks is None else window.marks[..., y0:y1, x0:x1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,59 +83,91 @@ class NoiseOperator:
         """(T, C, H, W) to (T - 2 radius, C, H, W)."""
         if self.curve.strongest * self.strength <= 0.0 or self.grain_kept >= 1.0:
             return window.middle(self.radius)
-        pictures = [interleaved(p) for p in window.pixels]
-        steering: dict[int, Steering] = {}
-        found = [
-            self._clean(window, center, pictures, steering)
-            for center in range(self.radius, len(window.frames) - self.radius)
-        ]
+        bound = Filter(self.curve.scaled(self.strength), self.model, self.effort, self.guide)
+        seen = _Seen(window, bound)
+        found = []
+        for center in range(self.radius, len(window.frames) - self.radius):
+            found.append(self._clean(window, center, seen))
+            if not window.memos:
+                seen.forget(center + 1 - self.radius)
         return window.middle(self.radius).changed(torch.stack(found), self.effect)
 
-    def _clean(
-        self,
-        window: Window,
-        center: int,
-        pictures: Sequence[NDArray[np.float32]],
-        steering: dict[int, Steering],
-    ) -> Tensor:
+    def _clean(self, window: Window, center: int, seen: _Seen) -> Tensor:
         own = window.pixels[center]
         first = center - self.radius
         around = window.frames[first : center + self.radius + 1]
         near = [first + k for k in distinct_neighbours(around, self.radius)]
         # The nearest first, in the order a guide knows them by.
         near.sort(key=lambda k: (abs(k - center), k))
-        bound = Filter(self.curve.scaled(self.strength), self.model, self.effort, self.guide)
-        seen = () if self.guide is None else _seen(len(near), self.guide.shape.frames)
-        flows = self._flows(steering, pictures, center, near) if self.effort.merged else []
+        shown = () if self.guide is None else _shown(len(near), self.guide.shape.frames)
         if own.device.type == "cpu":
-            others = [pictures[k] for k in near]
+            others = [seen.units(k) for k in near]
             if self.effort.merged:
-                others = brought_onto(pictures[center], others, flows)
-            clean = bound.on_cpu(own, [pictures[center], *others], seen)
+                flows = self._flows(seen, center, near)
+                others = brought_onto(seen.units(center), others, flows)
+            clean = seen.bound.on_cpu(own, [seen.units(center), *others], shown)
         else:
-            beside = [window.pixels[k] for k in near]
+            beside = [seen.on_device(k) for k in near]
             if self.effort.merged:
-                beside = brought_onto_on_device(own, beside, flows)
-            clean = bound.on_device(torch.stack([own, *beside]), seen)
+                flows = self._flows(seen, center, near)
+                beside = brought_onto_on_device(seen.on_device(center), beside, flows)
+            clean = seen.bound.on_device(own, torch.stack([seen.on_device(center), *beside]), shown)
         return clean if self.grain_kept == 0.0 else clean + self.grain_kept * (own - clean)
 
-    def _flows(
-        self,
-        steering: dict[int, Steering],
-        pictures: Sequence[NDArray[np.float32]],
-        center: int,
-        near: Sequence[int],
-    ) -> list[Flow]:
-        halved = self.effort.flow == "halved"
-        for k in (center, *near):
-            if k not in steering:
-                steering[k] = Steering(pictures[k], halved=halved)
+    def _flows(self, seen: _Seen, center: int, near: Sequence[int]) -> list[Flow]:
+        steering = {k: seen.steering(k) for k in (center, *near)}
         found = chained_flows(steering, center, near, self.memory)
-        size = pictures[center].shape[:2]
-        return [at_full_size(found[k], size) if halved else found[k] for k in near]
+        size = seen.window.pixels.shape[-2:]
+        halved = self.effort.flow == "halved"
+        return [at_full_size(found[k], (size[0], size[1])) if halved else found[k] for k in near]
 
 
-def _seen(near: int, wanted: int) -> list[int]:
+class _Seen:
+    """The frames of a window as flow and filter see them, each made once."""
+
+    def __init__(self, window: Window, bound: Filter) -> None:
+        self.window, self.bound = window, bound
+        self._memos = window.memos or tuple({} for _ in window.frames)
+
+    def units(self, place: int) -> NDArray[np.float32]:
+        """(H, W, C) planes of unit grain."""
+        memo = self._memos[place]
+        if "units" not in memo:
+            picture = interleaved(self.window.pixels[place])
+            memo["units"] = self.bound.in_units(picture)
+            self._look(memo, picture)
+        found: NDArray[np.float32] = memo["units"]
+        return found
+
+    def on_device(self, place: int) -> Tensor:
+        """(C, H, W) planes of unit grain, where the window is."""
+        memo = self._memos[place]
+        if "on device" not in memo:
+            own = self.window.pixels[place : place + 1]
+            memo["on device"] = self.bound.in_units_on_device(own)[0]
+        found: Tensor = memo["on device"]
+        return found
+
+    def steering(self, place: int) -> Steering:
+        """What flow looks at."""
+        memo = self._memos[place]
+        if "steering" not in memo:
+            self._look(memo, interleaved(self.window.pixels[place]))
+        found: Steering = memo["steering"]
+        return found
+
+    def _look(self, memo: dict[str, Any], picture: NDArray[np.float32]) -> None:
+        if self.bound.effort.merged and "steering" not in memo:
+            halved = self.bound.effort.flow == "halved"
+            memo["steering"] = Steering(picture, halved=halved)
+
+    def forget(self, before: int) -> None:
+        """Frames of a long window that no later one needs."""
+        for memo in self._memos[:before]:
+            memo.clear()
+
+
+def _shown(near: int, wanted: int) -> list[int]:
     """Places of the frames a guide sees among the frame and its neighbours, nearest first.
 
     It was taught with the frame itself in place of neighbours that are not there.

@@ -20,10 +20,17 @@ _ROWS, _ROWS_ON_CPU = 32, 2
 to be kept busy, in less memory than all rows would take."""
 
 
+def in_units(frames: Tensor, stabiliser: Stabiliser, mix: NDArray[np.float32]) -> Tensor:
+    """(T, C, H, W) film log as planes of unit grain. mix: (C, C), planes by channels."""
+    forward = torch.from_numpy(stabiliser.forward).to(frames.device)
+    limits = torch.tensor([RANGE] * frames.shape[1], device=frames.device)
+    return _mixed(mix, _looked_up(frames, forward, limits))
+
+
 def filtered_frame(
-    frames: Tensor,
+    own: Tensor,
+    units: Tensor,
     stabiliser: Stabiliser,
-    mix: NDArray[np.float32],
     back: NDArray[np.float32],
     sigma: NDArray[np.float32],
     steps_px: tuple[int, int],
@@ -32,21 +39,20 @@ def filtered_frame(
     merged: bool = True,
     coarse: bool = True,
 ) -> Tensor:
-    """(C, H, W) film log: the first of (T, C, H, W) frames less its grain.
+    """(C, H, W) film log: the frame less its grain.
 
-    mix, back: (C, C), planes by channels and channels by planes. sigma: (2, 8, 8) grain of each
-    frequency, at full size and at half. guide: makes the pilot of all planes, in place of the
-    first pass. merged, coarse: see ``restore.noise.transform.Effort``.
+    own: (C, H, W) film log. units: (T, C, H, W) planes of unit grain, the frame's first. back:
+    (C, C), channels by planes. sigma: (2, 8, 8) grain of each frequency, at full size and at
+    half. guide: makes the pilot of all planes, in place of the first pass. merged, coarse: see
+    ``restore.noise.transform.Effort``.
     """
-    own = frames[0]
     height, width = own.shape[-2:]
     forward, backward, ends = (
         torch.from_numpy(v).to(own.device)
         for v in (stabiliser.forward, stabiliser.backward, stabiliser.ends)
     )
     limits = torch.tensor([RANGE] * own.shape[0], device=own.device)
-    scaled = _looked_up(frames, forward, limits)
-    planes = _padded(_mixed(mix, scaled))
+    planes = _padded(units)
     pilot = None if guide is None else guide(planes)
     planes = planes if merged else planes[:1]
     clean = _twice_filtered(planes, sigma[0], steps_px, pilot)
@@ -55,7 +61,7 @@ def filtered_frame(
         clean = _with_coarse(clean, _twice_filtered(_halved(planes), sigma[1], steps_px, half))
     inner = clean[None, :, RIM : RIM + height, RIM : RIM + width]
     kept = _looked_up(_mixed(back, inner), backward, ends)[0]
-    taken = _looked_up(scaled[:1], backward, ends)[0]
+    taken = _looked_up(_looked_up(own[None], forward, limits), backward, ends)[0]
     return own + (kept - taken)
 
 

@@ -28,6 +28,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from media.errors import ModelRefused
+from restore.models.fused import conv_relu
 
 F32 = NDArray[np.float32]
 PLANES = 3
@@ -63,8 +64,8 @@ GuideName = Literal["grain-along", "grain-beside"]
 SHAPES: dict[GuideName, Shape] = {"grain-along": ALONG, "grain-beside": BESIDE}
 FOLDER = Path(__file__).parent / "weights"
 SHA256: dict[GuideName, str] = {
-    "grain-along": "c236bbe738c1904a9216957dd0eb3cbd00145e004a80e20ecdd5bdbb3fb4d8db",
-    "grain-beside": "ac4509bf0844d80903fb20c843d3294b243f304cbf011c9eaaaf3904fc87bcd8",
+    "grain-along": "ea1a5cea7fd5d36089e3ca03d92f93c5285e160eb86558d6ba9e089e87d79242",
+    "grain-beside": "c8621e22de400db630e9743c2ff3f2a531b72bd47661ba05e916498d089464ba",
 }
 
 
@@ -91,15 +92,15 @@ class GuideNet(nn.Module):
     def forward(self, folded: Tensor) -> Tensor:
         """Answers: for each pixel of a cell the weights of neighbours; then for each pixel of
         each plane what stands of the mean; then what is added to it, in units of grain."""
-        x = F.relu(self.first(folded), inplace=True)
+        x = conv_relu(self.first, folded)
         for layer in self.before:
-            x = F.relu(layer(x), inplace=True)
-        y = F.relu(self.down(x), inplace=True)
+            x = conv_relu(layer, x)
+        y = conv_relu(self.down, x)
         for layer in self.below:
-            y = F.relu(layer(y), inplace=True)
+            y = conv_relu(layer, y)
         x = x + F.pixel_shuffle(self.up(y), 2)
         for layer in self.after:
-            x = F.relu(layer(x), inplace=True)
+            x = conv_relu(layer, x)
         answers: Tensor = self.last(x)
         return answers
 
@@ -183,15 +184,21 @@ class Guide:
         own = np.pad(planes[0], ((0, 0), (0, tall - h), (0, wide - w)), mode="edge")
         slow = slow_part(own)
         cells = (tall // FOLD, wide // FOLD, frames * PLANES * FOLD**2 + CONDITIONS)
-        full = np.zeros((0, 0, 0) if self.half else cells, np.float32)
-        short = np.zeros(cells if self.half else (0, 0, 0), np.uint16)
+        # Planes that a monochrome picture lacks are never written.
+        make = np.empty if len(own) == PLANES else np.zeros
+        full = make((0, 0, 0) if self.half else cells, np.float32)
+        short = make(cells if self.half else (0, 0, 0), np.uint16)
         guide_cells.fold(planes, slow, told, PLANES, self.half, full, short)
         given = torch.from_numpy(short if self.half else full)
         given = given.view(torch.bfloat16) if self.half else given
         with torch.inference_mode():
             answers = guide_network(self.name, "cpu", self.half)(given.permute(2, 0, 1)[None])
-        said = answers[0].permute(1, 2, 0).float().contiguous().numpy()
-        found: F32 = guide_cells.combine(planes, slow, said, PLANES)
+        said = answers[0].permute(1, 2, 0).contiguous()
+        if self.half:
+            short, full = said.view(torch.uint16).numpy(), full[:0]
+        else:
+            short, full = short[:0], said.numpy()
+        found: F32 = guide_cells.combine(planes, slow, PLANES, self.half, full, short)
         return found
 
     def on_device(self, planes: Tensor, told: F32) -> Tensor:

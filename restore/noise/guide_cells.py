@@ -61,25 +61,34 @@ def fold(planes: F32, slow: F32, told: F32, slots: int, half: bool, full: F32, s
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def combine(planes: F32, slow: F32, answers: F32, slots: int) -> F32:
+def combine(planes: F32, slow: F32, slots: int, half: bool, full: F32, short: U16) -> F32:
     """(C, h, w) what the answers make of the frames: see ``restore.noise.guide.combined``.
 
-    planes: (T, C, h, w). slow: (C, H, W). answers: (H / 4, W / 4, K), a row of cells each.
+    planes: (T, C, h, w). slow: (C, H, W). full, short: answers, (H / 4, W / 4, K) a row of
+    cells each, as float32 or as bf16 bits.
     """
     frames, c, h, w = planes.shape
     out = np.empty((c, h, w), np.float32)
     weights = np.empty((frames - 1, w), np.float32)
-    total, half, one = np.empty(w, np.float32), np.float32(0.5), np.float32(1.0)
+    total, mid, one = np.empty(w, np.float32), np.float32(0.5), np.float32(1.0)
     stands_from = (frames - 1) * CELL
     added_from = stands_from + slots * CELL
+    answers = short.shape[2] if half else full.shape[2]
+    row = np.empty((slow.shape[2] // FOLD, answers), np.float32)
+    bits = row.view(np.uint32)
     for y in range(h):
-        said, dy = answers[y // FOLD], (y % FOLD) * FOLD
+        dy = (y % FOLD) * FOLD
+        if half and dy == 0:
+            for cx in range(row.shape[0]):
+                for k in range(answers):
+                    bits[cx, k] = np.uint32(short[y // FOLD, cx, k]) << np.uint32(16)
+        said = row if half else full[y // FOLD]
         total[:] = one
         for n in range(frames - 1):
             line, at = weights[n], n * CELL + dy
             for x in range(w):
                 value = said[x // FOLD, at + x % FOLD]
-                line[x] = half + half * value / (one + abs(value))
+                line[x] = mid + mid * value / (one + abs(value))
             for x in range(w):
                 total[x] += line[x]
         for p in range(c):
@@ -94,7 +103,7 @@ def combine(planes: F32, slow: F32, answers: F32, slots: int) -> F32:
             stands, added = stands_from + p * CELL + dy, added_from + p * CELL + dy
             for x in range(w):
                 value = said[x // FOLD, stands + x % FOLD]
-                share = half + half * value / (one + abs(value))
+                share = mid + mid * value / (one + abs(value))
                 target[x] = (
                     base[x] + share * target[x] / total[x] + said[x // FOLD, added + x % FOLD]
                 )

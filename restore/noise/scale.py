@@ -15,50 +15,61 @@ F32 = NDArray[np.float32]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def stabilise(frames: F32, tables: F32, mix: F32, rim: int) -> F32:
-    """(T, H, W, C) film log to (T, C, H + 2 rim, W + 2 rim) planes of unit grain, mirrored rim.
+def in_units(frame: F32, tables: F32, mix: F32) -> F32:
+    """(H, W, C) film log as (H, W, C) planes of unit grain.
 
     tables: (C, 4096) over ``RANGE``. mix: (C, C), planes by channels.
     """
-    t, h, w, c = frames.shape
+    h, w, c = frame.shape
     low, high = RANGE
-    out = np.empty((t, c, h + 2 * rim, w + 2 * rim), np.float32)
+    out = np.empty((h, w, c), np.float32)
     scale = np.float32((TABLE - 1) / (high - low))
     shift = np.float32(low)
     last = np.float32(TABLE - 1.001)
     row, place = np.empty((c, w), np.float32), np.empty(w, np.float32)
-    index = np.empty(w, np.uint32)
-    for n in range(t):
-        for y in range(h):
-            for k in range(c):
-                source, table, line = frames[n, y], tables[k], row[k]
-                for x in range(w):
-                    place[x] = min(max((source[x, k] - shift) * scale, np.float32(0.0)), last)
-                for x in range(w):
-                    index[x] = np.uint32(place[x])
-                for x in range(w):
-                    i = index[x]
-                    value = table[i]
-                    line[x] = value + (place[x] - np.float32(i)) * (table[i + 1] - value)
-            for p in range(c):
-                target = out[n, p, y + rim]
-                for x in range(w):
-                    target[x + rim] = mix[p, 0] * row[0, x]
-                for k in range(1, c):
-                    for x in range(w):
-                        target[x + rim] += mix[p, k] * row[k, x]
+    index, mixed = np.empty(w, np.uint32), np.empty((c, w), np.float32)
+    for y in range(h):
+        for k in range(c):
+            table, line = tables[k], row[k]
+            for x in range(w):
+                place[x] = min(max((frame[y, x, k] - shift) * scale, np.float32(0.0)), last)
+            for x in range(w):
+                index[x] = np.uint32(place[x])
+            for x in range(w):
+                i = index[x]
+                value = table[i]
+                line[x] = value + (place[x] - np.float32(i)) * (table[i + 1] - value)
         for p in range(c):
-            plane = out[n, p]
-            for x in range(rim):
-                left, right = min(rim - x, w - 1), max(w - 2 - x, 0)
-                for y in range(rim, rim + h):
-                    plane[y, x] = plane[y, rim + left]
-                    plane[y, rim + w + x] = plane[y, rim + right]
-            for y in range(rim):
-                above, below = min(rim - y, h - 1), max(h - 2 - y, 0)
-                plane[y] = plane[rim + above]
-                plane[rim + h + y] = plane[rim + below]
+            target = mixed[p]
+            for x in range(w):
+                target[x] = mix[p, 0] * row[0, x]
+            for k in range(1, c):
+                for x in range(w):
+                    target[x] += mix[p, k] * row[k, x]
+        for x in range(w):
+            for p in range(c):
+                out[y, x, p] = mixed[p, x]
     return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def bordered(frame: F32, rim: int, out: F32) -> None:
+    """(H, W, C) into planes (C, H + 2 rim, W + 2 rim) with a mirrored rim."""
+    h, w, c = frame.shape
+    for p in range(c):
+        plane = out[p]
+        for y in range(h):
+            for x in range(w):
+                plane[y + rim, x + rim] = frame[y, x, p]
+        for x in range(rim):
+            left, right = min(rim - x, w - 1), max(w - 2 - x, 0)
+            for y in range(rim, rim + h):
+                plane[y, x] = plane[y, rim + left]
+                plane[y, rim + w + x] = plane[y, rim + right]
+        for y in range(rim):
+            above, below = min(rim - y, h - 1), max(h - 2 - y, 0)
+            plane[y] = plane[rim + above]
+            plane[rim + h + y] = plane[rim + below]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -93,6 +94,14 @@ class Filter:
     guide: Guide | None = None
     """What the first pass is replaced by."""
 
+    def in_units(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(H, W, C) film log on the scale of its grain: (H, W, C) planes of unit grain."""
+        from restore.noise import scale
+
+        mix, _, _, tables = self.prepared
+        found: NDArray[np.float32] = scale.in_units(picture, tables.forward, mix)
+        return found
+
     def on_cpu(
         self,
         own: Tensor,
@@ -101,16 +110,19 @@ class Filter:
     ) -> Tensor:
         """(C, H, W) film log without its grain.
 
-        own: (C, H, W) film log. frames: (H, W, C) each, own first, then neighbours brought onto
-        it (as they are where the effort does not merge). seen: those shown to the guide.
+        own: (C, H, W) film log. frames: (H, W, C) planes of unit grain, the frame's first, then
+        those of neighbours brought onto it (as they are where the effort does not merge). seen:
+        those shown to the guide.
         """
         # Compiled on first use, and kept beside the module: not at import.
         from restore.noise import blocks, scale
 
-        mix, back, sigma, tables = self.prepared()
-        planes = scale.stabilise(np.stack(frames), tables.forward, mix, RIM)
+        _, back, sigma, tables = self.prepared
+        h, w, c = frames[0].shape
+        planes = np.empty((len(frames), c, h + 2 * RIM, w + 2 * RIM), np.float32)
+        for frame, target in zip(frames, planes, strict=True):
+            scale.bordered(frame, RIM, target)
         first_px, second_px = self.effort.first_px, self.effort.second_px
-
         pilot: NDArray[np.float32] | None = None
         if self.guide is not None:
             pilot = self.guide.on_cpu(_picked(planes, seen), self.told)
@@ -139,14 +151,22 @@ class Filter:
         )
         return torch.from_numpy(found)
 
-    def on_device(self, frames: Tensor, seen: Sequence[int] = ()) -> Tensor:
-        """The same for (T, C, H, W) on any device, own first: equal within rounding."""
-        mix, back, sigma, tables = self.prepared()
+    def in_units_on_device(self, frames: Tensor) -> Tensor:
+        """(T, C, H, W) film log as planes of unit grain."""
+        mix, _, _, tables = self.prepared
+        return blocks_torch.in_units(frames, tables, mix)
+
+    def on_device(self, own: Tensor, units: Tensor, seen: Sequence[int] = ()) -> Tensor:
+        """The same for tensors on any device: equal within rounding.
+
+        own: (C, H, W) film log. units: (T, C, H, W) planes of unit grain, the frame's first.
+        """
+        _, back, sigma, tables = self.prepared
         guide, told, effort = self.guide, self.told, self.effort
         return blocks_torch.filtered_frame(
-            frames,
+            own,
+            units,
             tables,
-            mix,
             back,
             sigma,
             (effort.first_px, effort.second_px),
@@ -160,6 +180,7 @@ class Filter:
         """What a guide is told of the grain."""
         return conditions(self.model.spectrum, self.model.coarse_spectrum)
 
+    @cached_property
     def prepared(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], Stabiliser]:

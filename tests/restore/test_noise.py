@@ -13,6 +13,7 @@ from restore.alignment import FlowMemory, Steering, chained_flows, interleaved
 from restore.grain.measure import GrainProbe
 from restore.grain_curve import RANGE, TABLE, GrainCurve
 from restore.noise.apply import NoiseOperator
+from restore.noise.guide import Guide
 from restore.noise.transform import Effort, Filter, GrainModel
 from tests.restore.conftest import CLEAN, F32, SHOT, damage, observed, rendered, scene
 from tests.strategies import add_grain, psnr_db
@@ -131,20 +132,32 @@ def test_chunks_and_order_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_compiled_and_torch_agree(channels: int) -> None:
+@pytest.mark.parametrize(
+    ("effort", "guide", "shown"),
+    [
+        (Effort(first_px=6, second_px=4), None, ()),
+        (Effort(), Guide("grain-along"), (0, 1, 2, 0, 0)),
+        (Effort(merged=False, coarse=False), Guide("grain-beside"), (0, 1, 2)),
+    ],
+)
+def test_compiled_and_torch_agree(
+    channels: int, effort: Effort, guide: Guide | None, shown: tuple[int, ...]
+) -> None:
     """What runs on the CPU and what runs on other devices, on a frame of odd size."""
     noisy = add_grain(damage(scene("pan"), CLEAN)[0][:3, :channels, :101, :149], SIGMA, 4, 0.6)
     model = GrainModel(
         np.linspace(2.0, 0.2, 64).reshape(8, 8), np.full((8, 8), 0.4), np.eye(channels)
     )
     curve = GrainCurve((0.2, 0.6), ((0.01, 0.014),) * channels)
-    bound = Filter(curve, model, Effort(first_px=6, second_px=4))
+    bound = Filter(curve, model, effort, guide)
     frames = torch.from_numpy(np.ascontiguousarray(noisy))
-    compiled = bound.on_cpu(frames[0], [interleaved(f) for f in frames])
-    plain = bound.on_device(frames)
+    units = [bound.in_units(interleaved(f)) for f in frames]
+    compiled = bound.on_cpu(frames[0], units, shown)
+    plain = bound.on_device(frames[0], bound.in_units_on_device(frames), shown)
     difference = (compiled - plain).abs()
     assert float(difference.mean()) < 2e-6
     assert float(difference.quantile(0.999)) < 1e-4
+    assert float((compiled - frames[0]).abs().mean()) > 1e-3
 
 
 def test_a_curve_makes_grain_of_unit_strength() -> None:

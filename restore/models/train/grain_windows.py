@@ -21,7 +21,6 @@ from restore.grain.measure import dct_spectrum
 from restore.grain_curve import GrainCurve
 from restore.models.train.moving import Sources, from_film, from_photographs
 from restore.noise import guide
-from restore.noise.scale import stabilise
 from restore.noise.transform import USUAL, Filter, GrainModel
 
 F32 = NDArray[np.float32]
@@ -54,17 +53,18 @@ def window(rng: np.random.Generator, sources: Sources) -> GrainWindow:
     # The nearest first: the order the networks know neighbours by.
     near = sorted(set(range(FRAMES)) - {_CENTER}, key=lambda k: (abs(k - _CENTER), k))
     found = chained_flows(steering, _CENTER, near, FlowMemory("usual"))
-    own = pictures[_CENTER]
-    around = brought_onto(own, [pictures[k] for k in near], [found[k] for k in near])
-    beside = [pictures[_CENTER - 1], pictures[_CENTER + 1]]
+    bound = Filter(curve, model, USUAL)
+    units = [bound.in_units(p) for p in pictures]
+    own = units[_CENTER]
+    around = brought_onto(own, [units[k] for k in near], [found[k] for k in near])
+    beside = [units[_CENTER - 1], units[_CENTER + 1]]
     if rng.random() < 0.08:
         # At the ends of a short shot there are fewer neighbours: the frame stands in for them.
         for k in rng.choice(4, int(rng.integers(1, 5)), replace=False):
             around[int(k)] = own
         beside[int(rng.integers(2))] = own
-    truth = np.ascontiguousarray(clean[_CENTER].transpose(1, 2, 0))
-    mix, _, _, tables = Filter(curve, model, USUAL).prepared()
-    planes = stabilise(np.stack([truth, own, *around, *beside]), tables.forward, mix, 0)
+    truth = bound.in_units(np.ascontiguousarray(clean[_CENTER].transpose(1, 2, 0)))
+    planes = np.stack([truth, own, *around, *beside]).transpose(0, 3, 1, 2).copy()
     if rng.random() < 0.25:
         planes[:, 1:] = 0.0
     slow = guide.slow_part(planes[1])
