@@ -64,7 +64,7 @@ EFFORTS = {
 }
 """What the settings of restore.noise.effort mean, guided by the filter's own first pass."""
 GUIDED: dict[str, tuple[GuideName, Effort]] = {
-    "fast": ("grain-beside", Effort(radius=1, merged=False, coarse=False)),
+    "fast": ("grain-beside", Effort(radius=1, flow="none")),
     "usual": ("grain-along", Effort(radius=2, flow="halved")),
     "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
 }

@@ -60,7 +60,7 @@ class NoiseOperator:
     @cached_property
     def memory(self) -> FlowMemory:
         """Flow that neighbouring frames share; changes no result."""
-        return FlowMemory(self.effort.flow)
+        return FlowMemory("quick" if self.effort.flow == "none" else self.effort.flow)
 
     @property
     def radius(self) -> int:
@@ -102,13 +102,13 @@ class NoiseOperator:
         shown = () if self.guide is None else _shown(len(near), self.guide.shape.frames)
         if own.device.type == "cpu":
             others = [seen.units(k) for k in near]
-            if self.effort.merged:
+            if self.effort.flow != "none":
                 flows = self._flows(seen, center, near)
                 others = brought_onto(seen.units(center), others, flows)
             clean = seen.bound.on_cpu(own, [seen.units(center), *others], shown)
         else:
             beside = [seen.on_device(k) for k in near]
-            if self.effort.merged:
+            if self.effort.flow != "none":
                 flows = self._flows(seen, center, near)
                 beside = brought_onto_on_device(seen.on_device(center), beside, flows)
             clean = seen.bound.on_device(own, torch.stack([seen.on_device(center), *beside]), shown)
@@ -157,7 +157,7 @@ class _Seen:
         return found
 
     def _look(self, memo: dict[str, Any], picture: NDArray[np.float32]) -> None:
-        if self.bound.effort.merged and "steering" not in memo:
+        if self.bound.effort.flow != "none" and "steering" not in memo:
             halved = self.bound.effort.flow == "halved"
             memo["steering"] = Steering(picture, halved=halved)
 

@@ -36,15 +36,14 @@ def filtered_frame(
     steps_px: tuple[int, int],
     guide: Callable[[Tensor], Tensor] | None = None,
     *,
-    merged: bool = True,
     coarse: bool = True,
 ) -> Tensor:
     """(C, H, W) film log: the frame less its grain.
 
     own: (C, H, W) film log. units: (T, C, H, W) planes of unit grain, the frame's first. back:
     (C, C), channels by planes. sigma: (2, 8, 8) grain of each frequency, at full size and at
-    half. guide: makes the pilot of all planes, in place of the first pass. merged, coarse: see
-    ``restore.noise.transform.Effort``.
+    half. guide: makes the pilot of all planes, in place of the first pass. coarse: is the
+    filter run at half size too?
     """
     height, width = own.shape[-2:]
     forward, backward, ends = (
@@ -54,7 +53,6 @@ def filtered_frame(
     limits = torch.tensor([RANGE] * own.shape[0], device=own.device)
     planes = _padded(units)
     pilot = None if guide is None else guide(planes)
-    planes = planes if merged else planes[:1]
     clean = _twice_filtered(planes, sigma[0], steps_px, pilot)
     if coarse:
         half = None if pilot is None else _halved(pilot)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -43,16 +44,15 @@ class Effort:
     first_px: int = 8
     second_px: int = 6
     """Px between blocks in the first and second pass: a smaller step costs its square."""
-    flow: Quality = "usual"
-    merged: bool = True
-    """Are neighbours brought onto the frame and averaged with it? Else they only guide."""
+    flow: Quality | Literal["none"] = "usual"
+    """"none": neighbours are taken as they lie, and count only where nothing moves."""
     coarse: bool = True
     """Is the filter run at half size too?"""
 
     def as_json(self) -> list[object]:
         """For keys."""
         return [
-            self.radius, self.first_px, self.second_px, self.flow, self.merged, self.coarse
+            self.radius, self.first_px, self.second_px, self.flow, self.coarse
         ]  # fmt: skip
 
 
@@ -111,8 +111,7 @@ class Filter:
         """(C, H, W) film log without its grain.
 
         own: (C, H, W) film log. frames: (H, W, C) planes of unit grain, the frame's first, then
-        those of neighbours brought onto it (as they are where the effort does not merge). seen:
-        those shown to the guide.
+        those of neighbours brought onto it. seen: those shown to the guide.
         """
         # Compiled on first use, and kept beside the module: not at import.
         from restore.noise import blocks, scale
@@ -126,7 +125,6 @@ class Filter:
         pilot: NDArray[np.float32] | None = None
         if self.guide is not None:
             pilot = self.guide.on_cpu(_picked(planes, seen), self.told)
-        planes = planes if self.effort.merged else planes[:1]
 
         def filtered(
             planes: NDArray[np.float32],
@@ -171,7 +169,6 @@ class Filter:
             sigma,
             (effort.first_px, effort.second_px),
             None if guide is None else lambda planes: guide.on_device(planes[list(seen)], told),
-            merged=effort.merged,
             coarse=effort.coarse,
         )
 

@@ -137,7 +137,7 @@ def test_chunks_and_order_do_not_matter() -> None:
     [
         (Effort(first_px=6, second_px=4), None, ()),
         (Effort(), Guide("grain-along"), (0, 1, 2, 0, 0)),
-        (Effort(merged=False, coarse=False), Guide("grain-beside"), (0, 1, 2)),
+        (Effort(flow="none", coarse=False), Guide("grain-beside"), (0, 1, 2)),
     ],
 )
 def test_compiled_and_torch_agree(
