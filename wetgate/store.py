@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import shutil
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.errors import StorageFull, StoreError
+from media.fixity import whole_file
+from wetgate.touch import BYTES, pack, unpack
 
 _SCHEMA = 1
+_NPY_HEAD = 1 << 12
+"""More than the header of an .npy file takes."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -92,7 +95,7 @@ class Store:
         part = self._root / f".part-{os.getpid()}-{secrets.token_hex(6)}"
         try:
             part.mkdir(parents=True)
-            touch = zlib.compress(chunk.touch.tobytes(), 1)
+            touch, coding = pack(chunk.touch)
             codes = np.ascontiguousarray(chunk.codes)
             header = io.BytesIO()
             np.lib.format.write_array_header_1_0(
@@ -107,6 +110,7 @@ class Store:
                 "key": key,
                 "files": digests,
                 "touch_shape": list(chunk.touch.shape),
+                "touch_coding": coding,
                 "facts": dict(chunk.facts),
             }
             _write(part / "record.json", json.dumps(record, indent=1).encode())
@@ -145,16 +149,17 @@ class Store:
 
     def touch(self, key: str) -> NDArray[np.uint8]:
         """(T, H, W) Effect per pixel of a chunk. raises: StoreError as ``get``."""
-        shape = self._full_record(key).get("touch_shape")
+        record = self._full_record(key)
+        shape = record.get("touch_shape")
         if not isinstance(shape, list):
             raise StoreError(f"record of chunk {key[:12]} gives no size")
         packed = self._whole(key, "touch.z", self._record(key))
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(tuple(shape))
+        return unpack(bytes(packed), shape, str(record.get("touch_coding", BYTES)))
 
-    def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> bytes:
+    def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> memoryview:
         """Bytes of one file of a chunk, or the chunk is set aside."""
         try:
-            data = (self.place(key) / name).read_bytes()
+            data = whole_file(self.place(key) / name)
         except FileNotFoundError:
             data = None
         if data is None or hashlib.sha256(data).hexdigest() != digests[name]:
@@ -211,9 +216,9 @@ class Store:
             self.place(key).rename(aside)
 
 
-def _array(data: bytes) -> NDArray[np.generic]:
+def _array(data: memoryview) -> NDArray[np.generic]:
     """The array of an .npy file, without a copy; it cannot be written to."""
-    stream = io.BytesIO(data)
+    stream = io.BytesIO(data[:_NPY_HEAD])
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise StoreError(f"pictures of version {version} of the .npy format")

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
+from media.log_planes import log_planes
 from media.reader import FrameReader
 from media.reel import Reel
-from media.write import AnyCodes, to_codes, to_pixels, to_planes, to_values
+from media.write import AnyCodes, codes_of_planes, empty_codes, to_codes, to_values
 from wetgate.config import ReelConfig
 from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
@@ -29,6 +30,7 @@ from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
 from wetgate.store import Chunk
+from wetgate.touch import counts as effect_counts
 
 _AHEAD, _KEPT = 2, 16
 """Frames decoded before they are asked for, and held decoded, for each stretch."""
@@ -157,22 +159,19 @@ def _render_chunk(
     costs: Mapping[str, object],
 ) -> None:
     started = time.monotonic()
-    codes, touch = [], []
+    codes = empty_codes(planned.variant.format, len(chunk.frames))
+    touch = np.empty(codes.shape[:3], np.uint8)
     caveats: dict[str, list[str]] = {}
-    for number in chunk.frames:
+    for at, number in enumerate(chunk.frames):
         job.check_stop()
         frame = renderer.frame(number)
-        codes.append(source.delivered(number, frame, planned.variant))
-        touch.append(frame.touch.cpu().numpy())
+        touch[at] = source.delivered(number, frame, planned.variant, codes[at])
         if frame.caveats:
             caveats[str(number)] = list(frame.caveats)
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
-    planes = np.stack(touch)
-    counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
     job.at_hand()
-    job.store.put(
-        chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
-    )
+    counts = {str(k): int(n) for k, n in enumerate(effect_counts(touch).sum(axis=0))}
+    job.store.put(chunk.key, Chunk(codes, touch, {"touch_counts": counts, "caveats": caveats}))
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})
 
@@ -200,10 +199,11 @@ def sample_seconds(
             job.project.render.tile_px,
         )
         timed = frames[block:] or frames
+        out = empty_codes(planned.variant.format)
         for number in frames:
             if number == timed[0]:
                 started = time.monotonic()
-            source.delivered(number, renderer.frame(number), planned.variant)
+            source.delivered(number, renderer.frame(number), planned.variant, out)
         return (time.monotonic() - started) / len(timed)
 
 
@@ -243,25 +243,27 @@ class _Source:
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) float32 film log on the working device."""
-        planes = to_planes(self.codes(number), self._reel.format)
-        return self._space.to_log(torch.from_numpy(planes).to(self._device))
+        planes = log_planes(self.codes(number), self._reel.format, self._space)
+        return planes.to(self._device)
 
-    def delivered(self, number: int, frame: Rendered, variant: Variant) -> NDArray[np.generic]:
-        """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes, unless
-        another encoding was asked for."""
+    def delivered(
+        self, number: int, frame: Rendered, variant: Variant, out: AnyCodes
+    ) -> NDArray[np.uint8]:
+        """Code values to deliver, into ``out`` (H, W, C). Untouched pixels are the scan's own
+        codes, unless another encoding was asked for. returns: (H, W) touch."""
         fmt, space = variant.format, variant_encoding(self._reel, variant)
-        codes = to_codes(to_pixels(space.from_log(frame.pixels).cpu().numpy()), fmt)
+        touch = frame.touch.cpu().numpy()
+        own: AnyCodes | None = None
         size = (self._reel.format.height, self._reel.format.width)
-        if (fmt.height, fmt.width) != size or variant.encoding:
-            return codes
-        own = self.codes(number)
-        if fmt != self._reel.format:
-            own = to_codes(to_values(own, self._reel.format), fmt)
-        untouched = (frame.touch == 0).cpu().numpy()[:, :, None]
-        if self._reel.frame(number).made_by is not None:
-            # A held frame is the other frame's codes wherever no repair has changed them.
-            same = (frame.pixels == self.read_log(number)).all(dim=0)
-            untouched = untouched | same.cpu().numpy()[:, :, None]
-        if not untouched.any():
-            return codes
-        return np.where(untouched, own, codes).astype(codes.dtype)
+        changed = touch
+        if (fmt.height, fmt.width) == size and not variant.encoding:
+            own = self.codes(number)
+            if fmt != self._reel.format:
+                own = to_codes(to_values(own, self._reel.format), fmt)
+            if self._reel.frame(number).made_by is not None:
+                # A held frame is the other frame's codes wherever no repair has changed them.
+                same = (frame.pixels == self.read_log(number)).all(dim=0)
+                changed = np.where(same.cpu().numpy(), np.uint8(0), touch)
+        planes = space.from_log(frame.pixels).cpu().numpy()
+        codes_of_planes(planes, fmt, out, own, changed)
+        return touch

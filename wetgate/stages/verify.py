@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
+from media.log_planes import CodedFrame, LogFrame
 from media.passes import NOTED
 from media.reel import SegmentKind
-from media.write import to_planes
+from media.write import AnyCodes
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
@@ -31,6 +30,7 @@ from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
+from wetgate.touch import counts as effect_counts
 
 Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
@@ -77,7 +77,7 @@ def verify_shot(
     frames = _Frames(job, ingested, planned)
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
-        frames.read_log,
+        frames.read,
         planned.pictures,
         job.project.analyse.width_px,
         ColorProbe(space),
@@ -225,9 +225,7 @@ class _Frames:
         caveats = found.facts.get("caveats")
         if isinstance(caveats, dict):
             self.caveats |= caveats
-        counts = np.array(
-            [[np.count_nonzero(plane == k) for k in range(4)] for plane in found.touch], np.int64
-        )
+        counts = effect_counts(found.touch)
         self._counts += counts.sum(axis=0)
         # A frame the scan lacks is made because the project says so; that is no repair.
         first = chunk.frames.start - self._planned.shot.frames.start
@@ -243,14 +241,14 @@ class _Frames:
             self.worst_frame = chunk.frames.start + int(share.argmax())
         return found.codes
 
-    def read_log(self, number: int) -> Tensor:
-        """(C, H, W) film log."""
+    def read(self, number: int) -> LogFrame:
+        """A rendered frame."""
         self._job.check_stop()
         chunk, at = self._planned.locate(number)
         if chunk.key != self._key or self._codes is None:
             self._key, self._codes = chunk.key, self._load(chunk)
-        planes = to_planes(self._codes[at], self._planned.variant.format)
-        return self._space.to_log(torch.from_numpy(planes))
+        codes = cast("AnyCodes", self._codes[at])
+        return CodedFrame(codes, self._planned.variant.format, self._space)
 
     def touch_shares(self) -> dict[str, float]:
         """Share of all pixels by what was done to them."""

@@ -1,0 +1,135 @@
+"""Loops over whole pictures, compiled: each pixel is read once and written once.
+
+Nothing is decided here: ``media.write`` and ``media.log_planes`` say what the tables and scales
+are. Every pixel comes by the same operations whatever is beside it.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def looked_up(codes: Codes, table: F32, out: F32) -> None:
+    """(H, W, C) codes to (C, H, W) values, by a table of one value a code."""
+    h, w, channels = codes.shape
+    if channels == 3:
+        for y in range(h):
+            row = codes[y]
+            first, second, third = out[0, y], out[1, y], out[2, y]
+            for x in range(w):
+                first[x] = table[row[x, 0]]
+                second[x] = table[row[x, 1]]
+                third[x] = table[row[x, 2]]
+    else:
+        for c in range(channels):
+            for y in range(h):
+                for x in range(w):
+                    out[c, y, x] = table[codes[y, x, c]]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def looked_up_means(codes: Codes, table: F32, step: int, out: F32) -> None:
+    """(H, W, C) codes to (C, H/step, W/step) means of their values; a rest at the edges is left."""
+    channels, h, w = out.shape
+    share = np.float32(1.0 / (step * step))
+    # Arrays of their own, which the compiler knows not to overlap.
+    first = np.empty(w * step, np.float32)
+    second, third = np.empty_like(first), np.empty_like(first)
+    for y in range(h):
+        for i in range(step):
+            row = codes[y * step + i]
+            if channels == 3 and i == 0:
+                for x in range(w * step):
+                    first[x] = table[row[x, 0]]
+                    second[x] = table[row[x, 1]]
+                    third[x] = table[row[x, 2]]
+            elif channels == 3:
+                for x in range(w * step):
+                    first[x] += table[row[x, 0]]
+                    second[x] += table[row[x, 1]]
+                    third[x] += table[row[x, 2]]
+            else:
+                for x in range(w * step):
+                    value = table[row[x, 0]]
+                    first[x] = value if i == 0 else first[x] + value
+        for c in range(channels):
+            source = first if c == 0 else (second if c == 1 else third)
+            line = out[c, y]
+            if step == 2:
+                for x in range(w):
+                    line[x] = (source[2 * x] + source[2 * x + 1]) * share
+            else:
+                for x in range(w):
+                    total = source[x * step]
+                    for j in range(1, step):
+                        total += source[x * step + j]
+                    line[x] = total * share
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def means(planes: F32, step: int, out: F32) -> None:
+    """(C, H, W) to (C, H/step, W/step), in the order of ``looked_up_means``."""
+    channels, h, w = out.shape
+    share = np.float32(1.0 / (step * step))
+    source = np.empty(w * step, np.float32)
+    for c in range(channels):
+        for y in range(h):
+            source[:] = planes[c, y * step, : w * step]
+            for i in range(1, step):
+                row = planes[c, y * step + i]
+                for x in range(w * step):
+                    source[x] += row[x]
+            line = out[c, y]
+            for x in range(w):
+                total = source[x * step]
+                for j in range(1, step):
+                    total += source[x * step + j]
+                line[x] = total * share
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def quantised(planes: F32, touch: U8, own: Codes, kept: bool, scale: float, out: Codes) -> int:
+    """(C, H, W) values to (H, W, C) codes of up to 12 bits: nearest, ties to even, clipped.
+
+    touch: (H, W). own: (H, W, C) codes. Where ``kept``, pixels of touch 0 take these.
+    returns: how many values are no number (NaN, Inf); their codes are nothing.
+    """
+    channels, h, w = planes.shape
+    full, zero = np.float32(scale), np.float32(0.0)
+    largest = np.float32(3.4028235e38)
+    # Added and taken away, this leaves the nearest whole number of what is below 2**22.
+    whole = np.float32(12582912.0)
+    bad = 0
+    lines = np.empty((channels, w), np.uint16)
+    for y in range(h):
+        for c in range(channels):
+            source, line = planes[c, y], lines[c]
+            for x in range(w):
+                value = source[x]
+                bad += not abs(value) <= largest
+                value = min(max(value * full, zero), full)
+                line[x] = np.uint16(np.int32((value + whole) - whole))
+        target = out[y]
+        if channels == 3:
+            first, second, third = lines[0], lines[1], lines[2]
+            for x in range(w):
+                target[x, 0], target[x, 1], target[x, 2] = first[x], second[x], third[x]
+        else:
+            for c in range(channels):
+                for x in range(w):
+                    target[x, c] = lines[c, x]
+        if kept:
+            marks = touch[y]
+            for x in range(w):
+                if marks[x] == 0:
+                    for c in range(channels):
+                        target[x, c] = own[y, x, c]
+    return bad
