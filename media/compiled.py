@@ -133,3 +133,20 @@ def quantised(planes: F32, touch: U8, own: Codes, kept: bool, scale: float, out:
                     for c in range(channels):
                         target[x, c] = own[y, x, c]
     return bad
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def mark_changed(before: F32, after: F32, mark: int, touch: U8) -> None:
+    """Raise touch (H, W) to ``mark`` where two pictures (C, H, W) differ in any channel."""
+    channels, h, w = before.shape
+    differs = np.empty(w, np.uint8)
+    level = np.uint8(mark)
+    for y in range(h):
+        marks = touch[y]
+        differs[:] = np.uint8(0)
+        for c in range(channels):
+            old, new = before[c, y], after[c, y]
+            for x in range(w):
+                differs[x] |= np.uint8(old[x] != new[x])
+        for x in range(w):
+            marks[x] = max(marks[x], np.uint8(differs[x] * level))

@@ -36,6 +36,7 @@ def corrected(
     grids, rows = lines.shape[0], down.shape[1]
     pivot, per_stop, reach, stop, per_end = scales
     one, zero = np.float32(1.0), np.float32(0.0)
+    level = np.uint8(mark)
     shared, surface = np.zeros(w, np.float32), np.zeros(w, np.float32)
     for y in range(h):
         differs = np.zeros(w, np.uint8)
@@ -53,17 +54,17 @@ def corrected(
                     for x in range(w):
                         surface[x] += share * line[x]
             exposure, slope, bend = curves[c, 0], curves[c, 1], curves[c, 2]
-            level = exposure - bend
+            base = exposure - bend
             source, target = planes[c, y], out[c, y]
             for x in range(w):
                 value = source[x]
                 above = min(max((value - pivot) * per_stop, -reach), reach)
-                stops = (above * bend + slope) * above + level
+                stops = (above * bend + slope) * above + base
                 stops = (stops + shared[x]) + surface[x]
                 inside = min(max(min(value, one - value) * per_end, zero), one)
                 found = value + inside * stops * stop
                 target[x] = found
-                differs[x] |= found != value
+                differs[x] |= np.uint8(found != value)
         marks = touch[y]
         for x in range(w):
-            marks[x] = max(marks[x], differs[x] * mark)
+            marks[x] = max(marks[x], np.uint8(differs[x] * level))
