@@ -1,9 +1,10 @@
 """Content-addressed chunks. The presence of a whole, matching record is what done means.
 
 A chunk is a folder ``store/<k0k1>/<key>/`` with ``pixels.npy`` (T, H, W, C) code values as they
-will be delivered, ``touch.z`` and ``record.json``. It is made beside its place, flushed to
-disk file by file with the record last, and moved into place in one rename. A reader takes
-nothing for granted: every file is checked against the digest in the record.
+will be delivered (packed where they fit, see ``packing``), ``touch.z`` and ``record.json``. It
+is made beside its place, flushed to disk file by file with the record last, and moved into place
+in one rename. A reader takes nothing for granted: every file is checked against the digest in the
+record.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from media.errors import StorageFull, StoreError
 from media.fixity import whole_file
+from wetgate.packing import WORDS, Codes, Packed, packed
 from wetgate.touch import BYTES, pack, unpack
 
 _SCHEMA = 1
@@ -37,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Chunk:
     """A finished piece of a shot."""
 
-    codes: NDArray[np.generic]
+    codes: Codes
     """(T, H, W, C) uint8, uint16, float16 or float32."""
     touch: NDArray[np.uint8]
     """(T, H, W) Effect per pixel."""
@@ -96,7 +98,9 @@ class Store:
         try:
             part.mkdir(parents=True)
             touch, coding = pack(chunk.touch)
-            codes = np.ascontiguousarray(chunk.codes)
+            plain = np.asarray(chunk.codes)
+            words = packed(plain)
+            codes = np.ascontiguousarray(plain) if words is None else words
             header = io.BytesIO()
             np.lib.format.write_array_header_1_0(
                 header, np.lib.format.header_data_from_array_1_0(codes)
@@ -109,6 +113,7 @@ class Store:
                 "schema": _SCHEMA,
                 "key": key,
                 "files": digests,
+                **({} if words is None else {"packed": WORDS, "shape": list(plain.shape)}),
                 "touch_shape": list(chunk.touch.shape),
                 "touch_coding": coding,
                 "facts": dict(chunk.facts),
@@ -143,9 +148,13 @@ class Store:
     def get(self, key: str) -> Chunk:
         """Read a chunk. raises: StoreError when it is missing or damaged."""
         record = self._full_record(key)
-        pixels = self._whole(key, "pixels.npy", self._record(key))
+        codes: Codes = _array(self._whole(key, "pixels.npy", self._record(key)))
+        if record.get("packed") == WORDS:
+            shape = record.get("shape")
+            words = np.asarray(codes, np.uint32)
+            codes = Packed(words, shape if isinstance(shape, list) else [])
         facts = record.get("facts")
-        return Chunk(_array(pixels), self.touch(key), facts if isinstance(facts, dict) else {})
+        return Chunk(codes, self.touch(key), facts if isinstance(facts, dict) else {})
 
     def touch(self, key: str) -> NDArray[np.uint8]:
         """(T, H, W) Effect per pixel of a chunk. raises: StoreError as ``get``."""

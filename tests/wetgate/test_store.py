@@ -7,6 +7,7 @@ import multiprocessing
 import pickletools
 import shutil
 import time
+import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 
 from media.errors import StoreError
+from media.fixity import file_sha256
 from wetgate.files import digest
 from wetgate.store import Chunk, Store
+from wetgate.touch import counts
 
 KEY = digest("a chunk")
 
@@ -44,7 +47,7 @@ def flip(path: Path, at: int) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
 def test_what_is_put_is_what_is_got(store: Store, dtype: type[np.generic]) -> None:
-    put = Chunk(chunk().codes.astype(dtype), chunk().touch, {"seconds": 1.5})
+    put = Chunk(np.asarray(chunk().codes).astype(dtype), chunk().touch, {"seconds": 1.5})
     assert not store.has(KEY)
     assert not store.check(KEY)
     store.put(KEY, put)
@@ -54,6 +57,56 @@ def test_what_is_put_is_what_is_got(store: Store, dtype: type[np.generic]) -> No
     np.testing.assert_array_equal(got.codes, put.codes)
     np.testing.assert_array_equal(got.touch, put.touch)
     assert (got.facts, store.keys()) == ({"seconds": 1.5}, [KEY])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (3, 4, 6, 1), (1, 1, 1, 1), (2, 3, 4, 3)])
+@pytest.mark.parametrize("top", [1023, 1024, 65535])
+def test_ten_bits_are_kept_in_words(store: Store, shape: tuple[int, ...], top: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 1024, shape).astype(np.uint16)
+    # The last of all: what does not fit must be noticed wherever it lies.
+    codes.flat[-1] = top
+    store.put(KEY, Chunk(codes, np.zeros(shape[:3], np.uint8), {}))
+    got = store.get(KEY).codes
+    assert got.shape == shape
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, codes)
+    np.testing.assert_array_equal(got[shape[0] - 1], codes[-1])
+    record = json.loads((store.place(KEY) / "record.json").read_text("utf-8"))
+    assert ("packed" in record) == (top < 1024)
+
+
+@pytest.mark.parametrize("marks", ["none", "all", "few", "noise"])
+def test_touch_planes_come_back(store: Store, marks: str) -> None:
+    rng = np.random.default_rng(0)
+    touch = np.zeros((3, 40, 50), np.uint8)
+    touch += {"none": 0, "all": 1, "few": 1, "noise": 0}[marks]
+    if marks == "few":
+        touch[1, 3:7, 8:20] = 2
+        touch[2, -1, -1] = 3
+    if marks == "noise":
+        touch[:] = rng.integers(0, 4, touch.shape)
+    store.put(KEY, Chunk(np.zeros((3, 40, 50, 1), np.uint8), touch, {}))
+    np.testing.assert_array_equal(store.touch(KEY), touch)
+    want = [[int((plane == k).sum()) for k in range(4)] for plane in touch]
+    assert counts(touch).tolist() == want
+
+
+def test_chunks_of_the_first_kind_are_read(store: Store) -> None:
+    """As they were written before codes were packed and marks kept as runs."""
+    put = chunk()
+    store.put(KEY, put)
+    place = store.place(KEY)
+    np.save(place / "pixels.npy", np.asarray(put.codes))
+    (place / "touch.z").write_bytes(zlib.compress(put.touch.tobytes(), 1))
+    record = json.loads((place / "record.json").read_text("utf-8"))
+    for name in ("packed", "shape", "touch_coding"):
+        del record[name]
+    for name in record["files"]:
+        record["files"][name] = file_sha256(place / name)
+    (place / "record.json").write_text(json.dumps(record), "utf-8")
+    np.testing.assert_array_equal(store.get(KEY).codes, put.codes)
+    np.testing.assert_array_equal(store.get(KEY).touch, put.touch)
 
 
 def test_the_first_chunk_stays(store: Store) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,7 +265,7 @@ def _pictures(
             yield frame, _scanned(reader, frame)
             continue
         at = frame.shot.locate(frame.number)[1]
-        codes: AnyCodes = chunk.codes[at]
+        codes = cast("AnyCodes", chunk.codes[at])
         picture = Picture(codes, chunk.touch[at])
         yield frame, lambda picture=picture: picture  # type: ignore[misc]
 

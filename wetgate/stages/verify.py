@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
@@ -25,6 +24,7 @@ from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.packing import Codes
 from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
@@ -193,7 +193,7 @@ class _Frames:
         self._planned = planned
         self._space = variant_encoding(ingested.reel, planned.variant)
         self._key = ""
-        self._codes: NDArray[np.generic] | None = None
+        self._codes: Codes | None = None
         self._counts = np.zeros(4, np.int64)
         # Where a model or other frames enlarge, pixels are invented or borrowed everywhere, as
         # was asked for; that is no repair.
@@ -219,7 +219,7 @@ class _Frames:
             if chunk.frames not in self._seen:
                 self._load(chunk)
 
-    def _load(self, chunk: PlannedChunk) -> NDArray[np.generic]:
+    def _load(self, chunk: PlannedChunk) -> Codes:
         found = self._job.store.get(chunk.key)
         self._seen.add(chunk.frames)
         caveats = found.facts.get("caveats")
