@@ -57,13 +57,14 @@ def farthest_px(placements: Iterable[Placement]) -> int:
     return max(reach, default=Placement().reach_px((0, 0)))
 
 
-def sinc_taps(fraction_px: float) -> NDArray[np.float32]:
-    """(12,) the nearest kernel kept that fetches ``fraction_px`` (0..1, 1 excluded) right of tap 6.
+def sinc_taps(fraction_px: float | NDArray[np.float64]) -> NDArray[np.float32]:
+    """(..., 12) the nearest kernels kept that fetch ``fraction_px`` (0..1, 1 excluded) right of
+    tap 6.
 
     The taps sum to one, so flat areas keep their value.
     """
-    taps: NDArray[np.float32] = _table()[:, min(round(fraction_px * _STEPS), _STEPS - 1)]
-    return taps
+    steps = np.minimum(np.rint(np.multiply(fraction_px, _STEPS)).astype(np.int64), _STEPS - 1)
+    return np.ascontiguousarray(_table().T[steps])
 
 
 def _kernels(fractions_px: NDArray[np.float64]) -> NDArray[np.float64]:

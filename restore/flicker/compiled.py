@@ -1,6 +1,6 @@
-"""The correction of flicker on a CPU, compiled: each pixel is read once and written once.
+"""Measuring and correcting flicker on a CPU, compiled: each pixel is read once a pass.
 
-Every pixel comes by the same operations in the same order whatever tile it lies in: one thread,
+Every corrected pixel comes by the same operations in the same order whatever tile it lies in: one thread,
 no reassociation, no contraction.
 """
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 
 
@@ -68,3 +70,47 @@ def corrected(
         marks = touch[y]
         for x in range(w):
             marks[x] = max(marks[x], np.uint8(differs[x] * level))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def closed_in(gray: F32, trust: F32, slots: I64, centre: F32, scales: F32) -> None:
+    """Means of each slot with Cauchy weights about the last, in place, one round for each scale.
+
+    gray, trust, slots: (px,). centre: (slots,).
+    """
+    one = np.float32(1.0)
+    for scale in scales:
+        total, sums = np.zeros(len(centre)), np.zeros(len(centre))
+        for k in range(len(gray)):
+            slot = slots[k]
+            off = (gray[k] - centre[slot]) / scale
+            weight = trust[k] / (one + off * off)
+            total[slot] += weight
+            sums[slot] += weight * gray[k]
+        for slot in range(len(centre)):
+            centre[slot] = sums[slot] / (total[slot] + 1e-9)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def slot_sums(
+    difference: F32, level: F32, gray: F32, trust: F32, slots: I64, centre: F32, scale: float
+) -> tuple[F64, F64]:
+    """Sums over the pixels of each slot, by Cauchy weights about its centre.
+
+    difference, level: (px, C). returns: (slots,) weights; (2C + 1, slots) sums of the differences,
+    the levels and the squares of how far pixels are off.
+    """
+    channels = difference.shape[1]
+    total, sums = np.zeros(len(centre)), np.zeros((2 * channels + 1, len(centre)))
+    one, square = np.float32(1.0), np.float32(scale * scale)
+    for k in range(len(gray)):
+        slot = slots[k]
+        off = gray[k] - centre[slot]
+        off = off * off
+        weight = trust[k] / (one + off / square)
+        total[slot] += weight
+        for c in range(channels):
+            sums[c, slot] += weight * difference[k, c]
+            sums[channels + c, slot] += weight * level[k, c]
+        sums[2 * channels, slot] += weight * off
+    return total, sums

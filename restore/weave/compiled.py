@@ -30,7 +30,7 @@ def _along(wide: F32, taps: F32, into: F32) -> None:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _added(a: F32, b: F32, c: F32, d: F32, taps: F32, into: F32) -> None:
-    """Four rows (n,) by (4,) taps, on top of what is there."""
+    """Four rows by (4,) taps, on top of what is there (n,)."""
     of_a, of_b, of_c, of_d = taps[0], taps[1], taps[2], taps[3]
     for x in range(len(into)):
         total = (into[x] + of_a * a[x]) + of_b * b[x]
@@ -47,103 +47,146 @@ def fetched(wide: F32, first: I64, across: F32, down: F32, columns: int, out: F3
     """
     cells = len(first)
     height, width = out.shape[0] // (cells // columns), out.shape[1] // columns
-    rows = np.empty((height + 11, width), np.float32)
+    # Rows of a cell lie end to end: one long loop instead of many short ones, over a few pixels
+    # between the rows that nobody looks at.
+    long = width + 11
+    part, along = (
+        np.zeros((height + 12, long), np.float32),
+        np.zeros((height + 12, long), np.float32),
+    )
+    moved = np.empty((height, long), np.float32)
+    count = (height + 11) * long
     for k in range(cells):
         top, left = first[k, 0], first[k, 1]
-        for y in range(height + 11):
-            _along(wide[top + y, left : left + width + 11], across[k], rows[y])
+        part[: height + 11] = wide[top : top + height + 11, left : left + long]
+        _along(part.reshape(-1), across[k], along.reshape(-1)[:count])
+        into, rows = moved.reshape(-1), along.reshape(-1)
+        into[:] = np.float32(0.0)
+        for n in range(0, 12, 4):
+            at = n * long
+            _added(
+                rows[at:],
+                rows[at + long :],
+                rows[at + 2 * long :],
+                rows[at + 3 * long :],
+                down[k, n : n + 4],
+                into,
+            )
         begin, side = (k // columns) * height, (k % columns) * width
-        for y in range(height):
-            into = out[begin + y, side : side + width]
-            into[:] = np.float32(0.0)
-            for n in range(0, 12, 4):
-                at = y + n
-                _added(rows[at], rows[at + 1], rows[at + 2], rows[at + 3], down[k, n : n + 4], into)
+        out[begin : begin + height, side : side + width] = moved[:, :width]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def sampled(pattern: F32, found: F32, rows: int, columns: int, samples: int) -> F32:
+    """(cells, n) differences at about ``samples`` of the pixels that ``normal_sums`` looks at."""
+    height, width = pattern.shape[0] // rows, pattern.shape[1] // columns
+    inner, lines = width - 2, (height - 1) // 2
+    every = max(1, lines * inner // samples)
+    some = np.empty((rows * columns, (lines * inner + every - 1) // every), np.float32)
+    for k in range(len(some)):
+        top, left = (k // columns) * height, (k % columns) * width
+        for n in range(some.shape[1]):
+            y, x = top + 1 + 2 * (n * every // inner), left + 1 + n * every % inner
+            some[k, n] = found[y, x] - pattern[y, x]
+    return some
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def normal_sums(
-    pattern: F32, found: F32, inside: F32, bounded: bool, rows: int, columns: int, samples: int
-) -> tuple[F64, F64]:
+    pattern: F32, found: F32, inside: F32, middle: F32, width: F32, columns: int
+) -> F64:
     """What a Gauss-Newton step of each cell needs, from every other row, without the rim.
 
-    pattern, found: (rows * height, columns * width). inside: the same, 1 where a pixel lies in
-    the frame; looked at where ``bounded``. samples: about how many pixels of a cell say how far
-    they differ.
-    returns: (cells, 6) sums of weight times xx, xy, yy, xr, yr, and the share inside; (cells,)
-    how far pixels differ, film log.
+    pattern, found: all cells, (rows * height, columns * width). inside: the same, 1 where a pixel
+    lies in the frame, or empty where all do. middle, width: (cells,) film log by which pixels
+    differ, and how far from that they count nothing.
+    returns: (cells, 6) sums of weight times xx, xy, yy, xr, yr, and the share inside.
     """
-    height, width = pattern.shape[0] // rows, pattern.shape[1] // columns
-    inner = width - 2
-    lines = (height - 1) // 2
-    every = max(1, lines * inner // samples)
-    sums, scales = np.zeros((rows * columns, 6)), np.empty(rows * columns)
-    some = np.empty((lines * inner + every - 1) // every, np.float32)
-    up, here = np.empty(width, np.float32), np.empty(width, np.float32)
-    below = np.empty(width, np.float32)
-    gx, gy = np.empty(inner, np.float32), np.empty(inner, np.float32)
-    rest, say = np.empty(inner, np.float32), np.empty(inner, np.float32)
-    half, eighth, one, zero = np.float32(0.5), np.float32(0.125), np.float32(1), np.float32(0)
-    for k in range(rows * columns):
-        top, left = (k // columns) * height, (k % columns) * width
-        for n in range(len(some)):
-            y, x = top + 1 + 2 * (n * every // inner), left + 1 + n * every % inner
-            some[n] = found[y, x] - pattern[y, x]
-        middle = np.float32(np.median(some))
-        some[:] = np.abs(some - middle)
-        scale = np.float32(1.4826) * np.float32(np.median(some)) + np.float32(1e-5)
-        scales[k] = scale
-        per_scale = one / (np.float32(4.0) * scale)
-        xx, xy, yy, xr, yr, seen = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    rows = len(middle) // columns
+    tall, across = pattern.shape[0] // rows, pattern.shape[1] // columns
+    lines, full = (tall - 1) // 2, pattern.shape[1]
+    usual, per_width = np.empty(full, np.float32), np.empty(full, np.float32)
+    up, here = np.empty(full, np.float32), np.empty(full, np.float32)
+    below, gx, gy = np.empty_like(up), np.zeros_like(up), np.zeros_like(up)
+    sums = np.zeros((len(middle), 6))
+    for row in range(rows):
+        for c in range(columns):
+            part = slice(c * across, (c + 1) * across)
+            usual[part] = middle[row * columns + c]
+            per_width[part] = np.float32(1.0) / width[row * columns + c]
+        xx, xy, yy = np.zeros_like(up), np.zeros_like(up), np.zeros_like(up)
+        xr, yr, seen = np.zeros_like(up), np.zeros_like(up), np.zeros_like(up)
+        top = row * tall
+        _mean(pattern[top], found[top], up)
         for line in range(lines):
             y = top + 1 + 2 * line
-            part = slice(left, left + width)
-            _mean(pattern[y - 1, part], found[y - 1, part], half, up)
-            _mean(pattern[y, part], found[y, part], half, here)
-            _mean(pattern[y + 1, part], found[y + 1, part], half, below)
-            _slopes(up, here, below, eighth, gx, gy)
-            within = slice(left + 1, left + 1 + inner)
-            _differences(pattern[y, within], found[y, within], middle, rest)
-            for x in range(inner):
-                off = rest[x] * per_scale
-                off = max(one - off * off, zero)
-                say[x] = off * off
-            if bounded:
-                lies = inside[y, within]
-                for x in range(inner):
-                    say[x] *= lies[x]
-                    seen += lies[x]
-            for x in range(inner):
-                wx, wy = say[x] * gx[x], say[x] * gy[x]
-                xx += wx * gx[x]
-                xy += wx * gy[x]
-                yy += wy * gy[x]
-                xr += wx * rest[x]
-                yr += wy * rest[x]
-        share = seen / (lines * inner) if bounded else 1.0
-        sums[k, 0], sums[k, 1], sums[k, 2] = xx, xy, yy
-        sums[k, 3], sums[k, 4], sums[k, 5] = xr, yr, share
-    return sums, scales
+            _mean(pattern[y], found[y], here)
+            _mean(pattern[y + 1], found[y + 1], below)
+            _slopes(up, here, below, gx[1:-1], gy[1:-1])
+            say, rest = up, here
+            _weighed(pattern[y], found[y], usual, per_width, rest, say)
+            if len(inside):
+                _kept(say, seen, inside[y])
+            _summed(gx, gx, say, xx)
+            _summed(gx, gy, say, xy)
+            _summed(gy, gy, say, yy)
+            _summed(gx, rest, say, xr)
+            _summed(gy, rest, say, yr)
+            up, below = below, up
+        for c in range(columns):
+            part = slice(c * across + 1, (c + 1) * across - 1)
+            into = sums[row * columns + c]
+            into[0], into[1], into[2] = _total(xx[part]), _total(xy[part]), _total(yy[part])
+            into[3], into[4] = _total(xr[part]), _total(yr[part])
+            into[5] = _total(seen[part]) / (lines * (across - 2)) if len(inside) else 1.0
+    return sums
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _mean(a: F32, b: F32, half: float, out: F32) -> None:
+def _total(values: F32) -> float:
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _mean(a: F32, b: F32, out: F32) -> None:
     for x in range(len(out)):
-        out[x] = half * (a[x] + b[x])
+        out[x] = np.float32(0.5) * (a[x] + b[x])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _differences(a: F32, b: F32, middle: float, out: F32) -> None:
-    for x in range(len(out)):
-        out[x] = (b[x] - a[x]) - middle
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _slopes(up: F32, here: F32, below: F32, eighth: float, gx: F32, gy: F32) -> None:
+def _slopes(up: F32, here: F32, below: F32, gx: F32, gy: F32) -> None:
     """Sobel gradients per px of the middle row, without its ends."""
-    two = np.float32(2.0)
+    two, eighth = np.float32(2.0), np.float32(0.125)
     for x in range(len(gx)):
         right = (up[x + 2] + two * here[x + 2]) + below[x + 2]
         gx[x] = (right - ((up[x] + two * here[x]) + below[x])) * eighth
         under = (below[x] + two * below[x + 1]) + below[x + 2]
         gy[x] = (under - ((up[x] + two * up[x + 1]) + up[x + 2])) * eighth
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _weighed(pattern: F32, found: F32, middle: F32, per_width: F32, rest: F32, say: F32) -> None:
+    """How far pixels differ beyond ``middle``, and Tukey's weights of that."""
+    one, zero = np.float32(1.0), np.float32(0.0)
+    for x in range(len(rest)):
+        off = (found[x] - pattern[x]) - middle[x]
+        rest[x] = off
+        off = off * per_width[x]
+        weight = max(one - off * off, zero)
+        say[x] = weight * weight
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _kept(say: F32, seen: F32, inside: F32) -> None:
+    for x in range(len(say)):
+        say[x] *= inside[x]
+        seen[x] += inside[x]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _summed(a: F32, b: F32, say: F32, into: F32) -> None:
+    for x in range(len(into)):
+        into[x] += say[x] * a[x] * b[x]

@@ -203,8 +203,7 @@ def _fetched(after: _Seen, motion: F64) -> tuple[Plane, Plane | None]:
     y = grid.top + row * grid.height + whole[:, 1]
     x = grid.left + column * grid.width + whole[:, 0]
     first = np.stack([y, x], axis=1) + (_FAR_PX + TAPS - (HALF - 1))
-    part = motion - whole
-    across, down = (np.stack([sinc_taps(f) for f in part[:, k]]) for k in (0, 1))
+    across, down = (sinc_taps(part) for part in (motion - whole).T)
     compiled.fetched(after.wide, first, across, down, GRID[1], out)
     height, width = grid.size
     leaves = (y < 1) | (x < 1) | (y + grid.height > height - 2) | (x + grid.width > width - 2)
@@ -224,8 +223,11 @@ def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F6
     """(cells, 2) Gauss-Newton step in px, and (cells,) the standard error it leaves."""
     from restore.weave import compiled
 
-    lies = pattern if inside is None else inside
-    sums, scale = compiled.normal_sums(pattern, fetched, lies, inside is not None, *GRID, _SAMPLES)
+    some = compiled.sampled(pattern, fetched, *GRID, _SAMPLES)
+    middle = np.median(some, axis=1)
+    scale = 1.4826 * np.median(np.abs(some - middle[:, None]), axis=1) + 1e-5
+    lies = pattern[:0] if inside is None else inside
+    sums = compiled.normal_sums(pattern, fetched, lies, middle, 4.0 * scale, GRID[1])
     xx, xy, yy, xr, yr, seen = sums.T
     xx, yy = xx + 1e-9, yy + 1e-9
     det = xx * yy - xy * xy
