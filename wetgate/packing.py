@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from media.reel import PictureFormat, SampleType
+from media.write import AnyCodes, empty_codes
+
 WORDS = "words of three"
 _TEN_BITS = 1 << 10
 _SHIFTS = np.array((20, 10, 0), np.uint32)
@@ -21,6 +24,11 @@ class Packed:
         """words: (T, H, words) as ``packed`` gives them."""
         self._words = words
         self.shape = tuple(shape)
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """(T, H, words)."""
+        return self._words
 
     def __getitem__(self, at: int) -> NDArray[np.uint16]:
         """(H, W, C) of one frame."""
@@ -42,17 +50,50 @@ Codes = NDArray[np.generic] | Packed
 """(T, H, W, C) code values, got frame by frame."""
 
 
+class Room:
+    """Room for frames of codes, which are packed as they come in where they will fit."""
+
+    def __init__(self, fmt: PictureFormat, frames: int) -> None:
+        self._frame = empty_codes(fmt)
+        self._shape = (frames, *self._frame.shape)
+        self._fits = fmt.sample is SampleType.UINT and 8 < fmt.bits <= 10
+        if self._fits:
+            row = -(-fmt.width * fmt.channels // 3)
+            self._words = np.empty((frames, fmt.height, row), np.uint32)
+        else:
+            self._codes = empty_codes(fmt, frames)
+
+    def frame(self, at: int) -> AnyCodes:
+        """(H, W, C) to be filled before ``filled`` is told."""
+        found: AnyCodes = self._frame if self._fits else self._codes[at]
+        return found
+
+    def filled(self, at: int) -> None:
+        """The frame is there."""
+        if self._fits:
+            _pack(self._frame, self._words[at])
+
+    @property
+    def codes(self) -> Codes:
+        """All frames."""
+        return Packed(self._words, self._shape) if self._fits else self._codes
+
+
 def packed(codes: NDArray[np.generic]) -> NDArray[np.uint32] | None:
     """(T, H, W, C) codes as (T, H, words); None for those that do not fit."""
     if codes.dtype != np.uint16 or not codes.size or int(codes[0].max()) >= _TEN_BITS:
         return None
-    from media.dpx import compiled
-
     frames, height, width, channels = codes.shape
     words = np.empty((frames, height, -(-width * channels // 3)), np.uint32)
-    nothing = np.zeros_like(words[0])
-    for frame, into in zip(codes, words, strict=True):
-        flat = np.ascontiguousarray(frame).reshape(height, -1)
-        if compiled.pack(flat, nothing, False, _SHIFTS, into) >= _TEN_BITS:
-            return None
-    return words
+    fits = all(_pack(frame, into) for frame, into in zip(codes, words, strict=True))
+    return words if fits else None
+
+
+def _pack(frame: NDArray[np.generic], into: NDArray[np.uint32]) -> bool:
+    """(H, W, C) into (H, words). returns: whether all codes fit."""
+    from media.dpx import compiled
+
+    flat = np.ascontiguousarray(frame).reshape(len(frame), -1)
+    # What lies in bits that hold no sample is kept, so let there be nothing.
+    into[:] = 0
+    return bool(compiled.pack(flat, into, False, _SHIFTS, into) < _TEN_BITS)

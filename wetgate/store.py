@@ -98,9 +98,9 @@ class Store:
         try:
             part.mkdir(parents=True)
             touch, coding = pack(chunk.touch)
-            plain = np.asarray(chunk.codes)
-            words = packed(plain)
-            codes = np.ascontiguousarray(plain) if words is None else words
+            given = chunk.codes
+            words = given.words if isinstance(given, Packed) else packed(given)
+            codes = np.ascontiguousarray(given) if words is None else words
             header = io.BytesIO()
             np.lib.format.write_array_header_1_0(
                 header, np.lib.format.header_data_from_array_1_0(codes)
@@ -113,7 +113,7 @@ class Store:
                 "schema": _SCHEMA,
                 "key": key,
                 "files": digests,
-                **({} if words is None else {"packed": WORDS, "shape": list(plain.shape)}),
+                **({} if words is None else {"packed": WORDS, "shape": list(given.shape)}),
                 "touch_shape": list(chunk.touch.shape),
                 "touch_coding": coding,
                 "facts": dict(chunk.facts),

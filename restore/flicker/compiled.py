@@ -1,7 +1,7 @@
 """Measuring and correcting flicker on a CPU, compiled: each pixel is read once a pass.
 
-Every corrected pixel comes by the same operations in the same order whatever tile it lies in: one thread,
-no reassociation, no contraction.
+Every corrected pixel comes by the same operations in the same order whatever tile it lies in: one
+thread, no reassociation, no contraction.
 """
 
 from __future__ import annotations

@@ -282,6 +282,8 @@ def _from_store(
             continue
         where = frame.shot.locate(frame.number)[0]
         if where.key != key or found is None:
+            # The last one goes before the next one comes.
+            found = None
             key, found = where.key, read(where.key)
         yield frame, found
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
 from media.log_planes import log_planes
+from media.passes import Operator
 from media.reader import FrameReader
 from media.reel import Reel
 from media.write import AnyCodes, codes_of_planes, empty_codes, to_codes, to_values
@@ -25,6 +26,7 @@ from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
 from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.packing import Room
 from wetgate.pieces import megapixels, render_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
@@ -33,7 +35,7 @@ from wetgate.store import Chunk
 from wetgate.touch import counts as effect_counts
 
 _AHEAD, _KEPT = 2, 16
-"""Frames decoded before they are asked for, and held decoded, for each stretch."""
+"""Frames decoded before they are asked for, and most that are held decoded, for each stretch."""
 _BLOCKS_A_LANE = 4
 _SAMPLED = 4
 
@@ -99,7 +101,7 @@ def _render_stretch(
 ) -> RenderReport:
     """Consecutive chunks, one after the other, so that each reuses the frames of the last."""
     order = [n for n in planned.shot.frames if n >= chunks[0].frames.start]
-    with _Source(reader, ingested.reel, job.device, order) as source:
+    with _Source(reader, ingested.reel, job.device, order, planned.chain) as source:
         return _render_chunks(job, source, ingested, planned, chunks)
 
 
@@ -159,19 +161,21 @@ def _render_chunk(
     costs: Mapping[str, object],
 ) -> None:
     started = time.monotonic()
-    codes = empty_codes(planned.variant.format, len(chunk.frames))
-    touch = np.empty(codes.shape[:3], np.uint8)
+    fmt = planned.variant.format
+    room = Room(fmt, len(chunk.frames))
+    touch = np.empty((len(chunk.frames), fmt.height, fmt.width), np.uint8)
     caveats: dict[str, list[str]] = {}
     for at, number in enumerate(chunk.frames):
         job.check_stop()
         frame = renderer.frame(number)
-        touch[at] = source.delivered(number, frame, planned.variant, codes[at])
+        touch[at] = source.delivered(number, frame, planned.variant, room.frame(at))
+        room.filled(at)
         if frame.caveats:
             caveats[str(number)] = list(frame.caveats)
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     job.at_hand()
     counts = {str(k): int(n) for k, n in enumerate(effect_counts(touch).sum(axis=0))}
-    job.store.put(chunk.key, Chunk(codes, touch, {"touch_counts": counts, "caveats": caveats}))
+    job.store.put(chunk.key, Chunk(room.codes, touch, {"touch_counts": counts, "caveats": caveats}))
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})
 
@@ -190,7 +194,7 @@ def sample_seconds(
     begin = max(0, len(frames) // 2 - block) // block * block
     frames = frames[begin : begin + block + max(block, _SAMPLED)]
     reader = frame_reader(config, ingested.reel)
-    with _Source(reader, ingested.reel, job.device, frames) as source:
+    with _Source(reader, ingested.reel, job.device, frames, planned.chain) as source:
         renderer = ShotRenderer(
             planned.shot.id,
             planned.pictures,
@@ -211,14 +215,21 @@ class _Source:
     """Frames of a reel as operators and as the writer want them; a few decoded ahead."""
 
     def __init__(
-        self, reader: FrameReader, reel: Reel, device: torch.device, order: Sequence[int]
+        self,
+        reader: FrameReader,
+        reel: Reel,
+        device: torch.device,
+        order: Sequence[int],
+        chain: Sequence[Operator],
     ) -> None:
         self._reader = reader
         self._reel = reel
         self._space: ColorEncoding = reel_encoding(reel)
         self._device = device
+        # A frame is looked at once more when it is delivered, by then so far behind the newest.
+        reach = sum(2 * op.radius + op.needs.block_frames - 1 for op in chain)
         self._frames: ReadAhead[AnyCodes] = ReadAhead(
-            self._checked, order, ahead=_AHEAD, keep=_KEPT
+            self._checked, order, ahead=_AHEAD, keep=min(_KEPT, reach + _AHEAD + 2)
         )
 
     def __enter__(self) -> Self:

@@ -246,6 +246,8 @@ class _Frames:
         self._job.check_stop()
         chunk, at = self._planned.locate(number)
         if chunk.key != self._key or self._codes is None:
+            # The last one goes before the next one comes.
+            self._codes = None
             self._key, self._codes = chunk.key, self._load(chunk)
         codes = cast("AnyCodes", self._codes[at])
         return CodedFrame(codes, self._planned.variant.format, self._space)
