@@ -150,3 +150,45 @@ def mark_changed(before: F32, after: F32, mark: int, touch: U8) -> None:
                 differs[x] |= np.uint8(old[x] != new[x])
         for x in range(w):
             marks[x] = max(marks[x], np.uint8(differs[x] * level))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def count_marks(planes: U8, counts: NDArray[np.int64]) -> None:
+    """How many of (T, n) marks are 0, 1 and so on, into (T, marks)."""
+    for t in range(len(planes)):
+        for mark in range(counts.shape[1]):
+            wanted = np.uint8(mark)
+            found = 0
+            for value in planes[t]:
+                found += value == wanted
+            counts[t, mark] = found
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def run_starts(planes: U8) -> NDArray[np.int64]:
+    """Where runs of equal marks begin in (T, n), each row by itself, counted through all rows."""
+    rows, size = planes.shape
+    block = 256
+    count = rows
+    for t in range(rows):
+        line = planes[t]
+        for x in range(size - 1):
+            count += line[x + 1] != line[x]
+    starts = np.empty(count, np.int64)
+    at = 0
+    for t in range(rows):
+        line = planes[t]
+        starts[at] = t * size
+        at += 1
+        for begin in range(0, size - 1, block):
+            end = min(begin + block, size - 1)
+            changes = 0
+            for x in range(begin, end):
+                changes += line[x + 1] != line[x]
+            # Most stretches hold no change, and are passed over in a few steps.
+            if changes:
+                for x in range(begin, end):
+                    if line[x + 1] != line[x]:
+                        starts[at] = t * size + x + 1
+                        at += 1
+    return starts

@@ -73,10 +73,10 @@ class Room:
         if self._fits:
             _pack(self._frame, self._words[at])
 
-    @property
-    def codes(self) -> Codes:
-        """All frames."""
-        return Packed(self._words, self._shape) if self._fits else self._codes
+    def codes(self, frames: int) -> Codes:
+        """The first so many frames; they are there until the next ones come."""
+        shape = (frames, *self._shape[1:])
+        return Packed(self._words[:frames], shape) if self._fits else self._codes[:frames]
 
 
 def packed(codes: NDArray[np.generic]) -> NDArray[np.uint32] | None:
@@ -94,6 +94,4 @@ def _pack(frame: NDArray[np.generic], into: NDArray[np.uint32]) -> bool:
     from media.dpx import compiled
 
     flat = np.ascontiguousarray(frame).reshape(len(frame), -1)
-    # What lies in bits that hold no sample is kept, so let there be nothing.
-    into[:] = 0
-    return bool(compiled.pack(flat, into, False, _SHIFTS, into) < _TEN_BITS)
+    return bool(compiled.pack(flat, into, False, False, _SHIFTS, into) < _TEN_BITS)

@@ -17,12 +17,11 @@ _FEW = 16
 
 def counts(planes: Planes) -> NDArray[np.int64]:
     """(T, 4) pixels of each ``Effect`` in each of (T, H, W) planes."""
-    starts, marks = _runs(planes)
-    lengths = np.diff(starts, append=planes.size)
-    # Runs end with their plane, so each lies in one.
-    at = starts // max(1, planes[0].size) * _EFFECTS + marks
-    found = np.bincount(at, lengths, minlength=len(planes) * _EFFECTS)
-    return found.astype(np.int64).reshape(len(planes), _EFFECTS)
+    from media import compiled  # compiled on first use, not at import
+
+    found = np.empty((len(planes), _EFFECTS), np.int64)
+    compiled.count_marks(np.ascontiguousarray(planes).reshape(len(planes), -1), found)
+    return found
 
 
 def pack(planes: Planes) -> tuple[bytes, str]:
@@ -47,9 +46,8 @@ def unpack(data: bytes, shape: Sequence[int], coding: str) -> Planes:
 
 def _runs(planes: Planes) -> tuple[NDArray[np.int64], Planes]:
     """Where runs of equal marks begin, each plane by itself, and their marks."""
-    flat = planes.reshape(-1)
-    begins = np.empty(flat.shape, np.bool_)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    begins[:: max(1, planes[0].size)] = True
-    starts = np.flatnonzero(begins)
-    return starts, flat[starts]
+    from media import compiled
+
+    rows = np.ascontiguousarray(planes).reshape(len(planes), -1)
+    starts = compiled.run_starts(rows)
+    return starts, rows.reshape(-1)[starts]

@@ -45,9 +45,10 @@ def unpack(stored: U32, foreign: bool, shifts: U32, out: U16) -> None:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def pack(flat: U16, source: U32, foreign: bool, shifts: U32, target: U32) -> np.uint32:
-    """(H, samples) into (H, words), bits that hold no sample as they are in ``source`` (H, words),
-    all of them in file order.
+def pack(flat: U16, source: U32, kept: bool, foreign: bool, shifts: U32, target: U32) -> np.uint32:
+    """(H, samples) into (H, words) in file order.
+
+    kept: bits that hold no sample are as in ``source`` (H, words); otherwise they are zero.
 
     returns: all codes, or'ed: what is not below 1024 does not fit, and the words are then nothing.
     """
@@ -59,6 +60,8 @@ def pack(flat: U16, source: U32, foreign: bool, shifts: U32, target: U32) -> np.
     spare = np.uint32(~((low << s0) | (low << s1) | (low << s2)))
     if foreign:
         spare = _turned(spare)
+    if not kept:
+        spare = np.uint32(0)
     all_bits = np.uint32(0)
     for y in range(h):
         row, old, line = flat[y], source[y], target[y]
@@ -76,5 +79,6 @@ def pack(flat: U16, source: U32, foreign: bool, shifts: U32, target: U32) -> np.
                 held |= np.uint32(low << shifts[k - 3 * full])
             rest = np.uint32(~held)
             rest = _turned(rest) if foreign else rest
+            rest = rest if kept else np.uint32(0)
             line[full] = (_turned(word) if foreign else word) | (old[full] & rest)
     return all_bits

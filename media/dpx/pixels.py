@@ -242,7 +242,7 @@ def _encode_filled(
     from media.dpx import compiled
 
     shifts = np.array(_shifts(header), np.uint32)
-    return int(compiled.pack(flat, source, _foreign(header), shifts, target))
+    return int(compiled.pack(flat, source, True, _foreign(header), shifts, target))
 
 
 def _shifts(header: DpxHeader) -> tuple[int, int, int]:

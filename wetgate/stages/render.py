@@ -126,6 +126,8 @@ def _render_chunks(
         "megapixels": round(megapixels(ingested.reel), 4),
     }
     rendered = cached = damaged = 0
+    room: Room | None = None
+    marks: NDArray[np.uint8] | None = None
     for chunk in chunks:
         job.check_stop()
         known = job.store.has(chunk.key)
@@ -137,7 +139,10 @@ def _render_chunks(
             damaged += 1
             job.events.emit("chunk_damaged", _facts(planned, chunk))
         job.gate()
-        _render_chunk(job, source, renderer, planned, chunk, costs)
+        if room is None or marks is None:
+            fmt, longest = planned.variant.format, max(len(c.frames) for c in chunks)
+            room, marks = Room(fmt, longest), np.empty((longest, fmt.height, fmt.width), np.uint8)
+        _render_chunk(job, source, renderer, planned, chunk, costs, room, marks)
         rendered += 1
     return RenderReport(rendered, cached, damaged)
 
@@ -159,11 +164,12 @@ def _render_chunk(
     planned: PlannedShot,
     chunk: PlannedChunk,
     costs: Mapping[str, object],
+    room: Room,
+    marks: NDArray[np.uint8],
 ) -> None:
+    """room, marks: for codes and touch of the longest chunk, used again for the next."""
     started = time.monotonic()
-    fmt = planned.variant.format
-    room = Room(fmt, len(chunk.frames))
-    touch = np.empty((len(chunk.frames), fmt.height, fmt.width), np.uint8)
+    touch = marks[: len(chunk.frames)]
     caveats: dict[str, list[str]] = {}
     for at, number in enumerate(chunk.frames):
         job.check_stop()
@@ -175,7 +181,10 @@ def _render_chunk(
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
     job.at_hand()
     counts = {str(k): int(n) for k, n in enumerate(effect_counts(touch).sum(axis=0))}
-    job.store.put(chunk.key, Chunk(room.codes, touch, {"touch_counts": counts, "caveats": caveats}))
+    job.store.put(
+        chunk.key,
+        Chunk(room.codes(len(touch)), touch, {"touch_counts": counts, "caveats": caveats}),
+    )
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})
 
