@@ -192,3 +192,15 @@ def run_starts(planes: U8) -> NDArray[np.int64]:
                         starts[at] = t * size + x + 1
                         at += 1
     return starts
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def counted(codes: Codes, step: int, shift: int, counts: NDArray[np.int64]) -> None:
+    """Add how often each code, ``shift`` bits taken off, stands in every ``step``-th pixel and
+    line of (H, W, C)."""
+    h, w, channels = codes.shape
+    for y in range(0, h, step):
+        row = codes[y]
+        for x in range(0, w, step):
+            for c in range(channels):
+                counts[row[x, c] >> shift] += 1

@@ -80,7 +80,7 @@ def verify_shot(
         frames.read,
         planned.pictures,
         job.project.analyse.width_px,
-        ColorProbe(space),
+        ColorProbe(space, clipping_only=True),
         probes,
         scale_of(job.project),
     )
