@@ -39,7 +39,6 @@ def looked_up(codes: Codes, table: F32, out: F32) -> None:
 def looked_up_means(codes: Codes, table: F32, step: int, out: F32) -> None:
     """(H, W, C) codes to (C, H/step, W/step) means of their values; a rest at the edges is left."""
     channels, h, w = out.shape
-    share = np.float32(1.0 / (step * step))
     # Arrays of their own, which the compiler knows not to overlap.
     first = np.empty(w * step, np.float32)
     second, third = np.empty_like(first), np.empty_like(first)
@@ -61,24 +60,53 @@ def looked_up_means(codes: Codes, table: F32, step: int, out: F32) -> None:
                     value = table[row[x, 0]]
                     first[x] = value if i == 0 else first[x] + value
         for c in range(channels):
-            source = first if c == 0 else (second if c == 1 else third)
-            line = out[c, y]
-            if step == 2:
-                for x in range(w):
-                    line[x] = (source[2 * x] + source[2 * x + 1]) * share
+            _meant(first if c == 0 else (second if c == 1 else third), step, out[c, y])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def word_means(words: NDArray[np.uint32], table: F32, step: int, out: F32) -> None:
+    """The same of (H, W) words that hold three codes of ten bits each, the first one uppermost."""
+    _, h, w = out.shape
+    low = np.uint32(0x3FF)
+    first = np.empty(w * step, np.float32)
+    second, third = np.empty_like(first), np.empty_like(first)
+    for y in range(h):
+        for i in range(step):
+            row = words[y * step + i]
+            if i == 0:
+                for x in range(w * step):
+                    first[x] = table[(row[x] >> np.uint32(20)) & low]
+                    second[x] = table[(row[x] >> np.uint32(10)) & low]
+                    third[x] = table[row[x] & low]
             else:
-                for x in range(w):
-                    total = source[x * step]
-                    for j in range(1, step):
-                        total += source[x * step + j]
-                    line[x] = total * share
+                for x in range(w * step):
+                    first[x] += table[(row[x] >> np.uint32(20)) & low]
+                    second[x] += table[(row[x] >> np.uint32(10)) & low]
+                    third[x] += table[row[x] & low]
+        _meant(first, step, out[0, y])
+        _meant(second, step, out[1, y])
+        _meant(third, step, out[2, y])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _meant(source: F32, step: int, out: F32) -> None:
+    """Sums of ``step`` columns over step x step."""
+    share = np.float32(1.0 / (step * step))
+    if step == 2:
+        for x in range(len(out)):
+            out[x] = (source[2 * x] + source[2 * x + 1]) * share
+    else:
+        for x in range(len(out)):
+            total = source[x * step]
+            for j in range(1, step):
+                total += source[x * step + j]
+            out[x] = total * share
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def means(planes: F32, step: int, out: F32) -> None:
     """(C, H, W) to (C, H/step, W/step), in the order of ``looked_up_means``."""
     channels, h, w = out.shape
-    share = np.float32(1.0 / (step * step))
     source = np.empty(w * step, np.float32)
     for c in range(channels):
         for y in range(h):
@@ -87,12 +115,7 @@ def means(planes: F32, step: int, out: F32) -> None:
                 row = planes[c, y * step + i]
                 for x in range(w * step):
                     source[x] += row[x]
-            line = out[c, y]
-            for x in range(w):
-                total = source[x * step]
-                for j in range(1, step):
-                    total += source[x * step + j]
-                line[x] = total * share
+            _meant(source, step, out[c, y])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -126,6 +126,18 @@ class PlaneFrame:
         return plane_means(self.whole, step)
 
 
+def word_means(
+    words: NDArray[np.uint32], fmt: PictureFormat, space: ColorEncoding, step: int
+) -> Tensor:
+    """``log_means`` of (H, W) words of three ten-bit codes, the first one uppermost."""
+    from media import compiled
+
+    height, width = words.shape
+    means = np.empty((3, height // step, width // step), np.float32)
+    compiled.word_means(words, _table(fmt, space), step, means)
+    return torch.from_numpy(means)
+
+
 def plane_means(planes: Tensor, step: int) -> Tensor:
     """(C, H, W) on the CPU to (C, H/step, W/step) means, a rest at the edges left out."""
     if step == 1:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
 
+from media.encoding import ColorEncoding
+from media.log_planes import CodedFrame, word_means
 from media.reel import PictureFormat, SampleType
 from media.write import AnyCodes, empty_codes
 
@@ -44,6 +49,40 @@ class Packed:
     ) -> NDArray[np.generic]:
         """All frames."""
         return np.stack([self[k] for k in range(self.shape[0])]).astype(dtype or self.dtype)
+
+
+@dataclass(frozen=True)
+class PackedFrame:
+    """One of these frames to look at in film log, unpacked no further than it is asked for."""
+
+    frames: Packed
+    at: int
+    format: PictureFormat
+    space: ColorEncoding
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+    @cached_property
+    def _unpacked(self) -> CodedFrame:
+        return CodedFrame(self.frames[self.at], self.format, self.space)
+
+    @property
+    def whole(self) -> Tensor:
+        """(C, H, W) float32 film log."""
+        return self._unpacked.whole
+
+    def part(self, rows: slice, cols: slice) -> Tensor:
+        """(C, rows, cols) of it."""
+        return self._unpacked.part(rows, cols)
+
+    def means(self, step: int) -> Tensor:
+        """(C, H/step, W/step) means over step x step pixels."""
+        if step == 1 or self.frames.shape[3] != 3 or self.space.mixes:
+            return self._unpacked.means(step)
+        return word_means(self.frames.words[self.at], self.format, self.space, step)
 
 
 Codes = NDArray[np.generic] | Packed

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from media.encoding import encoding
 from media.errors import StoreError
 from media.fixity import file_sha256
+from media.log_planes import CodedFrame
+from media.reel import PictureFormat
 from wetgate.files import digest
+from wetgate.packing import Packed, PackedFrame, Room
 from wetgate.store import Chunk, Store
 from wetgate.touch import counts
 
@@ -74,6 +79,23 @@ def test_ten_bits_are_kept_in_words(store: Store, shape: tuple[int, ...], top: i
     np.testing.assert_array_equal(got[shape[0] - 1], codes[-1])
     record = json.loads((store.place(KEY) / "record.json").read_text("utf-8"))
     assert ("packed" in record) == (top < 1024)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_packed_frames_look_as_they_would_unpacked(channels: int, step: int) -> None:
+    fmt = PictureFormat(width=17, height=11, channels=channels, bits=10)
+    room, rng = Room(fmt, 2), np.random.default_rng(0)
+    for at in range(2):
+        room.frame(at)[:] = rng.integers(0, 1024, (11, 17, channels))
+        room.filled(at)
+    codes, space = room.codes(2), encoding("rec709")
+    assert isinstance(codes, Packed)
+    packed, plain = PackedFrame(codes, 1, fmt, space), CodedFrame(codes[1], fmt, space)
+    assert packed.size_px == plain.size_px == (11, 17)
+    assert torch.equal(packed.means(step), plain.means(step))
+    assert torch.equal(packed.whole, plain.whole)
+    assert torch.equal(packed.part(slice(2, 5), slice(3, 9)), plain.whole[:, 2:5, 3:9])
 
 
 @pytest.mark.parametrize("marks", ["none", "all", "few", "noise"])

@@ -24,7 +24,7 @@ from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
-from wetgate.packing import Codes
+from wetgate.packing import Codes, Packed, PackedFrame
 from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
@@ -249,8 +249,10 @@ class _Frames:
             # The last one goes before the next one comes.
             self._codes = None
             self._key, self._codes = chunk.key, self._load(chunk)
-        codes = cast("AnyCodes", self._codes[at])
-        return CodedFrame(codes, self._planned.variant.format, self._space)
+        fmt = self._planned.variant.format
+        if isinstance(self._codes, Packed):
+            return PackedFrame(self._codes, at, fmt, self._space)
+        return CodedFrame(cast("AnyCodes", self._codes[at]), fmt, self._space)
 
     def touch_shares(self) -> dict[str, float]:
         """Share of all pixels by what was done to them."""
