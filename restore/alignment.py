@@ -118,30 +118,61 @@ def chained_flows(
 def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list[F32]:
     """The other frames where ``own`` shows the same thing; ``own`` itself beyond their edges.
 
-    own, others: (H, W, C) film log. flows: from own to each. Fetched with a cubic kernel.
+    own, others: (H, W, C) film log. flows: from own to each. Fetched with a cubic kernel; what of
+    it lies outside is taken from ``own`` at the pixel itself.
     """
     grid = _grid(*own.shape[:2])
     found = []
     for picture, flow in zip(others, flows, strict=True):
-        fetched = own.copy()
-        cv2.remap(
-            picture,
-            grid + flow,
-            None,
-            cv2.INTER_CUBIC,
-            dst=fetched,
-            borderMode=cv2.BORDER_TRANSPARENT,
-        )
+        places = grid + flow
+        # Not OpenCV's transparent border: that of version 5 takes the pixel up to 7 px beside.
+        fetched = cv2.remap(
+            picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT
+        ).reshape(own.shape)
+        rows, columns = np.nonzero(_at_the_rim(places))
+        x, y = places[rows, columns].T
+        height, width = own.shape[:2]
+        lacking = 1.0 - _held_inside(x, width) * _held_inside(y, height)
+        fetched[rows, columns] += lacking[:, None] * own[rows, columns]
         found.append(fetched)
     return found
 
 
-def brought_onto_on_device(own: Tensor, others: Tensor, flows: Sequence[Flow]) -> Tensor:
-    """The same for (C, H, W) and (N, C, H, W) on any device."""
-    if not flows:
-        return others
-    fetched, inside = warp(others, torch.cat([flow_tensor(f, own) for f in flows]))
-    return torch.where(inside, fetched, own)
+def _at_the_rim(places: Flow) -> NDArray[np.bool_]:
+    """(H, W) where part of a cubic kernel lies outside the picture."""
+    height, width = places.shape[:2]
+    outside: NDArray[np.bool_] = cv2.inRange(places, (1.0, 1.0), (width - 2.0, height - 2.0)) == 0
+    return outside
+
+
+def _held_inside(places: F32, size: int) -> F32:
+    """Share of a cubic kernel that lies on pixels 0 to ``size`` - 1 of a line, for each place."""
+    first = np.floor(places)
+    f = places - first
+    a = np.float32(-0.75)
+    taps = (
+        a * (f - 2 * f**2 + f**3),
+        1 - (a + 3) * f**2 + (a + 2) * f**3,
+        1 - (a + 3) * (1 - f) ** 2 + (a + 2) * (1 - f) ** 3,
+        a * (f**2 - f**3),
+    )
+    share: F32 = np.zeros_like(places)
+    for k, tap in enumerate(taps, start=-1):
+        share += tap * ((first + k >= 0) & (first + k <= size - 1))
+    return share
+
+
+def brought_onto_on_device(
+    own: Tensor, others: Sequence[Tensor], flows: Sequence[Flow]
+) -> list[Tensor]:
+    """The same for pictures of (C, H, W) on any device."""
+    found = []
+    for picture, flow in zip(others, flows, strict=True):
+        # A last plane of ones tells how much of the kernel lay on the other picture.
+        planes = torch.cat([picture, torch.ones_like(picture[:1])])[None]
+        fetched = warp(planes, flow_tensor(flow, own), held=False)[0][0]
+        found.append(fetched[:-1] + (1.0 - fetched[-1:]) * own)
+    return found
 
 
 def interleaved(pixels: Tensor) -> F32:

@@ -106,17 +106,14 @@ def placed(
     middle_y, middle_x = (size_px[0] - 1) / 2, (size_px[1] - 1) / 2
     y = np.arange(height, dtype=np.float64) + origin_px[0]
     x = np.arange(width, dtype=np.float64) + origin_px[1] + phase_px[1]
-    across = _Moves(phase_px[1] - placement.dx_px + math.tan(turn) * (y - middle_y), planes)
+    across = _Moves(phase_px[1] - placement.dx_px + math.tan(turn) * (y - middle_y), planes.device)
     down_px = phase_px[0] - placement.dy_px - math.sin(turn) * (x - middle_x - placement.dx_px)
-    down = _Moves(down_px, planes)
+    down = _Moves(down_px, planes.device)
+    # The rows that the second pass asks for, above and below, are there before the first.
     rows = _inside(np.arange(-down.before, height + down.after), height, mirror)
     if planes.device.type == "cpu":
         return _compiled(planes, rows, across, down, mirror)
-    # The rows that the second pass asks for, above and below, are there before the first.
-    out = torch.empty_like(planes)
-    for plane, filled in zip(planes, out, strict=True):
-        filled.copy_(_summed_columns(_summed_rows(plane, rows, across, mirror), down, height))
-    return out
+    return _summed_columns(_summed_rows(planes, rows, across, mirror), down, height)
 
 
 def _compiled(
@@ -137,10 +134,10 @@ def _compiled(
             columns,
             across.before,
             across.before + across.whole - (HALF - 1),
-            across.taps.numpy().T.copy(),
+            np.ascontiguousarray(_table()[:, across.steps].T),
             edges,
             first_y[edges[:-1]],
-            np.ascontiguousarray(down.taps.numpy()),
+            np.ascontiguousarray(_table()[:, down.steps]),
             filled,
         )
     return torch.from_numpy(out)
@@ -149,15 +146,18 @@ def _compiled(
 class _Moves:
     """Where each row (or column) is fetched along itself, as whole pixels and kernels."""
 
-    def __init__(self, offsets_px: NDArray[np.float64], like: Tensor) -> None:
+    def __init__(self, offsets_px: NDArray[np.float64], device: torch.device) -> None:
         places = np.rint(offsets_px * _STEPS).astype(np.int64)
         self.whole = places // _STEPS
         self.steps = places % _STEPS
-        self.taps = torch.from_numpy(_table()[:, self.steps]).to(like.device)
-        """(12, n)."""
+        self._device = device
         self.before = max(HALF - 1 - int(self.whole.min()), 0)
         self.after = max(HALF + int(self.whole.max()), 0)
         """Pixels needed on each side of a pixel."""
+
+    def at(self, places: NDArray[np.int64]) -> Tensor:
+        """(12, n) taps of some of them, on the device."""
+        return torch.from_numpy(_table()[:, self.steps[places]]).to(self._device)
 
 
 def _inside(places: NDArray[np.int64], size: int, mirror: bool) -> NDArray[np.int64]:
@@ -175,41 +175,38 @@ def _runs(*kinds: NDArray[np.int64]) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _widened(plane: Tensor, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Tensor:
-    """The rows of (H, W), with pixels added at both ends: (len(rows), before + W + after)."""
-    width = plane.shape[-1]
-    picked = plane[torch.from_numpy(rows).to(plane.device)]
+def _widened(planes: Tensor, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Tensor:
+    """The rows of (C, H, W), with pixels added at both ends: (C, len(rows), before + W + after)."""
+    width = planes.shape[-1]
+    picked = planes[:, torch.from_numpy(rows).to(planes.device)]
     columns = _inside(np.arange(-moves.before, width + moves.after), width, mirror)
-    wide = torch.empty((len(rows), len(columns)), dtype=plane.dtype, device=plane.device)
-    wide[:, moves.before : moves.before + width] = picked
-    for at in (slice(0, moves.before), slice(moves.before + width, len(columns))):
-        wide[:, at] = picked[:, torch.from_numpy(columns[at]).to(plane.device)]
-    return wide
+    return picked[..., torch.from_numpy(columns).to(planes.device)]
 
 
-def _summed_rows(plane: Tensor, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Tensor:
-    """Rows of (H, W), each fetched along itself, on any device: (len(rows), W)."""
-    width = plane.shape[-1]
-    wide = _widened(plane, rows, moves, mirror)
-    whole, taps = moves.whole[rows], moves.taps[:, rows].unsqueeze(-1)
-    out = torch.empty((len(rows), width), dtype=plane.dtype, device=plane.device)
+def _summed_rows(planes: Tensor, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Tensor:
+    """Rows of (C, H, W), each fetched along itself, on any device: (C, len(rows), W)."""
+    width = planes.shape[-1]
+    wide = _widened(planes, rows, moves, mirror)
+    whole, taps = moves.whole[rows], moves.at(rows).unsqueeze(-1)
+    out = planes.new_empty((len(planes), len(rows), width))
     for top, bottom in _runs(whole):
         first = moves.before + int(whole[top]) - (HALF - 1)
-        source, into, weights = wide[top:bottom], out[top:bottom], taps[:, top:bottom]
+        source, into, weights = wide[:, top:bottom], out[:, top:bottom], taps[:, top:bottom]
         torch.mul(source.narrow(-1, first, width), weights[0], out=into)
         for k in range(1, TAPS):
             into.addcmul_(source.narrow(-1, first + k, width), weights[k])
     return out
 
 
-def _summed_columns(plane: Tensor, moves: _Moves, height: int) -> Tensor:
-    """Columns of (before + H + after, W), each fetched along itself: (H, W)."""
-    out = torch.empty((height, plane.shape[-1]), dtype=plane.dtype, device=plane.device)
+def _summed_columns(planes: Tensor, moves: _Moves, height: int) -> Tensor:
+    """Columns of (C, before + H + after, W), each fetched along itself: (C, H, W)."""
+    out = planes.new_empty((len(planes), height, planes.shape[-1]))
+    taps = moves.at(np.arange(len(moves.whole))).unsqueeze(1)
     for left, right in _runs(moves.whole):
         first = moves.before + int(moves.whole[left]) - (HALF - 1)
-        source, filled = plane[:, left:right], out[:, left:right]
-        weights = moves.taps[:, left:right].unsqueeze(1)
-        torch.mul(source.narrow(0, first, height), weights[0], out=filled)
+        source, filled = planes[..., left:right], out[..., left:right]
+        weights = taps[..., left:right]
+        torch.mul(source.narrow(-2, first, height), weights[0], out=filled)
         for k in range(1, TAPS):
-            filled.addcmul_(source.narrow(0, first + k, height), weights[k])
+            filled.addcmul_(source.narrow(-2, first + k, height), weights[k])
     return out

@@ -62,10 +62,13 @@ def find_flow(
     return flow
 
 
-def warp(image: Tensor, flow: Tensor, *, cubic: bool = True) -> tuple[Tensor, Tensor]:
+def warp(
+    image: Tensor, flow: Tensor, *, cubic: bool = True, held: bool = True
+) -> tuple[Tensor, Tensor]:
     """Fetch ``image`` at p + flow.
 
-    image: (N, C, H, W) float32. flow: (N, 2, H, W) px, x then y, same device.
+    image: (N, C, H, W) float32. flow: (N, 2, H, W) px, x then y, same device. held: beyond its
+    edges the image goes on as it is there, otherwise as zero.
     returns: warped (N, C, H, W) and inside (N, 1, H, W) bool, False where p + flow lies outside.
     """
     h, w = image.shape[-2:]
@@ -75,7 +78,8 @@ def warp(image: Tensor, flow: Tensor, *, cubic: bool = True) -> tuple[Tensor, Te
     inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
     grid = torch.stack((x * (2.0 / max(w - 1, 1)) - 1.0, y * (2.0 / max(h - 1, 1)) - 1.0), dim=-1)
     mode = "bicubic" if cubic else "bilinear"
-    warped = F.grid_sample(image, grid, mode=mode, padding_mode="border", align_corners=True)
+    rim = "border" if held else "zeros"
+    warped = F.grid_sample(image, grid, mode=mode, padding_mode=rim, align_corners=True)
     return warped, inside.unsqueeze(1)
 
 
@@ -117,11 +121,32 @@ def blur(pixels: Tensor, sigma_px: float) -> Tensor:
                 plane, cv2.CV_32F, taps, taps, borderType=cv2.BORDER_REPLICATE
             ),
         )
-    k = torch.from_numpy(taps).to(pixels.device)
-    flat = pixels.reshape(-1, 1, *pixels.shape[-2:])
-    padded = F.pad(flat, (radius, radius, radius, radius), mode="replicate")
-    rows = F.conv2d(padded, k.view(1, 1, 1, -1))
-    return F.conv2d(rows, k.view(1, 1, -1, 1)).reshape(pixels.shape)
+    padded = F.pad(pixels, (radius, radius, radius, radius), mode="replicate")
+    return filtered(filtered(padded, taps, -1), taps, -2)
+
+
+def filtered(
+    planes: Tensor, taps: Sequence[float] | NDArray[np.float32], dim: int, step: int = 1
+) -> Tensor:
+    """Filter along one axis, on any device; what lacks a neighbour under a tap is left out.
+
+    step: every how many places. A pixel is the same sum in the same order wherever it lies and
+    whatever it is batched with. A convolution of cuDNN does not promise that: it picks its way by
+    the size of what it is given.
+    """
+    size = (planes.shape[dim] - len(taps)) // step + 1
+    parts = [_every(planes, dim, k, size, step) for k in range(len(taps))]
+    out = parts[0] * float(taps[0])
+    for part, tap in zip(parts[1:], taps[1:], strict=True):
+        out.add_(part, alpha=float(tap))
+    return out
+
+
+def _every(planes: Tensor, dim: int, first: int, size: int, step: int) -> Tensor:
+    part = planes.narrow(dim, first, (size - 1) * step + 1)
+    if step == 1:
+        return part
+    return part[..., ::step] if dim == -1 else part[..., ::step, :]
 
 
 def highest(pixels: Tensor, size_px: int) -> Tensor:

@@ -16,6 +16,7 @@ CUDA_PARITY = {
     "dirt": 1e-3,
     "noise": 1e-3,
     "grain": 1e-6,
+    "rebuild": 1e-5,
     "upscale": 1e-4,
 }
 """CPU against CUDA by operator name; flow is found on the CPU on both."""

@@ -58,9 +58,12 @@ def profile(device: torch.device) -> dict[str, str]:
         "torch": ".".join(torch.__version__.split("+")[0].split(".")[:2]),
         "opencv": cv2.__version__,
     }
+    # Motion is found on the CPU, and dirt covered there, whatever device the pictures are on.
+    found["instructions"] = torch.backends.cpu.get_cpu_capability()
     if device.type == "cpu":
-        found["instructions"] = torch.backends.cpu.get_cpu_capability()
         found["numba"] = _numba()
     else:
         found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"] = str(torch.version.cuda)
+        found["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     return found

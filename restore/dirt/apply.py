@@ -102,8 +102,9 @@ class DirtOperator:
             return own, touch, ()
         worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
         spoilt = None if told is None else [told[k] for k in near]
-        pictures = [window.pixels[k] for k in near]
-        done = cover(own, pictures, look.flows, where, worst, spoilt)
+        # Covering works on small pieces one by one: that is no work for a GPU.
+        pictures = [window.pixels[k].cpu() for k in near]
+        done = cover(own.cpu(), pictures, look.flows, where, worst, spoilt)
         pixels, unknown = done.pixels, done.unknown
         marked = _marked(touch, done.filled, Effect.BORROWED)
         if unknown.any() and self.options.fill:
@@ -111,7 +112,7 @@ class DirtOperator:
             marked = _marked(marked, made, Effect.INVENTED)
             unknown = unknown & ~made
         count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1
-        return pixels, marked, (_LEFT.format(count),) if count else ()
+        return pixels.to(own.device), marked, (_LEFT.format(count),) if count else ()
 
     def _judged(self, look: Look, frame: int) -> Suspects:
         score = suspicion(look, self.sigma, self.options, half=self.half)

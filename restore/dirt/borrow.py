@@ -1,4 +1,8 @@
-"""Cover dirt with the same place of a neighbouring frame, so that nobody sees where."""
+"""Cover dirt with the same place of a neighbouring frame, so that nobody sees where.
+
+On the CPU, whatever device the picture is on: pieces are a few pixels each, and a GPU would wait
+for every one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
@@ -46,11 +49,11 @@ def cover(
 ) -> Covered:
     """The picture with what is under the mask taken from the neighbour that fits best.
 
-    own: (C, H, W) film log; near: each (C, H, W), as they are; flows: (H, W, 2) px from the
-    frame to each. worst: rms misfit around a piece, film log, from which on the neighbours are
-    taken to show something else. spoilt: (H, W) for each neighbour, where it is known to be dirty
-    itself; nothing is borrowed from there. Pixels outside the mask come back as they are. Only
-    boxes around groups of pieces are worked on.
+    own: (C, H, W) film log, on the CPU; near: each (C, H, W), as they are, there too; flows:
+    (H, W, 2) px from the frame to each. worst: rms misfit around a piece, film log, from which on
+    the neighbours are taken to show something else. spoilt: (H, W) for each neighbour, where it is
+    known to be dirty itself; nothing is borrowed from there. Pixels outside the mask come back as
+    they are. Only boxes around groups of pieces are worked on.
     """
     out, filled, unknown = own.clone(), mask.copy(), np.zeros_like(mask)
     square = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
@@ -64,12 +67,12 @@ def cover(
             [_fetched(other, way, (y, x)) for other, way in zip(near, ways, strict=True)]
         )
         bad = _spoilt(spoilt, ways, (y, x), there)
-        sound = torch.from_numpy(~part).to(own.device)
+        sound = torch.from_numpy(~part)
         best, misfit = _best(own[:, y : y + h, x : x + w], there, sound, bad)
-        lost = _lost(part, misfit.cpu().numpy(), worst)
+        lost = _lost(part, misfit.numpy(), worst)
         unknown[box] |= lost
         filled[box] &= ~lost
-        take = torch.from_numpy(part & ~lost).to(own.device)
+        take = torch.from_numpy(part & ~lost)
         out[:, y : y + h, x : x + w] = torch.where(take, best, out[:, y : y + h, x : x + w])
     return Covered(out, filled, unknown)
 
@@ -106,23 +109,14 @@ def _pulled(values: F32, known: F32) -> F32:
 def _fetched(other: Tensor, flow: F32, at: tuple[int, int]) -> Tensor:
     """(C, h, w) of ``other``, (C, H, W), at p + flow for the box that begins ``at`` (y, x).
 
-    Cubic, edges held: by OpenCV on the CPU, where it is ten times faster (and exact to 1/32 px
-    in place), by torch elsewhere.
+    Cubic, edges held.
     """
-    height, width = other.shape[-2:]
     h, w = flow.shape[:2]
     ys = np.arange(h, dtype=np.float32)[:, None] + at[0] + flow[..., 1]
     xs = np.arange(w, dtype=np.float32)[None, :] + at[1] + flow[..., 0]
-    if other.device.type == "cpu":
-        hold = cv2.BORDER_REPLICATE
-        planes = [cv2.remap(p, xs, ys, cv2.INTER_CUBIC, borderMode=hold) for p in other.numpy()]
-        return torch.from_numpy(np.stack(planes))
-    place = np.stack((xs * (2.0 / max(width - 1, 1)), ys * (2.0 / max(height - 1, 1))), axis=-1)
-    grid = torch.from_numpy(place.astype(np.float32) - 1.0).to(other.device)[None]
-    found: Tensor = F.grid_sample(
-        other[None], grid, mode="bicubic", padding_mode="border", align_corners=True
-    )[0]
-    return found
+    hold = cv2.BORDER_REPLICATE
+    planes = [cv2.remap(p, xs, ys, cv2.INTER_CUBIC, borderMode=hold) for p in other.numpy()]
+    return torch.from_numpy(np.stack(planes))
 
 
 def _spoilt(
@@ -131,7 +125,7 @@ def _spoilt(
     """(N, 1, h, w) 1 where what would be fetched is dirty over there, or beside it."""
     if spoilt is None:
         return torch.zeros_like(like[:, :1])
-    planes = [torch.from_numpy(m.astype(np.float32))[None].to(like.device) for m in spoilt]
+    planes = [torch.from_numpy(m.astype(np.float32))[None] for m in spoilt]
     found = [_fetched(p, way, at) for p, way in zip(planes, ways, strict=True)]
     return (torch.stack(found) > 0.05).float()
 
@@ -189,19 +183,13 @@ def _around(values: Tensor, weight: Tensor) -> Tensor:
 def _blurred(values: Tensor, step: int) -> Tensor:
     """(N, K, h, w) blurred by half the feather times ``step``, worked out on step x step means."""
     h, w = values.shape[-2:]
-    if values.device.type == "cpu":
-        size = (-(-w // step), -(-h // step))
-        out = np.empty((values.shape[0] * values.shape[1], h, w), np.float32)
-        for plane, large in zip(values.reshape(-1, h, w).numpy(), out, strict=True):
-            small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-            soft = cv2.GaussianBlur(
-                small, (0, 0), 0.5 * _FEATHER_PX, borderType=cv2.BORDER_REPLICATE
-            )
-            cv2.resize(soft, (w, h), dst=large, interpolation=cv2.INTER_LINEAR)
-        return torch.from_numpy(out).view(values.shape)
-    padded = F.pad(values, (0, -w % step, 0, -h % step), mode="replicate")
-    small_there = blur(F.avg_pool2d(padded, step), 0.5 * _FEATHER_PX)
-    return F.interpolate(small_there, size=(h, w), mode="bilinear", align_corners=False)
+    size = (-(-w // step), -(-h // step))
+    out = np.empty((values.shape[0] * values.shape[1], h, w), np.float32)
+    for plane, large in zip(values.reshape(-1, h, w).numpy(), out, strict=True):
+        small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        soft = cv2.GaussianBlur(small, (0, 0), 0.5 * _FEATHER_PX, borderType=cv2.BORDER_REPLICATE)
+        cv2.resize(soft, (w, h), dst=large, interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(out).view(values.shape)
 
 
 def _lost(mask: Mask, misfit: F32, worst: float) -> Mask:

@@ -61,8 +61,8 @@ def planes(
     Differences are given in units of what grain explains.
     """
     scale = 1.0 / (6.0 * sigma + 0.03)
-    slots = [k % len(near) for k in range(_SLOTS)]
-    differences = ((own - near[slots, 0]) * scale).clamp(-_MOST, _MOST)
+    slots = torch.stack([near[k % len(near), 0] for k in range(_SLOTS)])
+    differences = ((own - slots) * scale).clamp(-_MOST, _MOST)
     # Motion goes on as it was: to both sides alike, or twice as far to the second.
     bend = 2.0 * flows[0] - flows[1] if one_sided else flows[0] + flows[1]
     lost = torch.from_numpy(np.minimum(np.hypot(bend[..., 0], bend[..., 1]) / 8.0, 2.0))

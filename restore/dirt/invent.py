@@ -22,12 +22,12 @@ _SEARCH_PX = 48
 
 
 def invent(pixels: Tensor, unknown: Mask, dirt: Mask) -> tuple[Tensor, Mask]:
-    """(C, H, W) with the pieces of ``unknown`` filled, and (H, W) what was filled.
+    """(C, H, W) with the pieces of ``unknown`` filled, and (H, W) what was filled; on the CPU.
 
     dirt: everything that must not be copied. A piece with no sound place near by stays.
     """
     out, filled = pixels.clone(), np.zeros_like(unknown)
-    plane = luma(pixels).cpu().numpy()
+    plane = luma(pixels).numpy()
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         unknown.astype(np.uint8), connectivity=8
     )
@@ -45,9 +45,9 @@ def invent(pixels: Tensor, unknown: Mask, dirt: Mask) -> tuple[Tensor, Mask]:
         rows = slice(at[0], at[0] + piece.shape[0])
         cols = slice(at[1], at[1] + piece.shape[1])
         own, there = out[:, box[0], box[1]], pixels[:, rows, cols]
-        sound = torch.from_numpy(~dirt[box]).to(pixels.device)
+        sound = torch.from_numpy(~dirt[box])
         made = there + level_around(own - there, sound)
-        take = torch.from_numpy(piece).to(pixels.device)
+        take = torch.from_numpy(piece)
         out[:, box[0], box[1]] = torch.where(take, made, own)
         filled[box] |= piece
     return out, filled

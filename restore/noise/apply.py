@@ -45,7 +45,7 @@ class NoiseOperator:
     effort: Effort = USUAL
 
     name = "noise"
-    version = 2
+    version = 3
     domain = Domain.LOG_DENSITY
     scale = 1
     effect = Effect.ADJUSTED
@@ -105,6 +105,6 @@ class NoiseOperator:
             others = brought_onto(pictures[center], [pictures[k] for k in near], flows)
             clean = bound.on_cpu(own, [pictures[center], *others])
         else:
-            fetched = brought_onto_on_device(own, window.pixels[near], flows)
-            clean = bound.on_device(torch.cat([own[None], fetched]))
+            fetched = brought_onto_on_device(own, [window.pixels[k] for k in near], flows)
+            clean = bound.on_device(torch.stack([own, *fetched]))
         return clean if self.grain_kept == 0.0 else clean + self.grain_kept * (own - clean)

@@ -14,8 +14,9 @@ from restore.grain_curve import RANGE, TABLE, Stabiliser
 from restore.motion import blur
 from restore.noise.rules import COARSE_BLUR_PX, FIRST, RIM, SECOND, SIZE, THRESHOLD
 
-_ROWS = 2
-"""Rows of blocks worked on at a time: what that takes stays in the caches."""
+_ROWS, _ROWS_ON_CPU = 32, 2
+"""Rows of blocks worked on at a time. On a CPU what that takes stays in the caches; a GPU wants
+to be kept busy, in less memory than all rows would take."""
 
 
 def filtered_frame(
@@ -101,8 +102,9 @@ def _filtered(
     out = torch.zeros((c + 1, h, w), dtype=planes.dtype, device=planes.device)
     forward, inverse = bases
     window = _window(planes.device)
-    for first in range(0, rows, _ROWS):
-        last = min(first + _ROWS, rows)
+    at_once = _ROWS_ON_CPU if planes.device.type == "cpu" else _ROWS
+    for first in range(0, rows, at_once):
+        last = min(first + at_once, rows)
         band = slice(first * step, (last - 1) * step + SIZE)
         blocks = _blocks(planes[:, :, band], step) @ forward
         guide = None if pilot is None else (_blocks(pilot[None, :, band], step) @ forward)[0]

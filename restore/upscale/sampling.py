@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restore.motion import filtered
 from restore.upscale.kernels import TAPS, Kernel, enlarging_taps, reducing_taps
 
 _FINE = (0.0625, 0.25, 0.375, 0.25, 0.0625)
@@ -46,13 +47,9 @@ def reduce_by_torch(pixels: Tensor, scale: int, kernel: Kernel) -> Tensor:
     """The same on any device."""
     taps = reducing_taps(kernel, scale)
     rim = (len(taps) - scale) // 2
-    flat = pixels.reshape(-1, 1, *pixels.shape[-2:])
     if rim:
-        flat = F.pad(flat, (rim, rim, rim, rim), mode="replicate")
-    row = torch.from_numpy(taps).to(pixels.device)
-    tall = F.conv2d(flat, row.view(1, 1, -1, 1), stride=(scale, 1))
-    small = F.conv2d(tall, row.view(1, 1, 1, -1), stride=(1, scale))
-    return small.reshape(*pixels.shape[:-2], *small.shape[-2:])
+        pixels = F.pad(pixels, (rim, rim, rim, rim), mode="replicate")
+    return filtered(filtered(pixels, taps, -2, scale), taps, -1, scale)
 
 
 def along_edges(pixels: Tensor, amount: float) -> Tensor:
@@ -75,7 +72,12 @@ def along_edges(pixels: Tensor, amount: float) -> Tensor:
 
 def along_edges_by_torch(pixels: Tensor, amount: float) -> Tensor:
     """The same on any device."""
-    mean = _smoothed(pixels.mean(dim=1, keepdim=True), np.array(_FINE, np.float32))
+    # Added up one by one: a reduction takes its order from the size of what it is given.
+    bright = torch.zeros_like(pixels[:, :1])
+    for plane in pixels.unbind(1):
+        bright += plane[:, None]
+    bright /= pixels.shape[1]
+    mean = _smoothed(bright, np.array(_FINE, np.float32))
     held = F.pad(mean, (1, 1, 1, 1), mode="replicate")
     gx = 0.5 * (held[..., 1:-1, 2:] - held[..., 1:-1, :-2])
     gy = 0.5 * (held[..., 2:, 1:-1] - held[..., :-2, 1:-1])
@@ -100,9 +102,8 @@ def _wide() -> NDArray[np.float32]:
 
 def _smoothed(plane: Tensor, taps: NDArray[np.float32]) -> Tensor:
     rim = len(taps) // 2
-    row = torch.from_numpy(taps).to(plane.device)
     held = F.pad(plane, (rim, rim, rim, rim), mode="replicate")
-    return F.conv2d(F.conv2d(held, row.view(1, 1, 1, -1)), row.view(1, 1, -1, 1))
+    return filtered(filtered(held, taps, -1), taps, -2)
 
 
 def as_planes(pixels: Tensor) -> NDArray[np.float32]:

@@ -331,3 +331,34 @@ def test_cuda_agrees_with_the_cpu(name: str) -> None:
         assert float((off > allowed).float().mean()) < 1e-3
     else:
         assert float(off.max()) <= allowed
+
+
+@pytest.mark.device
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device: none here")
+@every
+def test_cuda_gives_the_same_bits_twice_in_tiles_and_one_by_one(name: str) -> None:
+    repair = operator(name)
+    window = whole_window(damaged())
+    window = replace(window, pixels=window.pixels.cuda(), touch=window.touch.cuda())
+    whole, again = repair(window), operator(name)(window)
+    assert torch.equal(whole.pixels, again.pixels)
+    assert torch.equal(whole.touch, again.touch)
+    r = repair.radius
+    for k in range(len(whole.frames)):
+        inner = slice(k, k + 2 * r + 1)
+        alone = repair(
+            replace(
+                window,
+                pixels=window.pixels[inner],
+                touch=window.touch[inner],
+                frames=window.frames[inner],
+            )
+        )
+        assert torch.equal(alone.pixels[0], whole.pixels[k])
+        assert torch.equal(alone.touch[0], whole.touch[k])
+    tiled = apply_tiled(repair, window, 40)
+    assert torch.equal(tiled.touch, whole.touch)
+    if name.startswith("upscale-network"):
+        assert float((tiled.pixels - whole.pixels).abs().max()) <= TILED_NETWORK_CPU
+    else:
+        assert torch.equal(tiled.pixels, whole.pixels)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from restore.alignment import brought_onto, brought_onto_on_device
 from restore.motion import (
     blur,
     distinct_neighbours,
@@ -107,3 +108,16 @@ def test_kinds_of_damage_do_not_change_each_other() -> None:
     clear = ~(truth.scratches | truth.dirt)
     # Dirt goes through the sub-pixel shift of the weave, whose sinc rings very faintly.
     assert float(np.median(np.abs(marked - plain).max(axis=1)[clear])) < 1e-4
+
+
+def test_beyond_the_edge_a_frame_shows_its_own_pixels() -> None:
+    """Each its own, not one beside it; in part where the kernel lies half outside."""
+    rng = np.random.default_rng(4)
+    own, other = (rng.uniform(0.2, 0.7, (48, 64, 3)).astype(np.float32) for _ in range(2))
+    flow = np.zeros((48, 64, 2), np.float32)
+    flow[..., 0], flow[..., 1] = -9.0, 2.25
+    found = brought_onto(own, [other], [flow])[0]
+    np.testing.assert_array_equal(found[:, :8], own[:, :8])
+    planes = [torch.from_numpy(v.transpose(2, 0, 1).copy()) for v in (own, other)]
+    there = brought_onto_on_device(planes[0], planes[1:], [flow])[0]
+    np.testing.assert_allclose(found.transpose(2, 0, 1), there.numpy(), atol=2e-5)
