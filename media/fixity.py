@@ -28,6 +28,20 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def let_go(path: Path) -> None:
+    """Tell the system that a file will not be read again soon: its cache is for what will.
+
+    raises: OSError.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
 def whole_file(path: Path) -> memoryview:
     """All bytes of a file. raises: OSError.
 

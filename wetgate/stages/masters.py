@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from media.ahead import in_order
 from media.dpx import history_line
 from media.errors import StoreError
-from media.fixity import file_sha256
+from media.fixity import file_sha256, let_go
 from media.movie.check import check_movie
 from media.movie.write import MovieWriter
 from media.passthrough import copy_frame
@@ -97,6 +97,7 @@ def deliver_sequence(
         back = load(path, reel=reel.id, frame=number, spare=True)
         if not np.array_equal(back.codes, codes):
             raise StoreError("a delivered frame does not read back as written", frame=number)
+        let_go(path)
         return back.sha256
 
     def name(number: int) -> Path:
