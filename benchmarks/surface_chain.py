@@ -28,6 +28,7 @@ from benchmarks.steady_vidstab import stabilised
 from benchmarks.surface_peers import as_codes, as_film_log
 from color.stats import ColorProbe
 from media.frames import FrameRange
+from media.log_planes import PlaneFrame
 from media.pictures import all_own
 from media.reel import SegmentKind, Shot
 from media.synthetic import Damage, Frames, damage_shot
@@ -117,7 +118,9 @@ def restored(scan: Frames, project: Project | None = None) -> Frames:
     wanted = frozenset({"weave", "overscan", "flicker", "scratch", "color", "grain"})
     wanted |= {t for t in TRIALS if t.endswith(project.restore.dirt.detector)}
     color = ColorProbe(None, frozenset(), len(scan))
-    evidence = measure(read, pictures, project.analyse.width_px, color, wanted)
+    evidence = measure(
+        lambda number: PlaneFrame(read(number)), pictures, project.analyse.width_px, color, wanted
+    )
     decisions = propose_shot(project, shot, evidence, pictures)
     chain = build_chain(project, shot, decisions, None, None, baked=False)
     renderer = ShotRenderer(shot.id, pictures, read, chain)

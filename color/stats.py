@@ -68,13 +68,17 @@ class ColorProbe:
         encoding: ColorEncoding | None = None,
         left_out: frozenset[int] = frozenset(),
         frames: int | None = None,
+        *,
+        clipping_only: bool = False,
     ) -> None:
         """encoding: of the reel; None takes film densities.
 
         left_out: numbers of frames that show more than the shot (dissolves, fades). frames: how
         many others there will be, where that is known: then ``due`` says which are looked at.
+        clipping_only: sum up no more than what share is clipped and black.
         """
         self._clip = clip_levels_log(encoding)
+        self._clipping_only = clipping_only
         self._left_out = left_out
         self._kept: list[tuple[int, F32]] = []
         self._step = 1
@@ -139,6 +143,8 @@ class ColorProbe:
         black = pixels.max(axis=1) < BLACK_LUMA_LOG
         evidence["clipped_share"] = float((clipped & ~black).mean())
         evidence["black_share"] = float(black.mean())
+        if self._clipping_only:
+            return evidence
         luma = [image.mean(axis=2) for _, image in inner]
         change = [float(np.abs(a - b).mean()) for a, b in itertools.pairwise(luma)]
         moved = max(change) if change else None

@@ -91,6 +91,8 @@ class ColorEncoding:
     """True when codes are film densities: film log is the code itself."""
     key: str = ""
     """What identifies the curves beside the name: empty for those defined here."""
+    mixes: bool = False
+    """True when channels may be mixed: then no table of single codes can stand for it."""
 
 
 def _same(x: Tensor) -> Tensor:
@@ -143,7 +145,7 @@ def encoding(name: str, *, reel: str | None = None) -> ColorEncoding:
     found = _ENCODINGS.get(name)
     if found is None and name.startswith("ocio:"):
         to_light, from_light, key = ocio_curves(name, reel=reel)
-        return ColorEncoding(name, name, *_through(to_light, from_light), False, key)
+        return ColorEncoding(name, name, *_through(to_light, from_light), False, key, mixes=True)
     if found is None:
         what = f"color encoding {name!r} is not known" if name else "no color encoding is declared"
         raise EncodingUndeclared(
@@ -175,6 +177,7 @@ def with_levels(space: ColorEncoding, levels: str, bits: int) -> ColorEncoding:
         lambda v: space.from_log(v) * span + black,
         False,
         f"{space.key} limited {bits}",
+        mixes=space.mixes,
     )
 
 

@@ -31,11 +31,13 @@ class LevelsProbe:
         """codes: (H, W, C) as stored. Floating-point pictures have no levels to check."""
         if fmt.sample is not SampleType.UINT:
             return
-        few = codes[::_STEP, ::_STEP].ravel().astype(np.uint16)
+        from media import compiled  # compiled on first use, not at import
+
         # 10 bits tell the levels apart in any depth.
         shift = max(0, fmt.bits - 10)
-        found = np.bincount(few >> shift, minlength=1 << (fmt.bits - shift))
-        self._counts = found if self._counts is None else self._counts + found
+        if self._counts is None:
+            self._counts = np.zeros(1 << (fmt.bits - shift), np.int64)
+        compiled.counted(codes, _STEP, shift, self._counts)
         self._format = fmt
 
     def facts(self) -> dict[str, object]:

@@ -95,11 +95,22 @@ class Window:
 
         pixels: (T, C, H, W), same shape. A mark never becomes weaker.
         """
+        if pixels.device.type == "cpu":
+            return replace(self, pixels=pixels, touch=self._marked(pixels, effect))
         differs = pixels[:, :1] != self.pixels[:, :1]
         for k in range(1, pixels.shape[1]):
             differs |= pixels[:, k : k + 1] != self.pixels[:, k : k + 1]
         marked = torch.maximum(self.touch, differs.to(torch.uint8) * int(effect))
         return replace(self, pixels=pixels, touch=marked, memos=())
+
+    def _marked(self, pixels: Tensor, effect: Effect) -> Tensor:
+        from media import compiled  # compiled on first use, not at import
+
+        touch = self.touch.contiguous().numpy().copy()
+        before, after = (p.contiguous().numpy() for p in (self.pixels, pixels))
+        for old, new, marks in zip(before, after, touch, strict=True):
+            compiled.mark_changed(old, new, int(effect), marks[0])
+        return torch.from_numpy(touch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

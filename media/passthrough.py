@@ -7,6 +7,7 @@ from pathlib import Path
 
 from media.dpx import parse_header, patched_header
 from media.errors import SourceChanged
+from media.fixity import let_go
 from media.reel import Reel
 from media.write import atomic_write_bytes, storage_error
 
@@ -54,3 +55,4 @@ def _read_back(path: Path, written: bytes | memoryview) -> None:
         raise storage_error(error, path) from error
     if found != written:
         raise storage_error(OSError(5, "a delivered frame does not read back as written"), path)
+    let_go(path)

@@ -12,7 +12,6 @@ import secrets
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,24 +42,6 @@ def to_values(codes: AnyCodes, fmt: PictureFormat) -> Values:
     return np.asarray(codes, dtype=np.float32) / np.float32(fmt.full_scale)
 
 
-def to_planes(codes: AnyCodes, fmt: PictureFormat) -> Values:
-    """``to_values`` of (H, W, C) codes as (C, H, W); much faster than turning values about."""
-    height, width, channels = codes.shape
-    planes = np.empty((channels, height, width), np.float32)
-    scale = np.float32(fmt.full_scale if fmt.sample is SampleType.UINT else 1.0)
-    for plane, channel in zip(planes, cv2.split(codes), strict=True):
-        np.divide(channel, scale, out=plane)
-    return planes
-
-
-def to_pixels(planes: Values) -> Values:
-    """(C, H, W) to (H, W, C), contiguous."""
-    if len(planes) == 1:
-        return planes.reshape(*planes.shape[1:], 1)
-    pixels: Values = cv2.merge(list(planes))
-    return pixels
-
-
 def to_codes(values: Values, fmt: PictureFormat) -> AnyCodes:
     """Float32 values (H, W, C) to codes as stored.
 
@@ -84,6 +65,38 @@ def to_codes(values: Values, fmt: PictureFormat) -> AnyCodes:
     whole = np.clip(scaled, 0, fmt.full_scale, out=scaled)
     codes: AnyCodes = whole.astype(np.uint8) if fmt.bits <= 8 else whole.astype(np.uint16)
     return codes
+
+
+def empty_codes(fmt: PictureFormat, *frames: int) -> AnyCodes:
+    """Room for codes as ``to_codes`` gives them: (*frames, H, W, C)."""
+    shape = (*frames, fmt.height, fmt.width, fmt.channels)
+    if fmt.sample is not SampleType.UINT:
+        return np.empty(shape, np.float32)
+    return np.empty(shape, np.uint8) if fmt.bits <= 8 else np.empty(shape, np.uint16)
+
+
+def codes_of_planes(
+    planes: Values,
+    fmt: PictureFormat,
+    out: AnyCodes,
+    own: AnyCodes | None = None,
+    touch: NDArray[np.uint8] | None = None,
+) -> None:
+    """``to_codes`` of (C, H, W) values, into ``out`` (H, W, C) of ``empty_codes``.
+
+    own, touch: codes (H, W, C) that pixels keep where touch (H, W) is 0. raises: NotFinite.
+    """
+    if fmt.sample is SampleType.UINT and fmt.bits <= 12:
+        from media import compiled  # compiled on first use, not at import
+
+        marks = np.empty((0, 0), np.uint8) if touch is None else touch
+        kept = out[:0] if own is None else own
+        scale = float(fmt.full_scale)
+        if not compiled.quantised(planes, marks, kept, own is not None, scale, out):
+            return
+        # Named by the one who knows how to count them.
+    codes = to_codes(np.ascontiguousarray(planes.transpose(1, 2, 0)), fmt)
+    out[:] = codes if own is None or touch is None else np.where(touch[:, :, None], codes, own)
 
 
 def storage_error(error: OSError, path: Path) -> WetgateError:

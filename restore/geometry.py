@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,10 +27,6 @@ HALF = TAPS // 2
 _BETA = 7.0
 _STEPS = 1024
 """Kernels are kept for this many places between two pixels: placed to 0.0005 px."""
-_ONE = np.ones(1, np.float32)
-_STRIP = 96
-"""Rows, or columns, that are worked on together on a CPU, so that they stay in its second cache."""
-Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +57,14 @@ def farthest_px(placements: Iterable[Placement]) -> int:
     return max(reach, default=Placement().reach_px((0, 0)))
 
 
-def sinc_taps(fraction_px: float) -> NDArray[np.float32]:
-    """(12,) the nearest kernel kept that fetches ``fraction_px`` (0..1, 1 excluded) right of tap 6.
+def sinc_taps(fraction_px: float | NDArray[np.float64]) -> NDArray[np.float32]:
+    """(..., 12) the nearest kernels kept that fetch ``fraction_px`` (0..1, 1 excluded) right of
+    tap 6.
 
     The taps sum to one, so flat areas keep their value.
     """
-    taps: NDArray[np.float32] = _table()[:, min(round(fraction_px * _STEPS), _STEPS - 1)]
-    return taps
+    steps = np.minimum(np.rint(np.multiply(fraction_px, _STEPS)).astype(np.int64), _STEPS - 1)
+    return np.ascontiguousarray(_table().T[steps])
 
 
 def _kernels(fractions_px: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,29 +106,41 @@ def placed(
     middle_y, middle_x = (size_px[0] - 1) / 2, (size_px[1] - 1) / 2
     y = np.arange(height, dtype=np.float64) + origin_px[0]
     x = np.arange(width, dtype=np.float64) + origin_px[1] + phase_px[1]
-    # Not asked of the offsets: a narrow tile could not tell.
-    turned = placement.turn_deg != 0.0
     across = _Moves(phase_px[1] - placement.dx_px + math.tan(turn) * (y - middle_y), planes.device)
     down_px = phase_px[0] - placement.dy_px - math.sin(turn) * (x - middle_x - placement.dx_px)
     down = _Moves(down_px, planes.device)
     # The rows that the second pass asks for, above and below, are there before the first.
     rows = _inside(np.arange(-down.before, height + down.after), height, mirror)
-    if planes.device.type != "cpu":
-        return _summed_columns(_summed_rows(planes, rows, across, mirror), down, height)
-    out = torch.empty_like(planes)
-    for plane, filled in zip(planes, out, strict=True):
-        if turned:
-            moved = _filtered_rows(plane.numpy(), rows, across, mirror)
-            for left in range(0, width, _STRIP):
-                part = slice(left, min(left + _STRIP, width))
-                filled[:, part] = torch.from_numpy(_turned_columns(moved, part, down, height))
-        else:
-            for top in range(0, height, _STRIP):
-                bottom = min(top + _STRIP, height)
-                needed = rows[top : bottom + down.before + down.after]
-                moved = _filtered_rows(plane.numpy(), needed, across, mirror)
-                filled[top:bottom] = torch.from_numpy(_columns(moved, down, bottom - top))
-    return out
+    if planes.device.type == "cpu":
+        return _compiled(planes, rows, across, down, mirror)
+    return _summed_columns(_summed_rows(planes, rows, across, mirror), down, height)
+
+
+def _compiled(
+    planes: Tensor, rows: NDArray[np.int64], across: _Moves, down: _Moves, mirror: bool
+) -> Tensor:
+    from restore import geometry_compiled  # compiled on first use, not at import
+
+    width = planes.shape[-1]
+    columns = _inside(np.arange(-across.before, width + across.after), width, mirror)
+    source = planes.contiguous().numpy()
+    out = np.empty_like(source)
+    first_y = down.before + down.whole - (HALF - 1)
+    edges = np.array([0, *(right for _, right in _runs(first_y))])
+    for plane, filled in zip(source, out, strict=True):
+        geometry_compiled.placed(
+            plane,
+            rows,
+            columns,
+            across.before,
+            across.before + across.whole - (HALF - 1),
+            np.ascontiguousarray(_table()[:, across.steps].T),
+            edges,
+            first_y[edges[:-1]],
+            np.ascontiguousarray(_table()[:, down.steps]),
+            filled,
+        )
+    return torch.from_numpy(out)
 
 
 class _Moves:
@@ -165,55 +173,6 @@ def _runs(*kinds: NDArray[np.int64]) -> list[tuple[int, int]]:
     changes = np.logical_or.reduce([np.diff(kind) != 0 for kind in kinds])
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(kinds[0])]
     return list(pairwise(edges))
-
-
-def _filtered_rows(plane: Plane, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Plane:
-    """Rows of (H, W), each fetched along itself, on a CPU: (len(rows), W)."""
-    width = plane.shape[1]
-    columns = _inside(np.arange(-moves.before, width + moves.after), width, mirror)
-    left, right = moves.before, moves.before + width
-    out = np.empty((len(rows), width), np.float32)
-    for top in range(0, len(rows), _STRIP):
-        part = rows[top : top + _STRIP]
-        wide = np.empty((len(part), len(columns)), np.float32)
-        wide[:, left:right] = plane[part]
-        wide[:, :left] = plane[np.ix_(part, columns[:left])]
-        wide[:, right:] = plane[np.ix_(part, columns[right:])]
-        _filter(wide, moves, part, out[top : top + _STRIP])
-    return out
-
-
-def _filter(wide: Plane, moves: _Moves, rows: NDArray[np.int64], into: Plane) -> None:
-    """Each row of (n, before + width + after) by its own kernel, into (n, width).
-
-    The separable filter of OpenCV gives a pixel the same bits wherever it lies in what it is
-    handed; the general one does not.
-    """
-    whole, steps, table = moves.whole[rows], moves.steps[rows], _table()
-    width = into.shape[1]
-    for top, bottom in _runs(whole, steps):
-        first = moves.before + int(whole[top]) - (HALF - 1)
-        part = wide[top:bottom, first : first + width + TAPS - 1]
-        done = cv2.sepFilter2D(part, cv2.CV_32F, table[:, steps[top]], _ONE, anchor=(HALF - 1, 0))
-        into[top:bottom] = done[:, HALF - 1 : HALF - 1 + width]
-
-
-def _columns(rows: Plane, moves: _Moves, height: int) -> Plane:
-    """Columns of (before + height + after, W), all fetched at one offset: (height, W)."""
-    first = moves.before + int(moves.whole[0]) - (HALF - 1)
-    part = rows[first : first + height + TAPS - 1]
-    taps = _table()[:, moves.steps[0]]
-    done: Plane = cv2.sepFilter2D(part, cv2.CV_32F, _ONE, taps, anchor=(0, HALF - 1))
-    return done[HALF - 1 : HALF - 1 + height]
-
-
-def _turned_columns(rows: Plane, part: slice, moves: _Moves, height: int) -> Plane:
-    """Some columns of (before + height + after, W), each at its own offset."""
-    standing = cv2.transpose(rows[:, part])
-    out = np.empty((len(standing), height), np.float32)
-    _filter(standing, moves, np.arange(part.start, part.stop), out)
-    done: Plane = cv2.transpose(out)
-    return done
 
 
 def _widened(planes: Tensor, rows: NDArray[np.int64], moves: _Moves, mirror: bool) -> Tensor:

@@ -23,6 +23,13 @@ def luma(pixels: Tensor) -> Tensor:
     """(..., C, H, W) film log to (..., H, W): Rec.709 weights, or the one channel there is."""
     if pixels.shape[-3] == 1:
         return pixels[..., 0, :, :]
+    if pixels.ndim == 3 and pixels.device.type == "cpu" and pixels.dtype is torch.float32:
+        from restore import compiled  # compiled on first use, not at import
+
+        planes = pixels.detach().contiguous().numpy()
+        gray = np.empty(planes.shape[1:], np.float32)
+        compiled.weighed(planes.reshape(3, -1), np.array(LUMA, np.float32), gray.reshape(-1))
+        return torch.from_numpy(gray)
     r, g, b = pixels.unbind(dim=-3)
     return LUMA[0] * r + LUMA[1] * g + LUMA[2] * b
 

@@ -224,8 +224,8 @@ def _rendered(
                 )
             chunk, at = planned.locate(number)
             found = job.store.get(chunk.key)
-            codes = found.codes[at].astype(np.float32) / _format().full_scale
-            return np.ascontiguousarray(codes.transpose(2, 0, 1)), found.touch[at]
+            values = found.codes[at].astype(np.float32) / _format().full_scale
+            return np.ascontiguousarray(values.transpose(2, 0, 1)), found.touch[at]
     raise KeyError(number)
 
 

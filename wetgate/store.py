@@ -1,9 +1,10 @@
 """Content-addressed chunks. The presence of a whole, matching record is what done means.
 
 A chunk is a folder ``store/<k0k1>/<key>/`` with ``pixels.npy`` (T, H, W, C) code values as they
-will be delivered, ``touch.z`` and ``record.json``. It is made beside its place, flushed to
-disk file by file with the record last, and moved into place in one rename. A reader takes
-nothing for granted: every file is checked against the digest in the record.
+will be delivered (packed where they fit, see ``packing``), ``touch.z`` and ``record.json``. It
+is made beside its place, flushed to disk file by file with the record last, and moved into place
+in one rename. A reader takes nothing for granted: every file is checked against the digest in the
+record.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import json
 import os
 import secrets
 import shutil
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.errors import StorageFull, StoreError
+from media.fixity import whole_file
+from wetgate.packing import WORDS, Codes, Packed, packed
+from wetgate.touch import BYTES, pack, unpack
 
 _SCHEMA = 1
+_NPY_HEAD = 1 << 12
+"""More than the header of an .npy file takes."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -34,7 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Chunk:
     """A finished piece of a shot."""
 
-    codes: NDArray[np.generic]
+    codes: Codes
     """(T, H, W, C) uint8, uint16, float16 or float32."""
     touch: NDArray[np.uint8]
     """(T, H, W) Effect per pixel."""
@@ -92,8 +97,10 @@ class Store:
         part = self._root / f".part-{os.getpid()}-{secrets.token_hex(6)}"
         try:
             part.mkdir(parents=True)
-            touch = zlib.compress(chunk.touch.tobytes(), 1)
-            codes = np.ascontiguousarray(chunk.codes)
+            touch, coding = pack(chunk.touch)
+            given = chunk.codes
+            words = given.words if isinstance(given, Packed) else packed(given)
+            codes = np.ascontiguousarray(given) if words is None else words
             header = io.BytesIO()
             np.lib.format.write_array_header_1_0(
                 header, np.lib.format.header_data_from_array_1_0(codes)
@@ -106,7 +113,9 @@ class Store:
                 "schema": _SCHEMA,
                 "key": key,
                 "files": digests,
+                **({} if words is None else {"packed": WORDS, "shape": list(given.shape)}),
                 "touch_shape": list(chunk.touch.shape),
+                "touch_coding": coding,
                 "facts": dict(chunk.facts),
             }
             _write(part / "record.json", json.dumps(record, indent=1).encode())
@@ -139,22 +148,27 @@ class Store:
     def get(self, key: str) -> Chunk:
         """Read a chunk. raises: StoreError when it is missing or damaged."""
         record = self._full_record(key)
-        pixels = self._whole(key, "pixels.npy", self._record(key))
+        codes: Codes = _array(self._whole(key, "pixels.npy", self._record(key)))
+        if record.get("packed") == WORDS:
+            shape = record.get("shape")
+            words = np.asarray(codes, np.uint32)
+            codes = Packed(words, shape if isinstance(shape, list) else [])
         facts = record.get("facts")
-        return Chunk(_array(pixels), self.touch(key), facts if isinstance(facts, dict) else {})
+        return Chunk(codes, self.touch(key), facts if isinstance(facts, dict) else {})
 
     def touch(self, key: str) -> NDArray[np.uint8]:
         """(T, H, W) Effect per pixel of a chunk. raises: StoreError as ``get``."""
-        shape = self._full_record(key).get("touch_shape")
+        record = self._full_record(key)
+        shape = record.get("touch_shape")
         if not isinstance(shape, list):
             raise StoreError(f"record of chunk {key[:12]} gives no size")
         packed = self._whole(key, "touch.z", self._record(key))
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(tuple(shape))
+        return unpack(bytes(packed), shape, str(record.get("touch_coding", BYTES)))
 
-    def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> bytes:
+    def _whole(self, key: str, name: str, digests: Mapping[str, str]) -> memoryview:
         """Bytes of one file of a chunk, or the chunk is set aside."""
         try:
-            data = (self.place(key) / name).read_bytes()
+            data = whole_file(self.place(key) / name)
         except FileNotFoundError:
             data = None
         if data is None or hashlib.sha256(data).hexdigest() != digests[name]:
@@ -211,9 +225,9 @@ class Store:
             self.place(key).rename(aside)
 
 
-def _array(data: bytes) -> NDArray[np.generic]:
+def _array(data: memoryview) -> NDArray[np.generic]:
     """The array of an .npy file, without a copy; it cannot be written to."""
-    stream = io.BytesIO(data)
+    stream = io.BytesIO(data[:_NPY_HEAD])
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise StoreError(f"pictures of version {version} of the .npy format")

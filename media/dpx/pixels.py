@@ -1,10 +1,12 @@
 """DPX pixels: code values in, code values out, exact in every depth, packing and byte order.
 
-Work goes in blocks of rows that stay in the processor's cache; numpy lets other threads run
-meanwhile.
+Ten bits in filled words, which most scans are, go through compiled loops. The rest is worked on in
+blocks of rows that stay in the processor's cache. Other threads run meanwhile.
 """
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +71,7 @@ def decode_dpx(data: bytes) -> Codes:
     out = np.empty((header.height, samples), np.uint16)
     step = _block_rows(header)
     if _is_filled10(header):
-        _decode_filled(rows[:, :tight].view(header.byte_order + "u4"), out, header, step)
+        _decode_filled(rows[:, :tight].view(np.uint32), out, header)
     else:
         for top in range(0, header.height, step):
             _decode_rows(rows[top : top + step, :tight], out[top : top + step], header)
@@ -156,24 +158,26 @@ def _encode_into(
             f"picture is {codes.shape}, the DPX header says {shape}",
             hint="write with a header of the picture's own size",
         )
-    if codes.size and int(codes.max()) >= 1 << header.bits:
-        raise InputError(
-            f"code {int(codes.max())} does not fit {header.bits} bits", hint="quantise first"
-        )
     tight = tight_row_bytes(header.width, header.channels, header.bits, header.packing)
     flat = np.ascontiguousarray(codes, dtype=np.uint16).reshape(header.height, -1)
     rows = _rows(data, header, start, stride)
+    if _is_filled10(header):
+        if source is None:
+            rows[:] = 0
+            source = rows
+        else:
+            rows[:, tight:] = source[:, tight:]
+        old, new = source[:, :tight].view(np.uint32), rows[:, :tight].view(np.uint32)
+        if _encode_filled(flat, old, new, header) >= 1 << header.bits:
+            _check_fits(flat, header)
+        return
+    _check_fits(flat, header)
     if source is None:
         rows[:, tight:] = 0
     else:
         rows[:, tight:] = source[:, tight:]
         source = source[:, :tight]
     step = _block_rows(header)
-    if _is_filled10(header):
-        words = header.byte_order + "u4"
-        old = None if source is None else source.view(words)
-        _encode_filled(flat, rows[:, :tight].view(words), header, step, old)
-        return
     used = np.zeros((1, tight), np.uint8)
     full = np.full((1, flat.shape[1]), (1 << header.bits) - 1, np.uint16)
     _encode_rows(full, used, header)
@@ -183,6 +187,12 @@ def _encode_into(
         _encode_rows(flat[top : top + step], target, header)
         if spare is not None and source is not None:
             target |= source[top : top + step] & spare
+
+
+def _check_fits(flat: Codes, header: DpxHeader) -> None:
+    largest = int(flat.max(initial=0))
+    if largest >= 1 << header.bits:
+        raise InputError(f"code {largest} does not fit {header.bits} bits", hint="quantise first")
 
 
 def _decode_rows(rows: Bytes, out: Codes, header: DpxHeader) -> None:
@@ -200,19 +210,16 @@ def _decode_rows(rows: Bytes, out: Codes, header: DpxHeader) -> None:
             np.bitwise_and(out, 0xFFF, out=out)
 
 
-def _decode_filled(stored: NDArray[np.uint32], out: Codes, header: DpxHeader, step: int) -> None:
-    """stored: (H, words) in file order. out: (H, samples), filled here, ``step`` rows a time."""
-    scratch = np.empty((2, step, stored.shape[1]), np.uint32)
-    for top in range(0, len(out), step):
-        block = out[top : top + step]
-        words, moved = scratch[:, : len(block)]
-        words[:] = stored[top : top + step]
-        for position, shift in enumerate(_shifts(header)):
-            plane = block[:, position::3]
-            part = moved[:, : plane.shape[1]]
-            np.right_shift(words[:, : plane.shape[1]], shift, out=part)
-            np.bitwise_and(part, 0x3FF, out=part)
-            plane[:] = part
+def _decode_filled(stored: NDArray[np.uint32], out: Codes, header: DpxHeader) -> None:
+    """stored: (H, words) in file order. out: (H, samples), filled here."""
+    from media.dpx import compiled  # compiled on first use, not at import
+
+    compiled.unpack(stored, _foreign(header), np.array(_shifts(header), np.uint32), out)
+
+
+def _foreign(header: DpxHeader) -> bool:
+    """Whether words lie in the other byte order than this machine's."""
+    return (header.byte_order == "<") != (sys.byteorder == "little")
 
 
 def _encode_rows(flat: Codes, target: Bytes, header: DpxHeader) -> None:
@@ -228,40 +235,14 @@ def _encode_rows(flat: Codes, target: Bytes, header: DpxHeader) -> None:
 
 
 def _encode_filled(
-    flat: Codes,
-    target: NDArray[np.uint32],
-    header: DpxHeader,
-    step: int,
-    source: NDArray[np.uint32] | None,
-) -> None:
-    """flat: (H, samples). target, source: (H, words) in file order; bits that hold no sample
-    are taken from ``source``."""
-    planes = sorted(zip(_shifts(header), range(3), strict=True), reverse=True)
-    low = planes[-1][0]
-    used = np.zeros(target.shape[1], np.uint32)
-    for shift, position in planes:
-        used[: flat[:, position::3].shape[1]] |= np.uint32(0x3FF << shift)
-    scratch = np.empty((2, step, target.shape[1]), np.uint32)
-    for top in range(0, len(flat), step):
-        block = flat[top : top + step]
-        words, other = scratch[:, : len(block)]
-        words[:] = 0
-        for shift, position in planes:
-            plane = block[:, position::3]
-            part, moved = (a[:, : plane.shape[1]] for a in (words, other))
-            if shift == planes[0][0]:
-                part[:] = plane
-                continue
-            # Widened by a copy of its own: an operation on two types goes through small buffers.
-            moved[:] = plane
-            np.left_shift(words, 10, out=words)
-            np.bitwise_or(part, moved, out=part)
-        np.left_shift(words, low, out=words)
-        if source is not None:
-            other[:] = source[top : top + step]
-            np.bitwise_and(other, ~used, out=other)
-            np.bitwise_or(words, other, out=words)
-        target[top : top + step] = words
+    flat: Codes, source: NDArray[np.uint32], target: NDArray[np.uint32], header: DpxHeader
+) -> int:
+    """flat: (H, samples). source, target: (H, words) in file order; bits that hold no sample are
+    taken from ``source``. returns: all codes, or'ed."""
+    from media.dpx import compiled
+
+    shifts = np.array(_shifts(header), np.uint32)
+    return int(compiled.pack(flat, source, True, _foreign(header), shifts, target))
 
 
 def _shifts(header: DpxHeader) -> tuple[int, int, int]:

@@ -45,6 +45,8 @@ FIXED_DATE = "1970:01:01 00:00:00"
 """Written where a format insists on a date, so that bytes can be reproduced."""
 
 _PNG_LEVEL = 2
+_PNG_NO_FILTER = 8
+_FEW_MARKS = 15
 _PROBE_ROWS = 16
 _JP2_LEAST_PX = 32
 _HISTORY = "film:history"
@@ -201,6 +203,9 @@ def encode_still(
         for attribute in added:
             _put(specs[index], attribute)
         _finish(specs[index], fmt, kind, still if same else None)
+        if kind == "png" and codes.dtype == np.uint8 and int(codes.max()) <= _FEW_MARKS:
+            # Planes of marks: what filters predict in pictures only takes time in these.
+            specs[index].attribute("png:filter", _PNG_NO_FILTER)
         picture = _pixels(codes, fmt, source, still) if fits else widened(codes, fmt.bits)
         problem = _write_parts(place, specs, index, picture, source)
         if not problem and fits and template is not None:

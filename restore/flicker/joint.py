@@ -79,11 +79,12 @@ def solve_effects(
     found = np.zeros((frames, len(kinds)))
     student = np.ones(model.weight.shape)
     loose = np.zeros((frames, len(kinds)))
+    alike = _kinds(measured, model.weight)
     for _ in range(_ROUNDS):
         precision = model.weight * student / np.square(error)
         found, loose = model.solved(precision, found, tau)
         residual = model.residual(found)
-        error = _errors(measured, residual, model.weight)
+        error = _errors(residual, alike)
         student = (_FREEDOM + 1.0) / (_FREEDOM + np.square(residual / error))
         tau = _sizes(found, loose, kinds)
     error_of = np.sqrt(0.5 * np.square(np.diff(loose, axis=0)).mean(axis=0))
@@ -192,29 +193,32 @@ def _solved(
     return found.reshape(right.shape)
 
 
-def _errors(measured: Measured, residual: Curve, weight: Curve) -> Curve:
-    """(m, cells, bands) standard error of each measurement, from others of its kind.
+def _kinds(measured: Measured, weight: Curve) -> list[NDArray[np.int64]]:
+    """Measurements of a kind, by their places in (m * cells * bands).
 
     Kinds: how far apart the frames are, how many pixels agreed, and how well.
     """
     lag = (measured.pairs[:, 1] - measured.pairs[:, 0])[:, None, None]
-    lag = np.broadcast_to(lag, residual.shape)
-    seen = weight > 1e-3
-    spread = measured.spread.reshape(residual.shape)
-    error = np.full(residual.shape, _ERROR_STOPS)
-    if not seen.any():
-        return error
-    shares = np.quantile(weight[seen], (0.3, 0.7))
-    spreads = np.quantile(spread[seen], (0.2, 0.4, 0.6, 0.8, 0.95))
-    kind = np.searchsorted(shares, weight) * 6 + np.searchsorted(spreads, spread)
-    for one in np.unique(lag):
-        for k in range(18):
-            of_kind = (lag == one) & (kind == k) & seen
-            if of_kind.any():
-                size = np.abs(residual[of_kind])
-                typical = 1.4826 * float(np.quantile(size, 0.5))
-                error[of_kind] = np.clip(typical, *_ERROR_RANGE_STOPS)
-    return error
+    seen = np.flatnonzero(weight > 1e-3)
+    if not len(seen):
+        return []
+    shown, spread = weight.ravel()[seen], measured.spread.ravel()[seen]
+    shares = np.quantile(shown, (0.3, 0.7))
+    spreads = np.quantile(spread, (0.2, 0.4, 0.6, 0.8, 0.95))
+    kind = np.searchsorted(shares, shown) * 6 + np.searchsorted(spreads, spread)
+    kind += 18 * np.broadcast_to(lag, weight.shape).ravel()[seen]
+    order = np.argsort(kind, kind="stable")
+    return np.split(seen[order], np.flatnonzero(np.diff(kind[order])) + 1)
+
+
+def _errors(residual: Curve, kinds: list[NDArray[np.int64]]) -> Curve:
+    """(m, cells, bands) standard error of each measurement, from others of its kind."""
+    size = np.abs(residual).ravel()
+    error = np.full(size.shape, _ERROR_STOPS)
+    for places in kinds:
+        typical = 1.4826 * float(np.quantile(size[places], 0.5))
+        error[places] = np.clip(typical, *_ERROR_RANGE_STOPS)
+    return error.reshape(residual.shape)
 
 
 def _sizes(found: Curve, loose: Curve, kinds: NDArray[np.int64]) -> Curve:

@@ -59,8 +59,8 @@ class FlickerProbe:
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: scan number. pixels: (C, H, W) film log at analysis size."""
         seen = _seen(frame, pixels)
-        clipped = (seen.small <= 0.01) | (seen.small >= 0.985)
-        self._clipped.append([float(c) for c in clipped.mean(axis=(0, 1))])
+        planes = seen.small.transpose(2, 0, 1)
+        self._clipped.append([float(((p <= 0.01) | (p >= 0.985)).mean()) for p in planes])
         for lag in LAGS:
             if lag <= len(self._kept):
                 before = self._kept[-lag]
@@ -106,14 +106,15 @@ class _Sums:
 
 
 def _seen(frame: int, pixels: Tensor) -> _Seen:
-    picture = np.ascontiguousarray(pixels.detach().to("cpu").numpy().transpose(1, 2, 0))
-    h, w = picture.shape[:2]
+    planes = pixels.detach().to("cpu").numpy()
+    h, w = planes.shape[1:]
     scale = min(1.0, _WIDTH_PX / w)
     size = (max(2, round(w * scale)), max(2, round(h * scale)))
     steer = steering_image(luma(pixels), size)
     half = (max(1, size[0] // 2), max(1, size[1] // 2))
-    small = cv2.resize(picture, half, interpolation=cv2.INTER_AREA).reshape(*half[::-1], -1)
-    usable = (small.min(axis=2) > _ENDS[0]) & (small.max(axis=2) < _ENDS[1])
+    smaller = [cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in planes]
+    usable = np.logical_and.reduce([(p > _ENDS[0]) & (p < _ENDS[1]) for p in smaller])
+    small = np.stack(smaller, axis=2)
     gray = _gray(small.reshape(-1, small.shape[2])).reshape(small.shape[:2])
     across, down = (cv2.Sobel(gray, cv2.CV_32F, 1 - k, k, ksize=3, scale=1 / 8) for k in (0, 1))
     slope = np.square(across) + np.square(down)
@@ -132,7 +133,7 @@ def _compared(before: _Seen, after: _Seen, dis: cv2.DISOpticalFlow) -> _Sums:
     fetched = fetched.reshape(h, w, channels)
     usable = cv2.remap(after.usable, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     # A stray flow on a flat ground does no harm: what counts is what it changes.
-    miss = np.square(stray).sum(axis=2)
+    miss = np.square(stray[..., 0]) + np.square(stray[..., 1])
     harm = before.slope * miss / np.float32(_HARM**2)
     lost = np.square(miss / np.float32(_LOST_PX**2))
     trust = before.usable * (usable > 0.99) / (1.0 + harm + lost)
@@ -169,27 +170,23 @@ def _summed(difference: Plane, level: Plane, trust: Plane, places: NDArray[np.in
     A tone band is chosen by the mean of both frames: chosen by one of them, grain would decide
     who gets in, and the difference would be biased.
     """
+    from restore.flicker import compiled  # compiled on first use, not at import
+
     gray = _gray(difference)
     slots = places + np.searchsorted(np.array(BANDS, np.float32), _gray(level))
     centre = _start(gray, trust > 0.5, places)
-    scale = _WIDE
+    scales = [_WIDE]
     for _ in range(_ROUNDS):
-        weight = trust / (1.0 + np.square((gray - centre[slots]) / np.float32(scale)))
-        total = np.bincount(slots, weight, SLOTS) + 1e-9
-        centre = (np.bincount(slots, weight * gray, SLOTS) / total).astype(np.float32)
-        scale = max(_NARROW, scale * _CLOSING)
-    off: Plane = np.square(gray - centre[slots])
-    weight = trust / (1.0 + off / np.float32(scale**2))
-    total = np.asarray(np.bincount(slots, weight, SLOTS), np.float64)
-
-    def mean(values: Plane) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(slots, weight * values, SLOTS) / (total + 1e-9), np.float64)
-
+        scales.append(max(_NARROW, scales[-1] * _CLOSING))
+    compiled.closed_in(gray, trust, slots, centre, np.array(scales[:-1], np.float32))
+    total, sums = compiled.slot_sums(difference, level, gray, trust, slots, centre, scales[-1])
+    means = sums / (total + 1e-9)
+    channels = difference.shape[1]
     return _Sums(
-        difference=np.stack([mean(d) for d in difference.T], axis=1).astype(np.float32),
-        level=np.stack([mean(v) for v in level.T], axis=1).astype(np.float32),
+        difference=means[:channels].T.astype(np.float32),
+        level=means[channels:-1].T.astype(np.float32),
         weight=(total * (GRID[0] * GRID[1] / len(gray))).astype(np.float32),
-        spread=np.sqrt(mean(off)).astype(np.float32),
+        spread=np.sqrt(means[-1]).astype(np.float32),
     )
 
 

@@ -7,7 +7,10 @@ zero mean over the shot, because the level of a shot belongs to the color balanc
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,17 +92,68 @@ def solve_flicker(
 ) -> FlickerSolution:
     """Flicker of a shot from the evidence of ``FlickerProbe``."""
     n = len(frames)
+    channels = np.asarray(evidence["difference"]).shape[2]
+    fit = _fitted(evidence, frames, options)
+    if isinstance(fit, str):
+        return _alone(n, channels, fit)
+    rms = float(np.sqrt(fit.common.rms() ** 2 + np.mean([o.rms() ** 2 for o in fit.own])))
+    if rms < max(options.floor_stops, fit.noise):
+        return _alone(n, channels, f"flicker of {rms:.4f} stops rms is below what can be measured")
+    return _solution(fit, rms / (rms + fit.noise), options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What each frame of a shot did, before it is asked whether that is worth correcting."""
+
+    common: Flicker
+    own: list[Flicker]
+    """By channel, beyond what is common."""
+    pivot: float
+    seen: Curve
+    noise: float
+    trust: Trust
+
+
+_LAST: OrderedDict[bytes, _Fit | str] = OrderedDict()
+_LAST_KEPT = 4
+_lock = Lock()
+
+
+def _fitted(evidence: dict[str, object], frames: FrameRange, options: FlickerOptions) -> _Fit | str:
+    """The fit, or why there is none. The same evidence is fitted once, and then once more when
+    its result is checked: the last few fits are remembered, by all that decides them."""
+    asked = (frames.start, frames.stop, options.local, options.per_channel, options.flash_stops)
+    known = hashlib.blake2b(repr(asked).encode(), digest_size=16)
+    for name in ("pairs", "difference", "level", "weight", "spread", "clipped"):
+        array = np.ascontiguousarray(np.asarray(evidence[name]))
+        known.update(f"{array.dtype} {array.shape}".encode())
+        known.update(array.tobytes())
+    key = known.digest()
+    with _lock:
+        found = _LAST.get(key)
+    if found is None:
+        found = _fit(evidence, frames, options)
+        with _lock:
+            _LAST[key] = found
+            while len(_LAST) > _LAST_KEPT:
+                _LAST.popitem(last=False)
+    return found
+
+
+def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOptions) -> _Fit | str:
+    n = len(frames)
     difference = np.asarray(evidence["difference"], np.float64) / STOP
     channels = difference.shape[2]
     if n < _LEAST_FRAMES:
-        return _alone(n, channels, f"only {n} frames: flicker cannot be told from intention")
+        return f"only {n} frames: flicker cannot be told from intention"
     pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
     level = np.asarray(evidence["level"], np.float64)
     weight = np.asarray(evidence["weight"], np.float64)
     seen = _usable(pairs, weight, n)
     if float(np.median(seen)) < _LEAST_PICTURE:
         ends = 100 * float(np.asarray(evidence["clipped"], np.float64).mean())
-        return _alone(n, channels, f"too little usable picture (clipped or black: {ends:.0f} %)")
+        return f"too little usable picture (clipped or black: {ends:.0f} %)"
     pivot = float(np.average(level.mean(axis=2), weights=weight))
     shared = Measured(
         pairs=pairs,
@@ -112,7 +166,7 @@ def solve_flicker(
     whole = solve_effects(shared, n, pivot, shapes=None if options.local else 0)
     trust = trust_in(whole.tones[:, 0], seen, frames, options.flash_stops)
     if trust.weights.sum() < _LEAST_FRAMES:
-        return _alone(n, channels, "too few frames with usable picture")
+        return "too few frames with usable picture"
     common = flicker_of(whole, trust)
     own = [Flicker(np.zeros((n, TONES)), np.zeros((n, 0)))] * channels
     if options.per_channel and channels > 1:
@@ -121,11 +175,7 @@ def solve_flicker(
             flicker_of(_beyond(whole, shared, d, v, pivot, shapes), trust)
             for d, v in zip(difference.transpose(2, 0, 1), level.transpose(2, 0, 1), strict=True)
         ]
-    rms = float(np.sqrt(common.rms() ** 2 + np.mean([o.rms() ** 2 for o in own])))
-    noise = float(whole.error[0])
-    if rms < max(options.floor_stops, noise):
-        return _alone(n, channels, f"flicker of {rms:.4f} stops rms is below what can be measured")
-    return _solution(common, own, pivot, seen, rms / (rms + noise), trust, options)
+    return _Fit(common, own, pivot, seen, float(whole.error[0]), trust)
 
 
 def _alone(n: int, channels: int, reason: str) -> FlickerSolution:
@@ -169,30 +219,22 @@ def _beyond(
     return solve_effects(rest, len(whole.tones), pivot, shapes=shapes)
 
 
-def _solution(
-    common: Flicker,
-    own: list[Flicker],
-    pivot: float,
-    seen: Curve,
-    certainty: float,
-    trust: Trust,
-    options: FlickerOptions,
-) -> FlickerSolution:
+def _solution(fit: _Fit, certainty: float, options: FlickerOptions) -> FlickerSolution:
     limit = options.limit_stops
-    tones = np.stack([common.tones + o.tones for o in own], axis=1)
+    tones = np.stack([fit.common.tones + o.tones for o in fit.own], axis=1)
     if not options.tones:
         tones[:, :, 1:] = 0.0
-    surfaces = np.stack([_at_nodes(o.surface) for o in own], axis=1)
+    surfaces = np.stack([_at_nodes(o.surface) for o in fit.own], axis=1)
     return FlickerSolution(
         exposure_stops=-np.clip(tones[:, :, 0], -limit, limit),
         contrast=-np.clip(tones[:, :, 1], -_MOST_CONTRAST, _MOST_CONTRAST),
         bend=-np.clip(tones[:, :, 2], -_MOST_BEND, _MOST_BEND),
-        pivot=pivot,
-        grid_stops=-np.clip(_at_nodes(common.surface), -limit, limit),
+        pivot=fit.pivot,
+        grid_stops=-np.clip(_at_nodes(fit.common.surface), -limit, limit),
         channel_grid_stops=-surfaces if surfaces.any() else surfaces[:, :0],
-        confidence=float(min(1.0, 4.0 * np.median(seen)) * certainty),
-        kept_flashes=trust.flashes,
-        unseen=trust.unseen,
+        confidence=float(min(1.0, 4.0 * np.median(fit.seen)) * certainty),
+        kept_flashes=fit.trust.flashes,
+        unseen=fit.trust.unseen,
         reason="",
     )
 

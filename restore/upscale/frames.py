@@ -55,7 +55,7 @@ class FramesUpscale:
     ringing: float = 0.02
     """Overshoot allowed beyond the local range of the scan, film log."""
 
-    version = 1
+    version = 2
     radius = 2
     domain = Domain.LOG_DENSITY
     needs = Needs(reach_px=-1)

@@ -42,7 +42,7 @@ class PlacedUpscale:
     kernel: Kernel = "mixed"
 
     name = "weave and upscale"
-    version = 2
+    version = 3
     radius = 0
     domain = Domain.LOG_DENSITY
 

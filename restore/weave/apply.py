@@ -32,7 +32,7 @@ class WeaveOperator:
     """Rows from the top and the bottom, columns from the left and the right that are black."""
 
     name = "weave"
-    version = 2
+    version = 3
     radius = 0
     domain = Domain.LOG_DENSITY
     scale = 1

@@ -20,7 +20,11 @@ _WIDTH_PX = 640
 """Motion is measured at no more than this width."""
 _FLOW_PX = 360
 """Width at which the flow gives each cell its start."""
+_PLACES = 12
+"""Places along a cell, each way, at which the flow is asked."""
 _BORDER = 0.04
+_SAMPLES = 300
+"""Pixels of a cell that say how far it differs."""
 _ROUNDS = 3
 _CONVERGED_PX = 0.05
 """A round that moves most cells no further than this is the last: steps shrink tenfold."""
@@ -112,11 +116,6 @@ class _Grid:
         across, down = np.meshgrid(x, y)
         return np.stack([across.ravel(), down.ravel()], axis=1)
 
-    def by_cell(self, plane: Plane) -> Plane:
-        """(cells, px): every other row, without the rim, where a gradient mixes two cells."""
-        cut = plane.reshape(GRID[0], self.height, GRID[1], self.width)[:, 1:-1:2, :, 1:-1]
-        return cut.transpose(0, 2, 1, 3).reshape(GRID[0] * GRID[1], -1)
-
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -163,10 +162,10 @@ def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F6
     error = np.full(len(motion), _LOST_PX)
     if min(grid.height, grid.width) < 8:
         return motion, error
-    pattern = before.plane[grid.rows, grid.cols]
+    pattern = np.ascontiguousarray(before.plane[grid.rows, grid.cols])
     for _ in range(_ROUNDS):
         fetched, inside = _fetched(after, motion)
-        step, error = _step(grid, pattern, fetched, inside)
+        step, error = _step(pattern, fetched, inside)
         lost = np.abs(motion - step).max(axis=1) > _FAR_PX
         step[lost], error[lost] = 0.0, _LOST_PX
         motion = motion - step
@@ -183,72 +182,58 @@ def _start(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> F64:
         return np.zeros((GRID[0] * GRID[1], 2))
     found = flow.calc(before.steer, after.steer, None)
     grid, (height, width) = before.grid, before.grid.size
-    y = np.linspace(grid.top, grid.top + GRID[0] * grid.height, GRID[0] + 1) * h / height
-    x = np.linspace(grid.left, grid.left + GRID[1] * grid.width, GRID[1] + 1) * w / width
-    rows, cols = y.astype(int), x.astype(int)
-    medians = [
-        np.median(found[rows[r] : rows[r + 1] : 2, cols[c] : cols[c + 1]].reshape(-1, 2), axis=0)
-        for r in range(GRID[0])
-        for c in range(GRID[1])
-    ]
-    start = np.array(medians, np.float64) * np.array([width / w, height / h])
+    y = grid.top + grid.height * (np.arange(GRID[0] * _PLACES) + 0.5) / _PLACES
+    x = grid.left + grid.width * (np.arange(GRID[1] * _PLACES) + 0.5) / _PLACES
+    rows, cols = (y * h / height).astype(int), (x * w / width).astype(int)
+    some = found[rows[:, None], cols].reshape(GRID[0], _PLACES, GRID[1], _PLACES, 2)
+    medians = np.median(some, axis=(1, 3)).reshape(-1, 2)
+    start = medians.astype(np.float64) * np.array([width / w, height / h])
     clipped: F64 = np.clip(np.nan_to_num(start), -_FAR_PX, _FAR_PX)
     return clipped
 
 
 def _fetched(after: _Seen, motion: F64) -> tuple[Plane, Plane | None]:
     """All cells, each fetched where it went, and which pixels lie in the frame (None: all do)."""
+    from restore.weave import compiled  # compiled on first use, not at import
+
     grid = after.grid
     out = np.empty((GRID[0] * grid.height, GRID[1] * grid.width), np.float32)
-    inside: Plane | None = None
     whole = np.floor(motion).astype(int)
+    row, column = np.divmod(np.arange(len(motion)), GRID[1])
+    y = grid.top + row * grid.height + whole[:, 1]
+    x = grid.left + column * grid.width + whole[:, 0]
+    first = np.stack([y, x], axis=1) + (_FAR_PX + TAPS - (HALF - 1))
+    across, down = (sinc_taps(part) for part in (motion - whole).T)
+    compiled.fetched(after.wide, first, across, down, GRID[1], out)
     height, width = grid.size
-    for k, (dx, dy) in enumerate(motion):
-        top, left = (k // GRID[1]) * grid.height, (k % GRID[1]) * grid.width
-        at = (slice(top, top + grid.height), slice(left, left + grid.width))
-        y, x = grid.top + top + whole[k, 1], grid.left + left + whole[k, 0]
-        first_y, first_x = y + _FAR_PX + TAPS - (HALF - 1), x + _FAR_PX + TAPS - (HALF - 1)
-        part = after.wide[
-            first_y : first_y + grid.height + TAPS - 1, first_x : first_x + grid.width + TAPS - 1
-        ]
-        across, down = sinc_taps(dx - whole[k, 0]), sinc_taps(dy - whole[k, 1])
-        moved = cv2.sepFilter2D(part, cv2.CV_32F, across, down, anchor=(HALF - 1, HALF - 1))
-        out[at] = moved[HALF - 1 : HALF - 1 + grid.height, HALF - 1 : HALF - 1 + grid.width]
-        if y < 1 or x < 1 or y + grid.height > height - 2 or x + grid.width > width - 2:
-            inside = np.ones_like(out) if inside is None else inside
-            rows, cols = np.arange(y, y + grid.height), np.arange(x, x + grid.width)
-            seen_y, seen_x = (rows >= 1) & (rows < height - 2), (cols >= 1) & (cols < width - 2)
-            inside[at] = seen_y[:, None] & seen_x[None, :]
+    leaves = (y < 1) | (x < 1) | (y + grid.height > height - 2) | (x + grid.width > width - 2)
+    if not leaves.any():
+        return out, None
+    inside = np.ones_like(out)
+    for k in np.flatnonzero(leaves):
+        top, left = row[k] * grid.height, column[k] * grid.width
+        rows, cols = np.arange(y[k], y[k] + grid.height), np.arange(x[k], x[k] + grid.width)
+        seen_y, seen_x = (rows >= 1) & (rows < height - 2), (cols >= 1) & (cols < width - 2)
+        part_of = (slice(top, top + grid.height), slice(left, left + grid.width))
+        inside[part_of] = seen_y[:, None] & seen_x[None, :]
     return out, inside
 
 
-def _step(grid: _Grid, pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F64]:
+def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F64]:
     """(cells, 2) Gauss-Newton step in px, and (cells,) the standard error it leaves."""
-    mean = 0.5 * (pattern + fetched)
-    across = grid.by_cell(cv2.Sobel(mean, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8))
-    down = grid.by_cell(cv2.Sobel(mean, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8))
-    r = grid.by_cell(fetched - pattern)
-    every = max(1, r.shape[1] // 300)
-    r -= np.median(r[:, ::every], axis=1, keepdims=True)
-    scale = 1.4826 * np.median(np.abs(r[:, ::every]), axis=1, keepdims=True) + 1e-5
-    weight = np.square(np.maximum(1.0 - np.square(r / (4.0 * scale)), 0.0))
-    seen = np.ones(len(r))
-    if inside is not None:
-        within = grid.by_cell(inside)
-        weight *= within
-        seen = within.mean(axis=1)
-    wx, wy = weight * across, weight * down
+    from restore.weave import compiled
 
-    def total(a: Plane, b: Plane) -> F64:
-        sums: F64 = np.einsum("cp,cp->c", a, b, dtype=np.float64)
-        return sums
-
-    xx, xy, yy = total(wx, across) + 1e-9, total(wx, down), total(wy, down) + 1e-9
-    xr, yr = total(wx, r), total(wy, r)
+    some = compiled.sampled(pattern, fetched, *GRID, _SAMPLES)
+    middle = np.median(some, axis=1)
+    scale = 1.4826 * np.median(np.abs(some - middle[:, None]), axis=1) + 1e-5
+    lies = pattern[:0] if inside is None else inside
+    sums = compiled.normal_sums(pattern, fetched, lies, middle, 4.0 * scale, GRID[1])
+    xx, xy, yy, xr, yr, seen = sums.T
+    xx, yy = xx + 1e-9, yy + 1e-9
     det = xx * yy - xy * xy
     step = np.stack([(yy * xr - xy * yr) / det, (xx * yr - xy * xr) / det], axis=1)
     # Half the rows were looked at, and blurred pixels are not independent.
-    error = 2.1 * scale[:, 0] * np.sqrt((xx + yy) / det)
+    error = 2.1 * scale * np.sqrt((xx + yy) / det)
     lost = seen < 0.3
     step[lost], error[lost] = 0.0, _LOST_PX
     return np.clip(step, -1.5, 1.5), np.minimum(error, _LOST_PX)

@@ -7,15 +7,23 @@ import multiprocessing
 import pickletools
 import shutil
 import time
+import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from media.encoding import encoding
 from media.errors import StoreError
+from media.fixity import file_sha256
+from media.log_planes import CodedFrame
+from media.reel import PictureFormat
 from wetgate.files import digest
+from wetgate.packing import Packed, PackedFrame, Room
 from wetgate.store import Chunk, Store
+from wetgate.touch import counts
 
 KEY = digest("a chunk")
 
@@ -44,7 +52,7 @@ def flip(path: Path, at: int) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
 def test_what_is_put_is_what_is_got(store: Store, dtype: type[np.generic]) -> None:
-    put = Chunk(chunk().codes.astype(dtype), chunk().touch, {"seconds": 1.5})
+    put = Chunk(np.asarray(chunk().codes).astype(dtype), chunk().touch, {"seconds": 1.5})
     assert not store.has(KEY)
     assert not store.check(KEY)
     store.put(KEY, put)
@@ -54,6 +62,73 @@ def test_what_is_put_is_what_is_got(store: Store, dtype: type[np.generic]) -> No
     np.testing.assert_array_equal(got.codes, put.codes)
     np.testing.assert_array_equal(got.touch, put.touch)
     assert (got.facts, store.keys()) == ({"seconds": 1.5}, [KEY])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (3, 4, 6, 1), (1, 1, 1, 1), (2, 3, 4, 3)])
+@pytest.mark.parametrize("top", [1023, 1024, 65535])
+def test_ten_bits_are_kept_in_words(store: Store, shape: tuple[int, ...], top: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 1024, shape).astype(np.uint16)
+    # The last of all: what does not fit must be noticed wherever it lies.
+    codes.flat[-1] = top
+    store.put(KEY, Chunk(codes, np.zeros(shape[:3], np.uint8), {}))
+    got = store.get(KEY).codes
+    assert got.shape == shape
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, codes)
+    np.testing.assert_array_equal(got[shape[0] - 1], codes[-1])
+    record = json.loads((store.place(KEY) / "record.json").read_text("utf-8"))
+    assert ("packed" in record) == (top < 1024)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_packed_frames_look_as_they_would_unpacked(channels: int, step: int) -> None:
+    fmt = PictureFormat(width=17, height=11, channels=channels, bits=10)
+    room, rng = Room(fmt, 2), np.random.default_rng(0)
+    for at in range(2):
+        room.frame(at)[:] = rng.integers(0, 1024, (11, 17, channels))
+        room.filled(at)
+    codes, space = room.codes(2), encoding("rec709")
+    assert isinstance(codes, Packed)
+    packed, plain = PackedFrame(codes, 1, fmt, space), CodedFrame(codes[1], fmt, space)
+    assert packed.size_px == plain.size_px == (11, 17)
+    assert torch.equal(packed.means(step), plain.means(step))
+    assert torch.equal(packed.whole, plain.whole)
+    assert torch.equal(packed.part(slice(2, 5), slice(3, 9)), plain.whole[:, 2:5, 3:9])
+
+
+@pytest.mark.parametrize("marks", ["none", "all", "few", "noise"])
+def test_touch_planes_come_back(store: Store, marks: str) -> None:
+    rng = np.random.default_rng(0)
+    touch = np.zeros((3, 40, 50), np.uint8)
+    touch += {"none": 0, "all": 1, "few": 1, "noise": 0}[marks]
+    if marks == "few":
+        touch[1, 3:7, 8:20] = 2
+        touch[2, -1, -1] = 3
+    if marks == "noise":
+        touch[:] = rng.integers(0, 4, touch.shape)
+    store.put(KEY, Chunk(np.zeros((3, 40, 50, 1), np.uint8), touch, {}))
+    np.testing.assert_array_equal(store.touch(KEY), touch)
+    want = [[int((plane == k).sum()) for k in range(4)] for plane in touch]
+    assert counts(touch).tolist() == want
+
+
+def test_chunks_of_the_first_kind_are_read(store: Store) -> None:
+    """As they were written before codes were packed and marks kept as runs."""
+    put = chunk()
+    store.put(KEY, put)
+    place = store.place(KEY)
+    np.save(place / "pixels.npy", np.asarray(put.codes))
+    (place / "touch.z").write_bytes(zlib.compress(put.touch.tobytes(), 1))
+    record = json.loads((place / "record.json").read_text("utf-8"))
+    for name in ("packed", "shape", "touch_coding"):
+        del record[name]
+    for name in record["files"]:
+        record["files"][name] = file_sha256(place / name)
+    (place / "record.json").write_text(json.dumps(record), "utf-8")
+    np.testing.assert_array_equal(store.get(KEY).codes, put.codes)
+    np.testing.assert_array_equal(store.get(KEY).touch, put.touch)
 
 
 def test_the_first_chunk_stays(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -187,7 +188,7 @@ def _repaired(
         at = min(max(at, 0), len(chunk.frames) - 1)
     else:
         at, why = int(marked.argmax()), "where most was repaired"
-    codes: AnyCodes = found.codes[at]
+    codes = cast("AnyCodes", found.codes[at])
     return chunk.frames.start + at, why, codes, found.touch[at]
 
 

@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
 from color.stats import ColorProbe
 from media.defect_map import MapReader, map_digest
 from media.encoding import reel_encoding
+from media.log_planes import CodedFrame, LogFrame, plane_means
 from media.passes import Probe
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
-from media.write import to_planes
 from restore.defects.measure import DefectProbe
 from restore.dirt.trial import TrialProbe, trial_name
 from restore.flicker.measure import FlickerProbe
@@ -36,7 +34,7 @@ from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 12
+PROBES = 13
 """Rises when any probe measures differently."""
 TRIALS = frozenset({trial_name("network"), trial_name("rules")})
 PROBED = TRIALS | {
@@ -106,10 +104,9 @@ def analyse_shot(
     reader = frame_reader(config, ingested.reel)
     space = reel_encoding(ingested.reel)
 
-    def read(number: int) -> Tensor:
+    def read(number: int) -> LogFrame:
         job.check_stop()
-        planes = to_planes(reader.read(number), ingested.reel.format)
-        return space.to_log(torch.from_numpy(planes))
+        return CodedFrame(reader.read(number), ingested.reel.format, space)
 
     width_px = job.project.analyse.width_px
     mixed = mixed_frames(shot, pictures)
@@ -119,7 +116,9 @@ def analyse_shot(
     if missing & PROBED:
         evidence |= measure(read, pictures, width_px, color, missing & PROBED)
     if DefectProbe.name in missing:
-        evidence[DefectProbe.name] = _measure_map(ingested.reel, read, pictures)
+        evidence[DefectProbe.name] = _measure_map(
+            ingested.reel, lambda number: read(number).whole, pictures
+        )
     job.at_hand()
     write_evidence(path, key, evidence)
     job.events.emit(
@@ -167,14 +166,14 @@ def mixed_frames(shot: Shot, pictures: Pictures) -> frozenset[int]:
 
 
 def measure(
-    read: Callable[[int], Tensor],
+    read: Callable[[int], LogFrame],
     pictures: Pictures,
     width_px: int,
     color: ColorProbe,
     wanted: frozenset[str] = PROBED,
     scale: int = 1,
 ) -> dict[str, Any]:
-    """Run the wanted probes over a shot. read: frame number to (C, H, W) film log, full size.
+    """Run the wanted probes over a shot. read: frame number to the frame, full size.
 
     scale: how much larger than the scan the frames are.
     Only pictures of their own are looked at, counted without holes (``Pictures.strip``): a
@@ -183,7 +182,9 @@ def measure(
     """
     alone = wanted == {color.name}
     first = read(pictures.own[0])
-    step = max(1, -(-first.shape[-1] // width_px))
+    width = first.size_px[1]
+    step = max(1, -(-width // width_px))
+    half = half_pays(torch.device("cpu"))
     probes: dict[Probe, _View] = {
         WeaveProbe(1.0 / step): _View.PROXY,
         OverscanProbe(1.0 / step): _View.PROXY,
@@ -193,30 +194,32 @@ def measure(
         GrainProbe(): _View.MIDDLE,
         UpscaleProbe(): _View.MIDDLE,
         SteadinessProbe(): _View.SAME_MIDDLE,
-        TrialProbe("network", len(pictures.own), half=half_pays(first.device)): _View.WHOLE,
+        TrialProbe("network", len(pictures.own), half=half): _View.WHOLE,
         TrialProbe("rules", len(pictures.own)): _View.WHOLE,
     }
     probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
-    color_step = max(1, first.shape[-1] // step // _COLOR_PX)
+    color_step = max(1, width // step // _COLOR_PX)
     for at, number in zip(pictures.strip, pictures.own, strict=True):
         # A few frames of a shot say enough about its color: the others are not even read.
         if alone and not color.due(number):
             color.skip(number)
             continue
-        pixels = first if number == pictures.own[0] else read(number)
-        proxy = _reduced(pixels, step)
+        frame = first if number == pictures.own[0] else read(number)
+        proxy = frame.means(step)
         for probe, view in probes.items():
             if view is _View.PROXY:
                 probe.observe(at, proxy)
             elif view is _View.WHOLE:
-                probe.observe(at, pixels)
+                probe.observe(at, frame.whole)
             elif view is _View.MIDDLE:
                 # At the scan's size, so that grain before and after can be compared.
-                probe.observe(at, _reduced(_middle(pixels, scale * _GRAIN_CROP_PX), scale))
+                probe.observe(at, plane_means(_middle(frame, scale * _GRAIN_CROP_PX), scale))
             elif view is _View.SAME_MIDDLE:
-                probe.observe(at, _middle(pixels, scale * _GRAIN_CROP_PX))
+                probe.observe(at, _middle(frame, scale * _GRAIN_CROP_PX))
+            elif color.due(number):
+                probe.observe(number, plane_means(proxy, color_step))
             else:
-                probe.observe(number, _reduced(proxy, color_step))
+                color.skip(number)
     return {probe.name: dict(probe.finish()) for probe in probes}
 
 
@@ -233,20 +236,8 @@ class _View(Enum):
     """A crop that shows the same as that of the scan, whatever the size."""
 
 
-def _reduced(pixels: Tensor, step: int) -> Tensor:
-    """Area mean over step x step pixels of (C, H, W) on a CPU, a rest at the edges left out."""
-    if step == 1:
-        return pixels
-    height, width = pixels.shape[-2] // step, pixels.shape[-1] // step
-    reduced = np.empty((len(pixels), height, width), np.float32)
-    for plane, small in zip(pixels.numpy(), reduced, strict=True):
-        whole = plane[: height * step, : width * step]
-        cv2.resize(whole, (width, height), dst=small, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(reduced)
-
-
-def _middle(pixels: Tensor, size_px: int) -> Tensor:
+def _middle(frame: LogFrame, size_px: int) -> Tensor:
     """A full-resolution crop from the middle of the frame."""
-    h, w = pixels.shape[-2:]
+    h, w = frame.size_px
     y, x = max(0, (h - size_px) // 2), max(0, (w - size_px) // 2)
-    return pixels[:, y : y + size_px, x : x + size_px]
+    return frame.part(slice(y, y + size_px), slice(x, x + size_px))

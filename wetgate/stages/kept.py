@@ -11,7 +11,7 @@ from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.manifest import DeliveredFile
 
-WRITERS = 2
+WRITERS = 3
 """Rises when a delivered file would have other bytes for the same chunk."""
 
 Kept = Mapping[str, DeliveredFile]

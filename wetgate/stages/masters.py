@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from media.ahead import in_order
 from media.dpx import history_line
 from media.errors import StoreError
+from media.fixity import file_sha256, let_go
 from media.movie.check import check_movie
 from media.movie.write import MovieWriter
 from media.passthrough import copy_frame
 from media.reader import FrameReader
 from media.reel import PictureFormat, Reel
-from media.scan import read_codes
+from media.scan import load
 from media.write import AnyCodes, atomic_write_bytes, write_frame
 from wetgate import __version__
 from wetgate.config import Deliverable
@@ -29,6 +31,8 @@ from wetgate.manifest import DeliveredFile
 from wetgate.plan import PlannedShot
 from wetgate.stages.kept import WRITERS, Kept, delivered_file, still_right
 
+T = TypeVar("T")
+Planes = NDArray[np.uint8]
 _THREADS = 2
 _AHEAD = 4
 
@@ -90,14 +94,19 @@ def deliver_sequence(
             history=_history(reel, number, layout, frame.shot) if found.touch.any() else None,
             moved_frames=_moved(reel, number),
         )
-        if not np.array_equal(read_codes(path, reel=reel.id, frame=number, spare=True), codes):
+        back = load(path, reel=reel.id, frame=number, spare=True)
+        if not np.array_equal(back.codes, codes):
             raise StoreError("a delivered frame does not read back as written", frame=number)
-        return None
+        let_go(path)
+        return back.sha256
 
     def name(number: int) -> Path:
         return folder / frame_name(reel, deliverable, number, layout.suffix)
 
-    return _each(job, reader, frames, name, f"{layout.kind} {fmt}", write, kept)
+    def pictures(to_do: list[OutFrame]) -> Iterator[tuple[OutFrame, Callable[[], Picture]]]:
+        return _pictures(job, reader, to_do)
+
+    return _each(job, reader, frames, name, f"{layout.kind} {fmt}", pictures, write, kept)
 
 
 def deliver_touch(
@@ -105,26 +114,37 @@ def deliver_touch(
 ) -> list[DeliveredFile]:
     """The touch plane: one lossless 8-bit frame per output frame."""
     reel = reader.reel
-    blank: dict[tuple[int, ...], bytes] = {}
+    # Planes that bear one mark all over are alike: the same picture gives the same bytes.
+    even: dict[tuple[int, ...], bytes] = {}
 
-    def write(path: Path, frame: OutFrame, picture: Callable[[], Picture]) -> str | None:
-        size: tuple[int, ...] = (reel.format.height, reel.format.width)
-        if frame.shot.untouched and size in blank:
-            atomic_write_bytes(path, blank[size])
-            return None
-        plane = _untouched(reel) if frame.shot.untouched else picture().touch
-        size = plane.shape
-        fmt = PictureFormat(width=size[1], height=size[0], channels=1, bits=8)
-        write_frame(path, plane[:, :, None], fmt, "png", frame=frame.number, reel=reel.id)
-        if frame.shot.untouched:
-            # Planes without a mark are all alike: the same picture gives the same bytes.
-            blank[size] = path.read_bytes()
+    def write(path: Path, frame: OutFrame, plane: Callable[[], Planes]) -> str | None:
+        found = plane()
+        name = (*found.shape, int(found.flat[0])) if found.min() == found.max() else None
+        if name in even:
+            return _written_back(path, even[name])
+        fmt = PictureFormat(width=found.shape[1], height=found.shape[0], channels=1, bits=8)
+        write_frame(path, found[:, :, None], fmt, "png", frame=frame.number, reel=reel.id)
+        if name is not None:
+            even[name] = path.read_bytes()
         return None
 
     def name(number: int) -> Path:
         return job.folder.touch / reel.id / f"{reel.id}.{number:07d}.png"
 
-    return _each(job, reader, frames, name, "touch", write, kept)
+    blank = _untouched(reel)
+
+    def planes(to_do: list[OutFrame]) -> Iterator[tuple[OutFrame, Callable[[], Planes]]]:
+        for frame, touch in _from_store(job, to_do, job.store.touch):
+            plane = blank if touch is None else touch[frame.shot.locate(frame.number)[1]]
+            yield frame, lambda plane=plane: plane  # type: ignore[misc]
+
+    return _each(job, reader, frames, name, "touch", planes, write, kept)
+
+
+def _written_back(path: Path, data: bytes) -> str:
+    """Write a file and read it back. returns: its SHA-256. raises: StoreError, StorageFull."""
+    atomic_write_bytes(path, data)
+    return file_sha256(path)
 
 
 def deliver_movie(
@@ -190,10 +210,15 @@ def _each(
     frames: list[OutFrame],
     name: Callable[[int], Path],
     what: str,
-    write: Callable[[Path, OutFrame, Callable[[], Picture]], str | None],
+    found: Callable[[list[OutFrame]], Iterator[tuple[OutFrame, Callable[[], T]]]],
+    write: Callable[[Path, OutFrame, Callable[[], T]], str | None],
     kept: Kept,
 ) -> list[DeliveredFile]:
-    """Write one file per frame, a few at once; files that are right already are left."""
+    """Write one file per frame, a few at once; files that are right already are left.
+
+    found: frames with a way to what is written. write: returns the SHA-256 of what it read back,
+    or None where it has read nothing back.
+    """
     reel = reader.reel
     done: dict[int, DeliveredFile] = {}
     to_do: list[tuple[OutFrame, str]] = []
@@ -218,13 +243,13 @@ def _each(
             path.parent.mkdir(parents=True, exist_ok=True)
     made = {f.number: made_from for f, made_from in to_do}
 
-    def one(item: tuple[OutFrame, Callable[[], Picture]]) -> DeliveredFile:
+    def one(item: tuple[OutFrame, Callable[[], T]]) -> DeliveredFile:
         frame, picture = item
         path = name(frame.number)
         read_back = write(path, frame, picture)
         return delivered_file(job, path, made[frame.number], read_back)
 
-    waiting = _pictures(job, reader, [f for f, _ in to_do])
+    waiting = found([f for f, _ in to_do])
     for (frame, _), file in zip(
         to_do, in_order(one, waiting, threads=_THREADS, ahead=_AHEAD), strict=True
     ):
@@ -235,19 +260,33 @@ def _each(
 def _pictures(
     job: Job, reader: FrameReader, frames: list[OutFrame]
 ) -> Iterator[tuple[OutFrame, Callable[[], Picture]]]:
-    """Frames with a way to their pixels. A chunk is read once; a scan when it is asked for."""
-    key, chunk = "", None
+    """Frames with a way to their pixels. A scan is read when it is asked for."""
+    for frame, chunk in _from_store(job, frames, job.store.get):
+        if chunk is None:
+            yield frame, _scanned(reader, frame)
+            continue
+        at = frame.shot.locate(frame.number)[1]
+        codes = cast("AnyCodes", chunk.codes[at])
+        picture = Picture(codes, chunk.touch[at])
+        yield frame, lambda picture=picture: picture  # type: ignore[misc]
+
+
+def _from_store(
+    job: Job, frames: list[OutFrame], read: Callable[[str], T]
+) -> Iterator[tuple[OutFrame, T | None]]:
+    """Frames with what ``read`` gives for their chunk, read once; None for those of the scan."""
+    key, found = "", None
     for frame in frames:
         job.check_stop()
         if frame.shot.untouched:
-            yield frame, _scanned(reader, frame)
+            yield frame, None
             continue
-        where, at = frame.shot.locate(frame.number)
-        if where.key != key or chunk is None:
-            key, chunk = where.key, job.store.get(where.key)
-        codes: AnyCodes = chunk.codes[at]
-        picture = Picture(codes, chunk.touch[at])
-        yield frame, lambda picture=picture: picture  # type: ignore[misc]
+        where = frame.shot.locate(frame.number)[0]
+        if where.key != key or found is None:
+            # The last one goes before the next one comes.
+            found = None
+            key, found = where.key, read(where.key)
+        yield frame, found
 
 
 def _scanned(reader: FrameReader, frame: OutFrame) -> Callable[[], Picture]:

@@ -16,22 +16,26 @@ from torch import Tensor
 
 from media.ahead import ReadAhead
 from media.encoding import ColorEncoding, reel_encoding
+from media.log_planes import log_planes
+from media.passes import Operator
 from media.reader import FrameReader
 from media.reel import Reel
-from media.write import AnyCodes, to_codes, to_pixels, to_planes, to_values
+from media.write import AnyCodes, codes_of_planes, empty_codes, to_codes, to_values
 from wetgate.config import ReelConfig
 from wetgate.executor import Rendered, ShotRenderer
 from wetgate.job import Job
 from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.packing import Room
 from wetgate.pieces import megapixels, render_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
 from wetgate.store import Chunk
+from wetgate.touch import counts as effect_counts
 
 _AHEAD, _KEPT = 2, 16
-"""Frames decoded before they are asked for, and held decoded, for each stretch."""
+"""Frames decoded before they are asked for, and most that are held decoded, for each stretch."""
 _BLOCKS_A_LANE = 4
 _SAMPLED = 4
 
@@ -97,7 +101,7 @@ def _render_stretch(
 ) -> RenderReport:
     """Consecutive chunks, one after the other, so that each reuses the frames of the last."""
     order = [n for n in planned.shot.frames if n >= chunks[0].frames.start]
-    with _Source(reader, ingested.reel, job.device, order) as source:
+    with _Source(reader, ingested.reel, job.device, order, planned.chain) as source:
         return _render_chunks(job, source, ingested, planned, chunks)
 
 
@@ -122,6 +126,8 @@ def _render_chunks(
         "megapixels": round(megapixels(ingested.reel), 4),
     }
     rendered = cached = damaged = 0
+    room: Room | None = None
+    marks: NDArray[np.uint8] | None = None
     for chunk in chunks:
         job.check_stop()
         known = job.store.has(chunk.key)
@@ -133,7 +139,10 @@ def _render_chunks(
             damaged += 1
             job.events.emit("chunk_damaged", _facts(planned, chunk))
         job.gate()
-        _render_chunk(job, source, renderer, planned, chunk, costs)
+        if room is None or marks is None:
+            fmt, longest = planned.variant.format, max(len(c.frames) for c in chunks)
+            room, marks = Room(fmt, longest), np.empty((longest, fmt.height, fmt.width), np.uint8)
+        _render_chunk(job, source, renderer, planned, chunk, costs, room, marks)
         rendered += 1
     return RenderReport(rendered, cached, damaged)
 
@@ -155,23 +164,26 @@ def _render_chunk(
     planned: PlannedShot,
     chunk: PlannedChunk,
     costs: Mapping[str, object],
+    room: Room,
+    marks: NDArray[np.uint8],
 ) -> None:
+    """room, marks: for codes and touch of the longest chunk, used again for the next."""
     started = time.monotonic()
-    codes, touch = [], []
+    touch = marks[: len(chunk.frames)]
     caveats: dict[str, list[str]] = {}
-    for number in chunk.frames:
+    for at, number in enumerate(chunk.frames):
         job.check_stop()
         frame = renderer.frame(number)
-        codes.append(source.delivered(number, frame, planned.variant))
-        touch.append(frame.touch.cpu().numpy())
+        touch[at] = source.delivered(number, frame, planned.variant, room.frame(at))
+        room.filled(at)
         if frame.caveats:
             caveats[str(number)] = list(frame.caveats)
         job.events.emit("frame_rendered", {"reel": planned.shot.reel, "shot": planned.shot.id})
-    planes = np.stack(touch)
-    counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
     job.at_hand()
+    counts = {str(k): int(n) for k, n in enumerate(effect_counts(touch).sum(axis=0))}
     job.store.put(
-        chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
+        chunk.key,
+        Chunk(room.codes(len(touch)), touch, {"touch_counts": counts, "caveats": caveats}),
     )
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})
@@ -191,7 +203,7 @@ def sample_seconds(
     begin = max(0, len(frames) // 2 - block) // block * block
     frames = frames[begin : begin + block + max(block, _SAMPLED)]
     reader = frame_reader(config, ingested.reel)
-    with _Source(reader, ingested.reel, job.device, frames) as source:
+    with _Source(reader, ingested.reel, job.device, frames, planned.chain) as source:
         renderer = ShotRenderer(
             planned.shot.id,
             planned.pictures,
@@ -200,10 +212,11 @@ def sample_seconds(
             job.project.render.tile_px,
         )
         timed = frames[block:] or frames
+        out = empty_codes(planned.variant.format)
         for number in frames:
             if number == timed[0]:
                 started = time.monotonic()
-            source.delivered(number, renderer.frame(number), planned.variant)
+            source.delivered(number, renderer.frame(number), planned.variant, out)
         return (time.monotonic() - started) / len(timed)
 
 
@@ -211,14 +224,21 @@ class _Source:
     """Frames of a reel as operators and as the writer want them; a few decoded ahead."""
 
     def __init__(
-        self, reader: FrameReader, reel: Reel, device: torch.device, order: Sequence[int]
+        self,
+        reader: FrameReader,
+        reel: Reel,
+        device: torch.device,
+        order: Sequence[int],
+        chain: Sequence[Operator],
     ) -> None:
         self._reader = reader
         self._reel = reel
         self._space: ColorEncoding = reel_encoding(reel)
         self._device = device
+        # A frame is looked at once more when it is delivered, by then so far behind the newest.
+        reach = sum(2 * op.radius + op.needs.block_frames - 1 for op in chain)
         self._frames: ReadAhead[AnyCodes] = ReadAhead(
-            self._checked, order, ahead=_AHEAD, keep=_KEPT
+            self._checked, order, ahead=_AHEAD, keep=min(_KEPT, reach + _AHEAD + 2)
         )
 
     def __enter__(self) -> Self:
@@ -243,25 +263,27 @@ class _Source:
 
     def read_log(self, number: int) -> Tensor:
         """(C, H, W) float32 film log on the working device."""
-        planes = to_planes(self.codes(number), self._reel.format)
-        return self._space.to_log(torch.from_numpy(planes).to(self._device))
+        planes = log_planes(self.codes(number), self._reel.format, self._space)
+        return planes.to(self._device)
 
-    def delivered(self, number: int, frame: Rendered, variant: Variant) -> NDArray[np.generic]:
-        """(H, W, C) code values to deliver. Untouched pixels are the scan's own codes, unless
-        another encoding was asked for."""
+    def delivered(
+        self, number: int, frame: Rendered, variant: Variant, out: AnyCodes
+    ) -> NDArray[np.uint8]:
+        """Code values to deliver, into ``out`` (H, W, C). Untouched pixels are the scan's own
+        codes, unless another encoding was asked for. returns: (H, W) touch."""
         fmt, space = variant.format, variant_encoding(self._reel, variant)
-        codes = to_codes(to_pixels(space.from_log(frame.pixels).cpu().numpy()), fmt)
+        touch = frame.touch.cpu().numpy()
+        own: AnyCodes | None = None
         size = (self._reel.format.height, self._reel.format.width)
-        if (fmt.height, fmt.width) != size or variant.encoding:
-            return codes
-        own = self.codes(number)
-        if fmt != self._reel.format:
-            own = to_codes(to_values(own, self._reel.format), fmt)
-        untouched = (frame.touch == 0).cpu().numpy()[:, :, None]
-        if self._reel.frame(number).made_by is not None:
-            # A held frame is the other frame's codes wherever no repair has changed them.
-            same = (frame.pixels == self.read_log(number)).all(dim=0)
-            untouched = untouched | same.cpu().numpy()[:, :, None]
-        if not untouched.any():
-            return codes
-        return np.where(untouched, own, codes).astype(codes.dtype)
+        changed = touch
+        if (fmt.height, fmt.width) == size and not variant.encoding:
+            own = self.codes(number)
+            if fmt != self._reel.format:
+                own = to_codes(to_values(own, self._reel.format), fmt)
+            if self._reel.frame(number).made_by is not None:
+                # A held frame is the other frame's codes wherever no repair has changed them.
+                same = (frame.pixels == self.read_log(number)).all(dim=0)
+                changed = np.where(same.cpu().numpy(), np.uint8(0), touch)
+        planes = space.from_log(frame.pixels).cpu().numpy()
+        codes_of_planes(planes, fmt, out, own, changed)
+        return touch

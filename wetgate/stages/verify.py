@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from color.stats import ColorProbe
 from media.frames import FrameRange
+from media.log_planes import CodedFrame, LogFrame
 from media.passes import NOTED
 from media.reel import SegmentKind
-from media.write import to_planes
+from media.write import AnyCodes
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
@@ -26,11 +24,13 @@ from wetgate.frames import to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
+from wetgate.packing import Codes, Packed, PackedFrame
 from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
+from wetgate.touch import counts as effect_counts
 
 Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
@@ -77,10 +77,10 @@ def verify_shot(
     frames = _Frames(job, ingested, planned)
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
-        frames.read_log,
+        frames.read,
         planned.pictures,
         job.project.analyse.width_px,
-        ColorProbe(space),
+        ColorProbe(space, clipping_only=True),
         probes,
         scale_of(job.project),
     )
@@ -193,7 +193,7 @@ class _Frames:
         self._planned = planned
         self._space = variant_encoding(ingested.reel, planned.variant)
         self._key = ""
-        self._codes: NDArray[np.generic] | None = None
+        self._codes: Codes | None = None
         self._counts = np.zeros(4, np.int64)
         # Where a model or other frames enlarge, pixels are invented or borrowed everywhere, as
         # was asked for; that is no repair.
@@ -219,15 +219,13 @@ class _Frames:
             if chunk.frames not in self._seen:
                 self._load(chunk)
 
-    def _load(self, chunk: PlannedChunk) -> NDArray[np.generic]:
+    def _load(self, chunk: PlannedChunk) -> Codes:
         found = self._job.store.get(chunk.key)
         self._seen.add(chunk.frames)
         caveats = found.facts.get("caveats")
         if isinstance(caveats, dict):
             self.caveats |= caveats
-        counts = np.array(
-            [[np.count_nonzero(plane == k) for k in range(4)] for plane in found.touch], np.int64
-        )
+        counts = effect_counts(found.touch)
         self._counts += counts.sum(axis=0)
         # A frame the scan lacks is made because the project says so; that is no repair.
         first = chunk.frames.start - self._planned.shot.frames.start
@@ -243,14 +241,18 @@ class _Frames:
             self.worst_frame = chunk.frames.start + int(share.argmax())
         return found.codes
 
-    def read_log(self, number: int) -> Tensor:
-        """(C, H, W) film log."""
+    def read(self, number: int) -> LogFrame:
+        """A rendered frame."""
         self._job.check_stop()
         chunk, at = self._planned.locate(number)
         if chunk.key != self._key or self._codes is None:
+            # The last one goes before the next one comes.
+            self._codes = None
             self._key, self._codes = chunk.key, self._load(chunk)
-        planes = to_planes(self._codes[at], self._planned.variant.format)
-        return self._space.to_log(torch.from_numpy(planes))
+        fmt = self._planned.variant.format
+        if isinstance(self._codes, Packed):
+            return PackedFrame(self._codes, at, fmt, self._space)
+        return CodedFrame(cast("AnyCodes", self._codes[at]), fmt, self._space)
 
     def touch_shares(self) -> dict[str, float]:
         """Share of all pixels by what was done to them."""
