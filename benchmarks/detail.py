@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.detail_clips import CLIPS, F32, MOVING, Grain, available, psnr_db, with_grain
 from benchmarks.detail_measures import left_over, sigma_rows, texture_kept
-from benchmarks.detail_ours import Effort, cleaned
+from benchmarks.detail_ours import Effort, Guided, cleaned
 from benchmarks.detail_peers import FFMPEG, VAPOURSYNTH, Peer, by_ffmpeg, by_vapoursynth, installed
 from wetgate.numerics import pin_numerics, profile
 
@@ -33,12 +33,27 @@ WHITE = (Grain(8.0, 0.0),)
 Row = dict[str, Any]
 
 
-def ours(clean: F32, noisy: F32, effort: Effort) -> Row:
+WAYS: tuple[tuple[Effort, Guided], ...] = (
+    ("fast", "network"),
+    ("usual", "network"),
+    ("fine", "network"),
+    ("fast", "blocks"),
+    ("usual", "blocks"),
+    ("fine", "blocks"),
+)
+
+
+def named(effort: Effort, guide: Guided) -> str:
+    """As tables call a way of ours."""
+    return f"Wetgate {effort}" if guide == "network" else f"Wetgate {effort}, no weights"
+
+
+def ours(clean: F32, noisy: F32, effort: Effort, guide: Guided) -> Row:
     """One of our rows."""
     megapixels = clean[..., 0].size / 1e6
-    out = cleaned(noisy, effort)
+    out = cleaned(noisy, effort, guide)
     return {
-        "method": f"Wetgate {effort}",
+        "method": named(effort, guide),
         "psnr_db": round(psnr_db(out.frames, clean), 2),
         "s_per_mp": round(out.seconds / megapixels, 3),
         "measure_s_per_mp": round(out.measure_seconds / megapixels, 3),
@@ -90,15 +105,18 @@ def measured(
     noisy = with_grain(clean, grain)
     head = {"clip": name, "grain": grain.name, "sigma": grain.sigma, "frames": len(clean)}
     rows = [{**head, "method": "input", "psnr_db": round(psnr_db(noisy, clean), 2)}]
-    efforts: tuple[Effort, ...] = ("usual",) if quick else ("fast", "usual", "fine")
-    rows += [{**head, **ours(clean, noisy, effort)} for effort in efforts]
+    ways = WAYS[1:2] if quick else WAYS
+    rows += [{**head, **ours(clean, noisy, *way)} for way in ways]
     if kept is None:
         brief = quick or grain not in FILM
         rows += [{**head, **row} for row in peers(clean, noisy, grain.sigma, brief, python)]
     else:
-        own = ("input", "Wetgate fast", "Wetgate usual", "Wetgate fine")
         rows += [
-            row for row in kept if all(row[k] == head[k] for k in head) and row["method"] not in own
+            row
+            for row in kept
+            if all(row[k] == head[k] for k in head)
+            and row["method"] != "input"
+            and not row["method"].startswith("Wetgate")
         ]
     for row in rows:
         show(row)
@@ -114,14 +132,13 @@ def record(frames: int = 11, sigma: float = 20.0) -> list[Row]:
     rng = np.random.default_rng(0)
     noisy = clean + rng.normal(0.0, sigma / 255.0, clean.shape).astype(np.float32)
     rows: list[Row] = []
-    efforts: tuple[Effort, ...] = ("fast", "usual", "fine")
-    for effort in efforts:
-        out = cleaned(noisy, effort, as_codes=True)
+    for effort, guide in WAYS:
+        out = cleaned(noisy, effort, guide, as_codes=True)
         error = float(np.square(out.frames - clean, dtype=np.float64).mean())
         rows.append(
             {
                 "clip": "reds", "grain": "white, unclipped", "sigma": sigma, "frames": len(clean),
-                "method": f"Wetgate {effort}", "psnr_db": round(-10.0 * np.log10(error), 2),
+                "method": named(effort, guide), "psnr_db": round(-10.0 * np.log10(error), 2),
                 "s_per_mp": round(out.seconds / (clean[..., 0].size / 1e6), 3),
             }
         )  # fmt: skip

@@ -20,6 +20,7 @@ from restore.models.load import load_network
 from restore.models.ncnn import read_ncnn
 from restore.models.packages import PACKED, take
 from restore.models.shelf import FOLDER_VARIABLE, model
+from restore.noise.guide import SHA256
 from wetgate.chain import build_chain, model_card
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
@@ -281,10 +282,12 @@ def test_the_manifest_names_the_model(tmp_path: Path, weights: Path) -> None:
     kept = import_model(weights, "MIT", card(tmp_path), "repeat")
     folder = Folder(tmp_path / "out")
     job = Job(project("repeat", kept.sha256), folder, Events(folder.events))
-    finder, said = models_used(job)
+    finder, filtering, said = models_used(job)
     assert finder["used_for"] == "finding dirt; it paints nothing"
     assert finder["trained_on"]
     assert finder["licence"]
+    assert filtering["used_for"] == "guiding the grain filter; it paints nothing"
+    assert filtering["weights_sha256"] == SHA256["grain-along"]
     assert said["weights_sha256"] == kept.sha256
     assert said["trained_on"] == "nothing: it repeats pixels"
     assert said["not_for"] == "anything but tests"
