@@ -237,7 +237,10 @@ def test_numbers_agree_with_the_inputs(made: _Made) -> None:
     for name in ("untouched", "adjusted", "borrowed", "invented"):
         wanted = (6 * shares[0][name] + 2 * shares[1][name]) / 8
         assert summary["touch_share"][name] == pytest.approx(wanted, abs=2e-6)
-    assert [m["used_for"] for m in summary["models"]] == ["finding dirt; it paints nothing"]
+    assert [m["used_for"] for m in summary["models"]] == [
+        "finding dirt; it paints nothing",
+        "guiding the grain filter; it paints nothing",
+    ]
     assert summary["software"]["packages"]["numpy"] == np.__version__
     first = summary["reels"][0]["shots"][0]
     assert first["before"] == made.given.verdicts[made.passed]["before"]
