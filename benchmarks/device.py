@@ -48,6 +48,7 @@ from restore.models.load import load_network
 from restore.models.precision import half_pays
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
+from restore.noise.guide import Guide
 from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
@@ -57,7 +58,7 @@ from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
-from wetgate.chain import EFFORTS
+from wetgate.chain import EFFORTS, GUIDED
 from wetgate.numerics import pin_numerics, profile
 
 RESULTS = Path(__file__).parent / "results" / "device.json"
@@ -98,7 +99,8 @@ def cases() -> Mapping[str, Case]:
             f"{_FLOW}, pieces are judged and covered",
         ),
         "rebuild": Case(lambda _: RebuildOperator({0: 0.5}), _FLOW),
-        **{f"noise, {name}": Case(_noise(name), _FLOW) for name in EFFORTS},
+        **{f"noise, {name}": Case(_guided(name), _FLOW) for name in GUIDED},
+        **{f"noise, {name}, no weights": Case(_noise(name), _FLOW) for name in EFFORTS},
         "grain": Case(_grain, "the grain is drawn"),
         "enlarged x2": Case(lambda _: ResampleUpscale(2)),
         "enlarged and placed x2": Case(
@@ -324,6 +326,14 @@ def _scratches(_: torch.device) -> Operator:
 def _noise(effort: str) -> Callable[[torch.device], Operator]:
     curve, grain = GrainCurve.flat((0.012,) * 3), GrainModel.white(3)
     return lambda _: NoiseOperator(curve, grain, 1.0, 0.35, EFFORTS[effort])
+
+
+def _guided(effort: str) -> Callable[[torch.device], Operator]:
+    curve, grain = GrainCurve.flat((0.012,) * 3), GrainModel.white(3)
+    name, how = GUIDED[effort]
+    return lambda device: NoiseOperator(
+        curve, grain, 1.0, 0.35, how, Guide(name, half_pays(device))
+    )
 
 
 def _grain(_: torch.device) -> Operator:
