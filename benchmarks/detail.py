@@ -24,6 +24,7 @@ from benchmarks.detail_clips import CLIPS, F32, MOVING, Grain, available, psnr_d
 from benchmarks.detail_measures import left_over, sigma_rows, texture_kept
 from benchmarks.detail_ours import Effort, Guided, cleaned
 from benchmarks.detail_peers import FFMPEG, VAPOURSYNTH, Peer, by_ffmpeg, by_vapoursynth, installed
+from benchmarks.detail_stills import stills_rows
 from wetgate.numerics import pin_numerics, profile
 
 RESULTS = Path(__file__).parent / "results" / "detail.json"
@@ -206,8 +207,9 @@ def main() -> None:
     rows += untouched(frames)
     if available(("reds",)):
         rows += record()
+    stills = stills_rows()
     sigma = sigma_rows(available(), 8)
-    for row in sigma:
+    for row in (*stills, *sigma):
         print(row)
     summary = means(rows)
     print()
@@ -219,6 +221,7 @@ def main() -> None:
         "clips": {n: CLIPS[n].what for n in available()},
         "numerics": profile(torch.device("cpu")),
         "means": summary,
+        "stills": stills,
         "sigma": sigma,
         "rows": rows,
     }

@@ -1,7 +1,7 @@
 """Clean moving clips and the grain laid on them, for ``benchmarks.detail``.
 
-None of them was trained on (``restore/noise/grain_net.md``). Frames are display codes (Rec.709),
-(T, H, W, 3) float32, 0..1.
+No network that guides the filter was trained on them (cards in ``restore/noise/weights``).
+Frames are display codes (Rec.709), (T, H, W, 3) float32, 0..1.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def with_grain(clean: F32, grain: Grain, seed: int = 5) -> F32:
         noise = rng.standard_normal(frame.shape, dtype=np.float32)
         strength = np.float32(grain.sigma / 255.0) * np.ones_like(frame)
         if grain.size_px:
-            noise = cv2.GaussianBlur(noise, (0, 0), grain.size_px) / _blur_gain(grain.size_px)
+            noise = cv2.GaussianBlur(noise, (0, 0), grain.size_px) / blur_gain(grain.size_px)
             strength *= _UNEVEN * (0.55 + 1.8 * frame * (1.0 - frame))
         out[k] = np.rint(np.clip(frame + strength * noise, 0.0, 1.0) * 65535.0) / 65535.0
     return out
@@ -72,7 +72,8 @@ def psnr_db(found: F32, truth: F32, rim_px: int = 8) -> float:
     return float(-10.0 * np.log10(np.square(gap).mean() + 1e-12))
 
 
-def _blur_gain(sigma_px: float) -> float:
+def blur_gain(sigma_px: float) -> float:
+    """What a Gaussian leaves of the sigma of white noise."""
     impulse = np.zeros((65, 65), np.float32)
     impulse[32, 32] = 1.0
     return float(np.sqrt(np.square(cv2.GaussianBlur(impulse, (0, 0), sigma_px)).sum()))
