@@ -20,8 +20,8 @@ from pathlib import Path
 from media.errors import UsageError
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.job import Job
+from wetgate.kinds import clear_away
 from wetgate.leases import LEAD, Leases
-from wetgate.numerics import profile
 from wetgate.plan import PlannedShot
 
 _SCHEMA = 1
@@ -46,6 +46,7 @@ class Call:
     work: str
     """Digest of what is to be done: a new one means that everything is read again."""
     numerics: dict[str, str]
+    """The leader's profile; a helper may be of another kind."""
 
 
 def announce(
@@ -65,7 +66,7 @@ def announce(
             "phase": phase.value,
             "leader": job.leases.owner,
             "work": digest({"phase": phase.value, "shots": list(shots), "chunks": chunks}),
-            "numerics": profile(job.device),
+            "numerics": dict(job.numerics),
         },
     )
 
@@ -129,6 +130,7 @@ def dismiss(job: Job) -> None:
     for phase in (Phase.ANALYSE, Phase.RENDER):
         for name in job.leases.names(f"{phase.value}-*"):
             shutil.rmtree(job.leases.root / name, ignore_errors=True)
+    clear_away(job.leases)
 
 
 def lease_name(phase: Phase, shot: str) -> str:

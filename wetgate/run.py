@@ -18,6 +18,15 @@ from wetgate.estimate import rough_bytes
 from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
 from wetgate.leases import LEAD
+from wetgate.numerics import kind_beside, kind_of
+from wetgate.pinned import (
+    OtherKind,
+    begin,
+    keep_pin,
+    left_to_others,
+    plan_pinned,
+)
+from wetgate.pins import read_pin
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
@@ -29,6 +38,8 @@ from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 
 TRIES = 3
+_LOOK_S = 1.0
+"""How often a shot that another kind of worker has begun is looked at."""
 T = TypeVar("T")
 _ORPHAN_AGE_S = 0.0
 """With no helper alive: whatever is half-made there belongs to a worker that died."""
@@ -161,28 +172,78 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
 
 
 def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
-    reel = title.reel_of(shot_id)
-    ingested, variants = title.reels[reel], title.planned[shot_id]
-    evidence = title.evidence[shot_id]
-    # With fewer shots than workers, a shot is rendered in several stretches at once.
-    lanes = max(1, job.workers // len(title.planned))
-    # A shot that is done is only looked at: a lease for each of thousands takes minutes.
-    kept = kept_verdict(job, ingested, variants[0], title.decisions[shot_id], evidence)
-    if kept is not None and all_cached(job, variants):
-        job.events.emit("shot_done", {"shot": shot_id, "verdict": kept["verdict"]})
-        return kept
-    with own_shot(job, Phase.RENDER, shot_id):
-        job.events.emit("shot_started", {"shot": shot_id})
-        for planned in variants:
-            render_shot(job, title.configs[reel], ingested, planned, lanes)
-        found = verify_shot(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    """Waits where another kind of worker has begun the shot, for as long as one may go on."""
+    said = False
+    while True:
+        found = _done_before(job, title, shot_id)
+        if found is not None:
+            break
+        if not left_to_others(job, title.planned[shot_id]):
+            try:
+                with own_shot(job, Phase.RENDER, shot_id):
+                    found = _make(job, title, shot_id)
+                break
+            except OtherKind:
+                if job.helping:
+                    raise
+        if not said:
+            leave_to_others(job, title, shot_id)
+            said = True
+        job.gate()
+        job.stopping.wait(_LOOK_S)
     job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
     return found
 
 
+def replan(job: Job, title: Title, shot_id: str) -> list[PlannedShot]:
+    """The plan of a shot under its pin as it stands now."""
+    ingested = title.reels[title.reel_of(shot_id)]
+    shot, before = ingested.shot(shot_id), title.planned[shot_id]
+    title.planned[shot_id] = plan_pinned(job, ingested, shot, title.decisions, before)
+    return title.planned[shot_id]
+
+
+def leave_to_others(job: Job, title: Title, shot_id: str) -> None:
+    """Say that a shot waits for the kind of worker that has begun it."""
+    numerics = title.planned[shot_id][0].numerics
+    kind = kind_beside(numerics, job.numerics)
+    job.events.emit("left_to_another_kind", {"shot": shot_id, "kind": kind})
+
+
+def _done_before(job: Job, title: Title, shot_id: str) -> Verdict | None:
+    """A shot that is done is only looked at: a lease for each of thousands takes minutes."""
+    ingested, variants = title.reels[title.reel_of(shot_id)], replan(job, title, shot_id)
+    decisions, evidence = title.decisions[shot_id], title.evidence[shot_id]
+    if not variants[0].untouched and read_pin(job.folder, variants[0].shot) is None:
+        return None
+    kept = kept_verdict(job, ingested, variants[0], decisions, evidence)
+    return kept if kept is not None and all_cached(job, variants) else None
+
+
+def _make(job: Job, title: Title, shot_id: str) -> Verdict:
+    """Render and verify under the shot's lease; only verify what another kind has rendered."""
+    reel = title.reel_of(shot_id)
+    ingested, decisions = title.reels[reel], title.decisions
+    shot = ingested.shot(shot_id)
+    variants = begin(job, ingested, shot, decisions, title.planned[shot_id])
+    title.planned[shot_id] = variants
+    job.events.emit("shot_started", {"shot": shot_id, "kind": kind_of(variants[0].numerics)})
+    # With fewer shots than workers, a shot is rendered in several stretches at once.
+    lanes = max(1, job.workers // len(title.planned))
+    for planned in variants:
+        render_shot(job, title.configs[reel], ingested, planned, lanes)
+    evidence = title.evidence[shot_id]
+    found = verify_shot(job, ingested, variants[0], decisions[shot_id], evidence)
+    keep_pin(job, shot, variants)
+    return found
+
+
 def line_up(job: Job, title: Title) -> list[str]:
-    """Shots in the order they are restored in: ``night.first`` before the rest."""
-    return in_order(job.project, title.reels)
+    """Shots in the order they are restored in: ``night.first`` before the rest, and last those
+    that wait for another kind of worker."""
+    order = in_order(job.project, title.reels)
+    planned = title.planned
+    return sorted(order, key=lambda s: s in planned and left_to_others(job, planned[s]))
 
 
 def _lasting(job: Job, ingested: IngestedReel, work: Callable[[], T]) -> T:

@@ -25,6 +25,7 @@ from wetgate.job import Job
 from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
 from wetgate.pieces import megapixels, render_piece
+from wetgate.pinned import other_kind
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
@@ -53,7 +54,8 @@ def render_shot(
 
     lanes: stretches of the shot rendered at once, each with windows of its own; the pictures do
     not depend on it.
-    raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted.
+    raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted;
+    OtherKind where something is missing that another kind of worker has to make.
     """
     if planned.untouched:
         return RenderReport(0, 0, 0)
@@ -132,6 +134,8 @@ def _render_chunks(
         if known:
             damaged += 1
             job.events.emit("chunk_damaged", _facts(planned, chunk))
+        if planned.numerics != job.numerics:
+            raise other_kind(job, planned.shot, planned.numerics)
         job.gate()
         _render_chunk(job, source, renderer, planned, chunk, costs)
         rendered += 1
@@ -171,7 +175,12 @@ def _render_chunk(
     counts = {str(k): int(np.count_nonzero(planes == k)) for k in range(4)}
     job.at_hand()
     job.store.put(
-        chunk.key, Chunk(np.stack(codes), planes, {"touch_counts": counts, "caveats": caveats})
+        chunk.key,
+        Chunk(
+            np.stack(codes),
+            planes,
+            {"touch_counts": counts, "caveats": caveats, "made_by": dict(job.numerics)},
+        ),
     )
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})

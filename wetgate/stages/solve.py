@@ -35,6 +35,7 @@ from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
+from wetgate.solved import note_solved, question, standing
 from wetgate.stages.propose import (
     NO_LINES,
     propose_color,
@@ -87,6 +88,10 @@ def solve_title(
         )
     check_scenes(job.project, set(shots))
     check_regions(job.project, {*shots, *reels})
+    asked_for = question(job, reels, people)
+    stands = standing(job, reels, asked_for)
+    if stands is not None:
+        return stands
     evidence = with_flags(evidence, shots, people)
     scans = {name: r.reel for name, r in reels.items()}
     proposed, said_of, regions = {}, {}, {}
@@ -130,6 +135,7 @@ def solve_title(
     settled = with_mattes(settled, sizes)
     for decisions in settled.values():
         _keep(job, decisions)
+    note_solved(job, asked_for, settled)
     return settled
 
 
