@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -47,6 +47,9 @@ class Call:
     """Digest of what is to be done: a new one means that everything is read again."""
     numerics: dict[str, str]
     """The leader's profile; a helper may be of another kind."""
+    offered: dict[str, int] = field(default_factory=dict)
+    """Shots the leader leaves to the kind of worker that has begun them, and how often it has:
+    a new number means that they are worth another look."""
 
 
 def announce(
@@ -78,7 +81,24 @@ def called(folder: Folder) -> Call | None:
         return None
     numerics = found.get("numerics")
     assert isinstance(numerics, dict)
-    return Call(Phase(str(found["phase"])), str(found["leader"]), str(found["work"]), numerics)
+    offered = found.get("offered", {})
+    assert isinstance(offered, dict)
+    phase = Phase(str(found["phase"]))
+    return Call(phase, str(found["leader"]), str(found["work"]), numerics, offered)
+
+
+def offer(job: Job, shot: str) -> None:
+    """The leader leaves a shot to helpers of the kind that has begun it."""
+    if job.leases is None or job.helping:
+        return
+    with job.offering:
+        found = read_json(_call_file(job.folder))
+        if found is not None:
+            offered = found.get("offered", {})
+            assert isinstance(offered, dict)
+            found["offered"] = {**offered, shot: offered.get(shot, 0) + 1}
+            job.at_hand()
+            write_json(_call_file(job.folder), found)
 
 
 def _call_file(folder: Folder) -> Path:
@@ -156,7 +176,24 @@ def own_shot(job: Job, phase: Phase, shot: str) -> Iterator[None]:
             job.events.emit("waiting_for_helper", {"shot": shot, "phase": phase.value})
             said = True
         job.stopping.wait(0.1)
+    with _held(job, job.leases, name):
+        yield
+
+
+@contextmanager
+def own_shot_if_free(job: Job, phase: Phase, shot: str) -> Iterator[bool]:
+    """The same without waiting. Gives False where another worker, or another hand, has it."""
+    name = lease_name(phase, shot)
+    if job.leases is None or job.helping or not job.leases.claim(name):
+        yield False
+        return
+    with _held(job, job.leases, name):
+        yield True
+
+
+@contextmanager
+def _held(job: Job, leases: Leases, name: str) -> Iterator[None]:
     call = called(job.folder)
     # Helpers know by it that there is nothing left to look at.
-    with job.leases.held(name, note=call.work if call else ""):
+    with leases.held(name, note=call.work if call else ""):
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -168,6 +168,8 @@ class _Helper:
         self._job: Job | None = None
         self._title = Title()
         self._over: set[str] = set()
+        self._answered: dict[str, tuple[str, int]] = {}
+        """Shots that a leader left to helpers and that were looked at: who, and the how manieth."""
         self._reading = threading.Lock()
         self._learner = Learner()
 
@@ -179,6 +181,10 @@ class _Helper:
             if call.work != self._work:
                 self._read(call)
             job, title, over = self._job, self._title, self._over
+            offers = {s: (call.leader, n) for s, n in call.offered.items()}
+            offered = {s for s, n in offers.items() if self._answered.get(s) != n}
+            # Worth another look, whatever became of them here before.
+            over -= offered
         assert job is not None
         work: Callable[[Job, Title, str], object] = (
             analyse if call.phase is Phase.ANALYSE else restore
@@ -188,16 +194,19 @@ class _Helper:
                 continue
             name = lease_name(call.phase, shot)
             term = self._leases.newest(name)
-            if term is not None and term.state == "done" and term.note == call.work:
+            done = term is not None and term.state == "done" and term.note == call.work
+            if done and shot not in offered:
                 # It stays done for as long as the same is asked for.
                 over.add(shot)
                 continue
             if call.phase is Phase.RENDER and left_to_others(job, replan(job, title, shot)):
                 leave_to_others(job, title, shot)
+                self._answer(shot, offers)
                 over.add(shot)
                 continue
             if not self._leases.claim(name):
                 continue
+            self._answer(shot, offers)
             try:
                 found = work(job, title, shot)
                 if call.phase is Phase.ANALYSE:
@@ -220,6 +229,10 @@ class _Helper:
                 self._leases.leave(name)
             return shot
         return None
+
+    def _answer(self, shot: str, offers: Mapping[str, tuple[str, int]]) -> None:
+        if shot in offers:
+            self._answered[shot] = offers[shot]
 
     def _let_go(self, job: Job, title: Title, shot_id: str, name: str) -> None:
         """A shot this kind of worker failed at: another kind may begin it anew."""

@@ -54,6 +54,8 @@ class Job:
     """Says a line to whoever sits at the terminal."""
     watch: KindWatch | None = None
     """What this worker has seen of other kinds of workers; None where nobody can help."""
+    offering: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what is offered to helpers is changed."""
     _held: str = ""
     _quota: Quota = field(default_factory=Quota)
     _telling: threading.Lock = field(default_factory=threading.Lock)

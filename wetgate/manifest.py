@@ -78,7 +78,8 @@ def made_by(planned: PlannedShot | None) -> str | None:
 def kinds_of(planned: Mapping[str, PlannedShot]) -> list[dict[str, object]]:
     """The kinds of workers that made pictures, each with its whole profile and its shots."""
     found: dict[str, dict[str, Any]] = {}
-    for name, shot in planned.items():
+    for name in sorted(planned):
+        shot = planned[name]
         key = made_by(shot)
         if key is not None:
             words = {"kind": kind_of(shot.numerics), "digest": key}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from media.errors import CalledOff, InputError, StorageFull, StorageGone, WetgateError
 from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
-from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
+from wetgate.crew import Phase, announce, dismiss, helpers, offer, own_shot, own_shot_if_free
 from wetgate.decisions import ShotDecisions
 from wetgate.estimate import rough_bytes
 from wetgate.guard import check_room, sweep_unfinished
@@ -56,6 +56,8 @@ class Title:
     planned: dict[str, list[PlannedShot]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, WetgateError] = field(default_factory=dict)
+    tried: set[str] = field(default_factory=set)
+    """Shots whose turn has come on this worker, or that were done before their turn."""
     _reel_of: dict[str, str] = field(default_factory=dict)
 
     def shot_ids(self) -> list[str]:
@@ -172,8 +174,10 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
 
 
 def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
-    """Waits where another kind of worker has begun the shot, for as long as one may go on."""
-    said = False
+    """Where another kind of worker has begun the shot, and one may be there to go on with it,
+    shots whose turn is later are made before it."""
+    title.tried.add(shot_id)
+    offered = False
     while True:
         found = _done_before(job, title, shot_id)
         if found is not None:
@@ -186,13 +190,38 @@ def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
             except OtherKind:
                 if job.helping:
                     raise
-        if not said:
+                offered = False
+        if not offered:
             leave_to_others(job, title, shot_id)
-            said = True
+            offered = True
         job.gate()
-        job.stopping.wait(_LOOK_S)
+        if not _make_another(job, title):
+            job.stopping.wait(_LOOK_S)
     job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
     return found
+
+
+def _make_another(job: Job, title: Title) -> bool:
+    """Make the next shot that can be made here, for a hand that would wait. False: there is none.
+
+    Its turn comes all the same, and finds it done, or meets the error that it met here.
+    """
+    for shot_id in line_up(job, title):
+        if shot_id in title.tried or left_to_others(job, replan(job, title, shot_id)):
+            continue
+        try:
+            with own_shot_if_free(job, Phase.RENDER, shot_id) as free:
+                if not free:
+                    continue
+                title.tried.add(shot_id)
+                found = _make(job, title, shot_id)
+        except (StorageFull, StorageGone, CalledOff):
+            raise
+        except WetgateError:
+            return True
+        job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
+        return True
+    return False
 
 
 def replan(job: Job, title: Title, shot_id: str) -> list[PlannedShot]:
@@ -204,7 +233,8 @@ def replan(job: Job, title: Title, shot_id: str) -> list[PlannedShot]:
 
 
 def leave_to_others(job: Job, title: Title, shot_id: str) -> None:
-    """Say that a shot waits for the kind of worker that has begun it."""
+    """Say that a shot waits for the kind of worker that has begun it, and call for such a one."""
+    offer(job, shot_id)
     numerics = title.planned[shot_id][0].numerics
     kind = kind_beside(numerics, job.numerics)
     job.events.emit("left_to_another_kind", {"shot": shot_id, "kind": kind})

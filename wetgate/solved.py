@@ -75,13 +75,13 @@ def standing(
     return decisions
 
 
-def note_solved(job: Job, asked: str, decisions: Mapping[str, ShotDecisions]) -> None:
-    """Called when all decision files are written."""
+def note_solved(job: Job, asked: str, digests: Mapping[str, str]) -> None:
+    """Called when all decision files are written. digests: of their contents, by shot."""
     value = {
         "schema": _SCHEMA,
         "question": asked,
         "solved_by": _solver(),
-        "decisions": {n: digest(d.model_dump(mode="json")) for n, d in decisions.items()},
+        "decisions": dict(digests),
     }
     if read_json(job.folder.solved) != value:
         write_json(job.folder.solved, value)

@@ -25,7 +25,9 @@ from tests.reels import (
     run_here,
     scene,
 )
+from wetgate.audit import audit
 from wetgate.decisions import ShotDecisions
+from wetgate.dryrun import dry_run
 from wetgate.events import read_events
 from wetgate.files import digest, read_json
 from wetgate.gc import clear_store
@@ -33,6 +35,7 @@ from wetgate.job import open_job
 from wetgate.launch import launch
 from wetgate.plan import plan_shot
 from wetgate.stages.ingest import read_reel
+from wetgate.status import status
 
 pytestmark = pytest.mark.resume
 
@@ -57,6 +60,13 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One reel of six shots."""
     frames = np.concatenate([scene(seed, 8) for seed in range(1, SHOTS + 1)])
     return put_reel(tmp_path_factory.mktemp("scans") / "R1", frames, 86400)
+
+
+@pytest.fixture(scope="module")
+def short_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One reel of three shots."""
+    frames = np.concatenate([scene(seed, 8) for seed in range(1, 4)])
+    return put_reel(tmp_path_factory.mktemp("short") / "R1", frames, 86400)
 
 
 def run_arguments(scan: Path, out: Path, patience_s: float) -> list[str]:
@@ -136,9 +146,15 @@ def delivered(out: Path, shot: str) -> dict[str, str]:
     return {n: h for n, h in found.items() if first <= int(n.split(".")[-2]) < first + 8}
 
 
+def rendered(out: Path) -> list[str]:
+    """Keys of all chunks that any worker ever rendered."""
+    made = happened([out / "events.jsonl", *helpers(out)], "chunk_rendered")
+    return [str(e["key"]) for e in made]
+
+
 def nothing_twice(out: Path) -> int:
     """Chunks that were rendered, each once."""
-    keys = [e["key"] for e in happened([out / "events.jsonl", *helpers(out)], "chunk_rendered")]
+    keys = rendered(out)
     assert len(keys) == len(set(keys))
     return len(keys)
 
@@ -155,6 +171,8 @@ def of_the_lesser_kind(scan: str, mixed: str, folder: str, said: str) -> None:
     project = project_of([Path(scan)], *SETS)
     assert launch(project, alone(Path(mixed), Path(folder)), quiet=True).exit_code == 0
     assert launch(project, Path(mixed), quiet=True).exit_code == 0
+    found = dry_run(project, Path(mixed))
+    assert found.chunks == found.cached == SHOTS * CHUNKS
     cleared = clear_store(open_job(Path(mixed)), dry=False)
     Path(said).write_text(json.dumps([cleared.chunks, cleared.kept]), "utf-8")
 
@@ -177,6 +195,15 @@ def test_one_kind_dies_amid_a_shot_and_the_other_begins_it_anew(
     assert 0 < anew["chunks_left"] < CHUNKS
     assert nothing_twice(out) == SHOTS * CHUNKS + anew["chunks_left"]
     before = result(out)
+    # What people are told.
+    assert sorted(status(open_job(out)).kinds.values()) == sorted(Counter(made.values()).values())
+    assert audit(open_job(out)).findings == ()
+    report = json.loads((out / "report/report.json").read_text("utf-8"))
+    shots = [s for reel in report["reels"] for s in reel["shots"]]
+    assert {s["shot"]: s["made_by"]["digest"] for s in shots} == made
+    page = (out / "report/index.html").read_text("utf-8")
+    assert "More than one kind of worker made this title" in page
+    assert page.count("Made by ") == SHOTS
 
     for name, value in LESSER.items():
         monkeypatch.setenv(name, value)
@@ -207,11 +234,19 @@ def test_one_kind_dies_amid_a_shot_and_the_other_begins_it_anew(
     assert kinds(out) == made
 
 
-def test_a_shot_is_left_to_its_kind_while_one_of_it_is_there(scan: Path, tmp_path: Path) -> None:
+def test_a_shot_is_left_to_its_kind_while_one_of_it_is_there(
+    short_scan: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    first = started(*run_arguments(scan, out, patience_s=90), lesser=True)
-    half, done = killed_amid_a_shot(first, out, "events.jsonl")
-    leader = started(*run_arguments(scan, out, patience_s=90))
+    told = run_arguments(short_scan, out, patience_s=90)
+    half, done = killed_amid_a_shot(started(*told, lesser=True), out, "events.jsonl")
+    # One chunk of what that kind has finished goes bad as well.
+    bad = next(
+        e["key"] for e in happened([out / "events.jsonl"], "chunk_rendered") if e["shot"] == done
+    )
+    pixels = out / "store" / bad[:2] / bad / "pixels.npy"
+    pixels.write_bytes(pixels.read_bytes()[:-1] + b"x")
+    leader = started(*told)
     deadline = time.monotonic() + 60
     while len(happened([out / "events.jsonl"], "run_started")) < 2:
         assert time.monotonic() < deadline
@@ -223,4 +258,8 @@ def test_a_shot_is_left_to_its_kind_while_one_of_it_is_there(scan: Path, tmp_pat
     assert made[half] == made[done]
     assert set(made.values()) != {made[half]}
     assert not happened([out / "events.jsonl"], "begun_anew")
-    assert nothing_twice(out) == SHOTS * CHUNKS
+    keys = Counter(rendered(out))
+    assert {key for key, n in keys.items() if n > 1} == {bad}
+    assert len(keys) == len(made) * CHUNKS
+    (begun,) = [e for e in happened(helpers(out), "shot_started") if e["shot"] == done]
+    assert begun["kind"] == "cpu/DEFAULT/float32"

@@ -133,9 +133,8 @@ def solve_title(
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
     settled = with_mattes(settled, sizes)
-    for decisions in settled.values():
-        _keep(job, decisions)
-    note_solved(job, asked_for, settled)
+    digests = {name: _keep(job, decisions) for name, decisions in settled.items()}
+    note_solved(job, asked_for, digests)
     return settled
 
 
@@ -266,12 +265,13 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
     )
 
 
-def _keep(job: Job, decisions: ShotDecisions) -> None:
-    """Write the decision file, and the ledger when the decision is a new one."""
+def _keep(job: Job, decisions: ShotDecisions) -> str:
+    """Write the decision file, and the ledger when the decision is a new one. Its digest."""
     path = job.folder.decision(decisions.reel, decisions.shot)
     value = decisions.model_dump(mode="json")
+    sha256 = digest(value)
     if read_json(path) == value:
-        return
+        return sha256
     write_json(path, value)
     curves = job.folder.curves(decisions.reel, decisions.shot)
     table = curves_csv(decisions)
@@ -282,8 +282,9 @@ def _keep(job: Job, decisions: ShotDecisions) -> None:
         curves.unlink(missing_ok=True)
     ledger.append(
         job.folder.ledger,
-        {"shot": decisions.shot, "decision_sha256": digest(value), "decision": value},
+        {"shot": decisions.shot, "decision_sha256": sha256, "decision": value},
     )
+    return sha256
 
 
 def color_protection(evidence: Mapping[str, Any]) -> str | None:
