@@ -154,6 +154,8 @@ class _Bars:
             self.say(f"waiting: {fields['why']}{until}")
         elif event == "left_to_another_kind":
             self.say(f"{fields['shot']} is rendered by another kind of worker: {fields['kind']}")
+        elif event == "decided_anew":
+            self.say(f"all shots are decided anew, not by {fields['instead_of']}: some may change")
         elif event == "begun_anew":
             self.say(f"{fields['shot']} is begun anew, not by {fields['instead_of']}")
         elif event == "goes_on":

@@ -22,7 +22,7 @@ from wetgate import __version__
 from wetgate.decisions import ShotDecisions, ShotOverride
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.job import Job
-from wetgate.numerics import profile
+from wetgate.numerics import kind_beside, profile
 from wetgate.project import project_digest_table
 from wetgate.records import IngestedReel
 
@@ -62,9 +62,12 @@ def standing(
     """
     found = read_json(job.folder.solved) or {}
     solver, digests = found.get("solved_by"), found.get("decisions")
-    if found.get("schema") != _SCHEMA or found.get("question") != asked:
+    if found.get("schema") != _SCHEMA or not isinstance(solver, dict):
         return None
     if solver == _solver() or not isinstance(digests, dict):
+        return None
+    if found.get("question") != asked:
+        job.events.emit("decided_anew", {"instead_of": kind_beside(solver, _solver())})
         return None
     decisions = {}
     for shot in (s for r in reels.values() for s in r.shots):

@@ -77,7 +77,7 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
     events = sorted([*mine, *(e for h in others for e in h if _time(e) >= begun)], key=_time)
     names = [str(e.get("event")) for e in mine]
     planned = next((e for e in reversed(mine) if e.get("event") == "planned"), {})
-    done = sum(_int(e.get("frames")) for e in events if e.get("event") == "chunk_rendered")
+    done = _frames_done(events)
     end = next((e for e in reversed(mine) if e.get("event") == "finished"), None)
     verdicts = {str(e["shot"]): e.get("verdict") for e in events if e.get("event") == "shot_done"}
     told = end.get("held") if end is not None else None
@@ -118,6 +118,18 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
         left_to=_left_to(mine, frozenset(queue.done)) if end is None else {},
         why={**_held_because(job, held), **{n: _what(e) for n, e in failures.items()}},
     )
+
+
+def _frames_done(events: list[Event]) -> int:
+    """Frames rendered; of a shot that was begun anew, only those since."""
+    done = Counter[str]()
+    for event in events:
+        shot = str(event.get("shot"))
+        if event.get("event") == "chunk_rendered":
+            done[shot] += _int(event.get("frames"))
+        elif event.get("event") == "begun_anew":
+            done[shot] = 0
+    return done.total()
 
 
 def _newest_run(events: list[dict[str, object]]) -> list[Event]:
