@@ -244,7 +244,9 @@ def _done_before(job: Job, title: Title, shot_id: str) -> Verdict | None:
     """A shot that is done is only looked at: a lease for each of thousands takes minutes."""
     ingested, variants = title.reels[title.reel_of(shot_id)], replan(job, title, shot_id)
     decisions, evidence = title.decisions[shot_id], title.evidence[shot_id]
-    if not variants[0].untouched and read_pin(job.folder, variants[0].shot) is None:
+    rendered = any(not p.untouched for p in variants)
+    if rendered and read_pin(job.folder, variants[0].shot) is None:
+        # Made before there were pins: it gets one, under its lease.
         return None
     kept = kept_verdict(job, ingested, variants[0], decisions, evidence)
     return kept if kept is not None and all_cached(job, variants) else None
