@@ -155,7 +155,7 @@ class _Bars:
         elif event == "left_to_another_kind":
             self.say(f"{fields['shot']} is rendered by another kind of worker: {fields['kind']}")
         elif event == "decided_anew":
-            self.say(f"all shots are decided anew, not by {fields['instead_of']}: some may change")
+            self.say(f"decided anew, on another kind of worker than before: {fields['shots']}")
         elif event == "begun_anew":
             self.say(f"{fields['shot']} is begun anew, not by {fields['instead_of']}")
         elif event == "goes_on":

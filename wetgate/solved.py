@@ -3,12 +3,13 @@
 Solvers end in libraries of linear algebra, whose last digits depend on the processor; where a
 solve chooses (what is an outlier, how strongly to smooth), the last digit can tip it. On its own
 kind of worker a solve comes out the same each time. ``solved.json`` says which kind solved what;
-any other kind that is asked the same question reads the answer.
+any other kind that is asked the same question reads the answer, for the title or for a shot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,64 +28,97 @@ from wetgate.project import project_digest_table
 from wetgate.records import IngestedReel
 
 _SCHEMA = 1
+PARTS = ("weave", "flicker", "scratch", "dirt", "noise", "grain", "upscale")
+"""What is decided for a shot by itself. Color is solved for all shots together."""
 
 
-def question(
+def shot_questions(
     job: Job, reels: Mapping[str, IngestedReel], people: Mapping[str, ShotOverride]
-) -> str:
-    """Digest of everything that decisions follow from; evidence by the files it lies in."""
-    folder = job.folder
-    return digest(
-        {
-            "version": __version__,
-            "project": project_digest_table(job.project),
-            "people": {n: p.model_dump(mode="json") for n, p in people.items()},
-            "ingest": {n: _file(folder.ingest(n)) for n in reels},
-            "frames": {
-                shot: [d.model_dump(mode="json") for d in damage]
-                for r in reels.values()
-                for shot, damage in r.frames.items()
-            },
-            "evidence": {
-                s.id: _file(folder.evidence(s.reel, s.id)) for r in reels.values() for s in r.shots
-            },
-        }
-    )
+) -> dict[str, str]:
+    """By shot, a digest of everything that is decided on by itself: settings, the material, a
+    person's word, and evidence by the files it lies in."""
+    settings = digest([__version__, project_digest_table(job.project)])
+    found = {}
+    for name, ingested in reels.items():
+        material = _file(job.folder.ingest(name))
+        for shot in ingested.shots:
+            person = people.get(shot.id)
+            found[shot.id] = digest(
+                {
+                    "settings": settings,
+                    "material": material,
+                    "frames": [d.model_dump(mode="json") for d in ingested.frames.get(shot.id, ())],
+                    "person": person.model_dump(mode="json") if person is not None else None,
+                    "evidence": _file(job.folder.evidence(shot.reel, shot.id)),
+                }
+            )
+    return found
 
 
-def standing(
-    job: Job, reels: Mapping[str, IngestedReel], asked: str
-) -> dict[str, ShotDecisions] | None:
-    """What another kind of worker decided on the same question.
+@dataclass(frozen=True)
+class Earlier:
+    """What other kinds of workers decided before, on shots whose own question is the same."""
 
-    None where this kind decided, so that it comes out the same anyhow; where the question has
-    changed; and where a decision file is not the one that was written then.
+    decisions: Mapping[str, ShotDecisions]
+    by: Mapping[str, str]
+    """Digest of who decided, by shot."""
+    all_stands: bool
+    """Is the question of the whole title the same, so that nothing is to be solved?"""
+
+    def parts(self, shot: str) -> dict[str, object]:
+        """What stands of the shot by itself; empty where it is solved anew."""
+        found = self.decisions.get(shot)
+        return {name: getattr(found, name) for name in PARTS} if found is not None else {}
+
+
+def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str, str]) -> Earlier:
+    """Read what other kinds of workers decided on the same questions.
+
+    What this kind decided is not asked for: it comes out the same anyhow. A shot whose decision
+    file is not the one that was written then is solved anew.
     """
     found = read_json(job.folder.solved) or {}
-    solver, digests = found.get("solved_by"), found.get("decisions")
-    if found.get("schema") != _SCHEMA or not isinstance(solver, dict):
-        return None
-    if solver == _solver() or not isinstance(digests, dict):
-        return None
-    if found.get("question") != asked:
-        job.events.emit("decided_anew", {"instead_of": kind_beside(solver, _solver())})
-        return None
-    decisions = {}
+    solvers, shots = found.get("solvers"), found.get("shots")
+    if found.get("schema") != _SCHEMA or not isinstance(solvers, dict):
+        return Earlier({}, {}, all_stands=False)
+    assert isinstance(shots, dict)
+    own = digest(_solver())
+    others = {name: said for name, said in shots.items() if said["by"] != own}
+    same = found.get("question") == digest(dict(questions)) and bool(others)
+    decisions, by = {}, {}
     for shot in (s for r in reels.values() for s in r.shots):
+        said = shots.get(shot.id) if same else others.get(shot.id)
+        if said is None or said["question"] != questions[shot.id]:
+            continue
         value = _decision(job.folder, shot.reel, shot.id)
-        if value is None or digest(value) != digests.get(shot.id):
-            return None
-        decisions[shot.id] = ShotDecisions.model_validate(value)
-    return decisions
+        if value is not None and digest(value) == said["decision"]:
+            decisions[shot.id] = ShotDecisions.model_validate(value)
+            by[shot.id] = str(said["by"])
+    anew = sorted({said["by"] for name, said in others.items() if name not in decisions})
+    if anew:
+        kinds = [kind_beside(solvers[k], _solver()) for k in anew]
+        shots_anew = [name for name in others if name not in decisions]
+        job.events.emit("decided_anew", {"shots": shots_anew, "instead_of": kinds})
+    return Earlier(decisions, by, all_stands=same and len(decisions) == len(questions))
 
 
-def note_solved(job: Job, asked: str, digests: Mapping[str, str]) -> None:
+def note_solved(
+    job: Job, questions: Mapping[str, str], digests: Mapping[str, str], kept: Earlier
+) -> None:
     """Called when all decision files are written. digests: of their contents, by shot."""
+    before = (read_json(job.folder.solved) or {}).get("solvers", {})
+    assert isinstance(before, dict)
+    own = digest(_solver())
+    by = {name: kept.by.get(name, own) for name in questions}
+    solvers = {**before, own: _solver()}
     value = {
         "schema": _SCHEMA,
-        "question": asked,
-        "solved_by": _solver(),
-        "decisions": dict(digests),
+        "question": digest(dict(questions)),
+        "solvers": {k: solvers[k] for k in sorted(set(by.values()))},
+        "shots": {
+            name: {"question": asked, "by": by[name], "decision": digests[name]}
+            for name, asked in questions.items()
+        },
     }
     if read_json(job.folder.solved) != value:
         write_json(job.folder.solved, value)

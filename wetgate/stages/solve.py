@@ -35,7 +35,7 @@ from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
-from wetgate.solved import note_solved, question, standing
+from wetgate.solved import earlier, note_solved, shot_questions
 from wetgate.stages.propose import (
     NO_LINES,
     propose_color,
@@ -88,10 +88,10 @@ def solve_title(
         )
     check_scenes(job.project, set(shots))
     check_regions(job.project, {*shots, *reels})
-    asked_for = question(job, reels, people)
-    stands = standing(job, reels, asked_for)
-    if stands is not None:
-        return stands
+    questions = shot_questions(job, reels, people)
+    kept = earlier(job, reels, questions)
+    if kept.all_stands:
+        return dict(kept.decisions)
     evidence = with_flags(evidence, shots, people)
     scans = {name: r.reel for name, r in reels.items()}
     proposed, said_of, regions = {}, {}, {}
@@ -103,6 +103,8 @@ def solve_title(
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
         proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
+        if name not in people and name not in protected:
+            proposed[name] = proposed[name].model_copy(update=kept.parts(name))
         person_boxes = people[name].protected_regions if name in people else ()
         regions[name] = regions_of(job.project, scans[shot.reel], shot, person_boxes)
     # Color is compared at the exposure its shot will have: flicker is taken out of it first.
@@ -129,12 +131,13 @@ def solve_title(
                 "defect_map": propose_map(scans[shot.reel], evidence[name]),
             }
         )
-        settled[name] = _summed_up(settle(solved, people.get(name)))
+        stands = settle(solved, people.get(name)).model_copy(update=kept.parts(name))
+        settled[name] = _summed_up(stands)
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
     settled = with_mattes(settled, sizes)
     digests = {name: _keep(job, decisions) for name, decisions in settled.items()}
-    note_solved(job, asked_for, digests)
+    note_solved(job, questions, digests, kept)
     return settled
 
 
