@@ -35,6 +35,7 @@ from media.synthetic import Damage, Frames, damage_shot
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.executor import ShotRenderer
+from wetgate.numerics import profile
 from wetgate.stages.analyse import TRIALS, measure
 from wetgate.stages.propose import propose_shot
 
@@ -122,7 +123,9 @@ def restored(scan: Frames, project: Project | None = None) -> Frames:
         lambda number: PlaneFrame(read(number)), pictures, project.analyse.width_px, color, wanted
     )
     decisions = propose_shot(project, shot, evidence, pictures)
-    chain = build_chain(project, shot, decisions, None, None, baked=False)
+    chain = build_chain(
+        project, shot, decisions, None, None, baked=False, numerics=profile(torch.device("cpu"))
+    )
     renderer = ShotRenderer(shot.id, pictures, read, chain)
     return np.stack([renderer.frame(n).pixels.numpy() for n in numbers])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from media.reel import PictureFormat
 from media.synthetic import Damage, damage_shot
@@ -22,6 +23,7 @@ from wetgate.config import Project
 from wetgate.events import read_events
 from wetgate.files import Folder
 from wetgate.launch import launch
+from wetgate.numerics import profile
 from wetgate.project import load_project
 from wetgate.stages.finish import Outcome
 
@@ -32,6 +34,9 @@ DAMAGE = Damage(dirt_per_frame=1.0, dirt_size_px=(2.0, 6.0), weave_px=(0.8, 0.6)
 FIRST = {"R1": 86400, "R2": 172800}
 SHOTS = {"R1": ((1, 8), (2, 8)), "R2": ((3, 8), (4, 8))}
 """Seed of the scene and number of frames of each shot."""
+
+HERE = profile(torch.device("cpu"))
+"""The numerics profile of a worker of the kind that runs the tests."""
 
 PLAIN = ("render.workers=2", "policy.max_repaired_share=0.4")
 """A speck covers much of so small a frame: with the usual limit every shot would be held."""

@@ -30,7 +30,6 @@ from restore.grain.synth import GrainLook
 from restore.grain_curve import GrainCurve
 from restore.models.card import ModelCard
 from restore.models.load import load_network
-from restore.models.precision import half_pays
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
 from restore.noise.guide import Guide, GuideName
@@ -55,7 +54,7 @@ from wetgate.decisions import (
     WeaveDecision,
     parts_of,
 )
-from wetgate.numerics import pick_device
+from wetgate.numerics import Numerics, halved
 
 EFFORTS = {
     "fast": Effort(radius=1, flow="quick"),
@@ -79,12 +78,15 @@ def build_chain(
     after: ShotDecisions | None,
     *,
     baked: bool,
+    numerics: Numerics,
     rebuilt: Mapping[int, float] | None = None,
 ) -> list[Operator]:
     """The operators that this shot needs, in order; an empty list passes the scan through.
 
     before, after: decisions of the neighbouring shots of the reel, for dissolves.
     baked: False leaves the color decision out (it is then only recorded).
+    numerics: the profile of the kind of worker that is to render the shot; this machine is not
+    asked for its own, so that every worker builds the same chain for it.
     rebuilt: frames to be made from both sides, whole or in part, with their place between them.
     raises: ModelRefused.
     """
@@ -104,7 +106,7 @@ def build_chain(
     if flicker.applied:
         chain.append(_flicker(numbers, flicker))
     if decisions.dirt.applied:
-        chain.append(_dirt(project, decisions.dirt))
+        chain.append(_dirt(project, decisions.dirt, half=halved(numerics)))
     if rebuilt:
         # From repaired pictures, so that no dirt is blended in.
         parts = _parts(decisions, None if together else moved)
@@ -115,11 +117,12 @@ def build_chain(
     noise = decisions.noise
     if noise.applied:
         made = decisions.grain.source == "made"
-        half = half_pays(pick_device(project.render.device))
         kept = 0.0 if made else decisions.grain.kept
-        chain.append(noise_operator(noise, kept, half=half))
+        chain.append(noise_operator(noise, kept, half=halved(numerics)))
     if larger:
-        chain.append(_upscale(project, decisions.upscale, numbers, moved if together else None))
+        place = moved if together else None
+        pays = halved(numerics)
+        chain.append(_upscale(project, decisions.upscale, numbers, place, pays=pays))
     if noise.applied and decisions.grain.source == "made" and decisions.grain.kept > 0.0:
         look = grain_look(noise, decisions.grain)
         size = scale_of(project)
@@ -190,7 +193,7 @@ def model_card(project: Project) -> ModelCard:
     return card
 
 
-def _dirt(project: Project, dirt: DirtDecision) -> DirtOperator:
+def _dirt(project: Project, dirt: DirtDecision, *, half: bool) -> DirtOperator:
     marks = range(dirt.cue_marks[0], dirt.cue_marks[1] + 1) if dirt.cue_marks else ()
     return DirtOperator(
         dirt.sigma,
@@ -203,7 +206,7 @@ def _dirt(project: Project, dirt: DirtDecision) -> DirtOperator:
             max_area_share=project.policy.max_repaired_share,
             fill=dirt.fill,
         ),
-        half=half_pays(pick_device(project.render.device)),
+        half=half,
         cue_marks=frozenset(marks),
     )
 
@@ -329,8 +332,10 @@ def _upscale(
     decision: UpscaleDecision,
     numbers: Sequence[int],
     moved: WeaveOperator | None,
+    *,
+    pays: bool,
 ) -> Operator:
-    """moved: weave that waits for the resample of the enlargement."""
+    """moved: weave that waits for the resample of the enlargement. pays: as for ``_half``."""
     upscale = project.restore.upscale
     method = _enlarged_by(project, decision)
     if method != "network":
@@ -351,18 +356,20 @@ def _upscale(
         return PlacedUpscale(upscale.factor, places, border, matte_px, kernel=upscale.kernel)
     card = model_card(project)
     network = _network(card, project.policy.use == "commercial")
-    return NetworkUpscale(network, card, _half(project, card))
+    return NetworkUpscale(network, card, _half(project, card, pays=pays))
 
 
-def _half(project: Project, card: ModelCard) -> bool:
-    """Half precision: where it pays and the card allows it, or where a person insists."""
+def _half(project: Project, card: ModelCard, *, pays: bool) -> bool:
+    """Half precision: where it pays and the card allows it, or where a person insists.
+
+    pays: does the kind of worker that renders multiply bf16 in hardware?
+    """
     wanted = project.restore.upscale.precision
     if wanted == "half" and card.half_loss_db is None:
         raise ModelRefused(
             f"{card.name or card.path.name}: half precision was never measured",
             hint="bring the model in with 'wetgate models import', which measures it",
         )
-    pays = half_pays(pick_device(project.render.device))
     return wanted == "half" or (wanted == "auto" and pays and card.half_allowed)
 
 

@@ -210,6 +210,7 @@ class Night(Section):
     deadline: Annotated[str, AfterValidator(check_deadline)] = ""
     first: tuple[str, ...] = ()
     disk_gb: NonNegative = 0.0
+    patience_s: NonNegative = 300.0
 
 
 class Deliverable(Section):

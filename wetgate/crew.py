@@ -13,15 +13,15 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from media.errors import UsageError
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.job import Job
+from wetgate.kinds import clear_away
 from wetgate.leases import LEAD, Leases
-from wetgate.numerics import profile
 from wetgate.plan import PlannedShot
 
 _SCHEMA = 1
@@ -46,6 +46,10 @@ class Call:
     work: str
     """Digest of what is to be done: a new one means that everything is read again."""
     numerics: dict[str, str]
+    """The leader's profile; a helper may be of another kind."""
+    offered: dict[str, int] = field(default_factory=dict)
+    """Shots the leader leaves to the kind of worker that has begun them, and how often it has:
+    a new number means that they are worth another look."""
 
 
 def announce(
@@ -65,7 +69,7 @@ def announce(
             "phase": phase.value,
             "leader": job.leases.owner,
             "work": digest({"phase": phase.value, "shots": list(shots), "chunks": chunks}),
-            "numerics": profile(job.device),
+            "numerics": dict(job.numerics),
         },
     )
 
@@ -77,7 +81,24 @@ def called(folder: Folder) -> Call | None:
         return None
     numerics = found.get("numerics")
     assert isinstance(numerics, dict)
-    return Call(Phase(str(found["phase"])), str(found["leader"]), str(found["work"]), numerics)
+    offered = found.get("offered", {})
+    assert isinstance(offered, dict)
+    phase = Phase(str(found["phase"]))
+    return Call(phase, str(found["leader"]), str(found["work"]), numerics, offered)
+
+
+def offer(job: Job, shot: str) -> None:
+    """The leader leaves a shot to helpers of the kind that has begun it."""
+    if job.leases is None or job.helping:
+        return
+    with job.offering:
+        found = read_json(_call_file(job.folder))
+        if found is not None:
+            offered = found.get("offered", {})
+            assert isinstance(offered, dict)
+            found["offered"] = {**offered, shot: offered.get(shot, 0) + 1}
+            job.at_hand()
+            write_json(_call_file(job.folder), found)
 
 
 def _call_file(folder: Folder) -> Path:
@@ -129,6 +150,7 @@ def dismiss(job: Job) -> None:
     for phase in (Phase.ANALYSE, Phase.RENDER):
         for name in job.leases.names(f"{phase.value}-*"):
             shutil.rmtree(job.leases.root / name, ignore_errors=True)
+    clear_away(job.leases)
 
 
 def lease_name(phase: Phase, shot: str) -> str:
@@ -154,7 +176,24 @@ def own_shot(job: Job, phase: Phase, shot: str) -> Iterator[None]:
             job.events.emit("waiting_for_helper", {"shot": shot, "phase": phase.value})
             said = True
         job.stopping.wait(0.1)
+    with _held(job, job.leases, name):
+        yield
+
+
+@contextmanager
+def own_shot_if_free(job: Job, phase: Phase, shot: str) -> Iterator[bool]:
+    """The same without waiting. Gives False where another worker, or another hand, has it."""
+    name = lease_name(phase, shot)
+    if job.leases is None or job.helping or not job.leases.claim(name):
+        yield False
+        return
+    with _held(job, job.leases, name):
+        yield True
+
+
+@contextmanager
+def _held(job: Job, leases: Leases, name: str) -> Iterator[None]:
     call = called(job.folder)
     # Helpers know by it that there is nothing left to look at.
-    with job.leases.held(name, note=call.work if call else ""):
+    with leases.held(name, note=call.work if call else ""):
         yield

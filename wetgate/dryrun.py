@@ -161,13 +161,23 @@ def _scratch(real: Folder) -> Iterator[Folder]:
         folder = Folder(Path(name).resolve())
         if (real.root / "reels").is_dir():
             shutil.copytree(real.root / "reels", folder.root / "reels")
-        if real.overrides.is_file():
-            shutil.copy2(real.overrides, folder.overrides)
+        for name in (real.overrides.name, real.solved.name):
+            if (real.root / name).is_file():
+                shutil.copy2(real.root / name, folder.root / name)
         yield folder
 
 
 def operators_of(project: Project, planned: PlannedShot, decisions: ShotDecisions) -> list[str]:
     """Names and versions of what would work on a shot."""
     between = planned.pictures.between
-    chain = build_chain(project, planned.shot, decisions, None, None, baked=True, rebuilt=between)
+    chain = build_chain(
+        project,
+        planned.shot,
+        decisions,
+        None,
+        None,
+        baked=True,
+        numerics=planned.numerics,
+        rebuilt=between,
+    )
     return [f"{op.name} {op.version}" for op in chain]

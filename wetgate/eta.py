@@ -36,6 +36,8 @@ class _Progress:
     warm: bool = True
     """Is this not among the first its worker began, for which it compiles and loads?"""
     verify_s: float | None = None
+    anew_by: int | None = None
+    """The worker that began it anew: what others did for it before does not count."""
     over: bool = False
 
 
@@ -65,8 +67,8 @@ def look(
     returns: the queue; what is left, None before the first frames are done.
     """
     shots = {t.shot: _Progress() for t in agenda.turns}
-    for events in workers:
-        _follow(shots, events)
+    for who, events in enumerate(workers):
+        _follow(shots, events, who)
     queue = Queue(
         tuple(n for n, p in shots.items() if p.mark is None and not p.over),
         tuple(n for n, p in shots.items() if p.mark is not None and not p.over),
@@ -75,7 +77,7 @@ def look(
     return queue, _left(agenda, shots, queue, now)
 
 
-def _follow(shots: Mapping[str, _Progress], events: Sequence[Event]) -> None:
+def _follow(shots: Mapping[str, _Progress], events: Sequence[Event], who: int) -> None:
     """One worker's events, in their order."""
     mine: set[str] = set()
     warm = False
@@ -85,9 +87,12 @@ def _follow(shots: Mapping[str, _Progress], events: Sequence[Event]) -> None:
         if name == "goes_on":
             for other in mine:
                 shots[other].mark = at
-        if shot is None:
+        if shot is None or shot.anew_by not in (None, who):
             continue
-        if name == "shot_started":
+        if name == "begun_anew":
+            shot.frames, shot.busy_s, shot.anew_by = 0, 0.0, who
+            shot.first_s.clear()
+        elif name == "shot_started":
             shot.mark, shot.fresh, shot.warm = at, True, warm
             mine.add(str(event["shot"]))
         elif name in ("shot_done", "shot_failed"):

@@ -63,6 +63,10 @@ class Folder:
         return self.root / "overrides.toml"
 
     @property
+    def solved(self) -> Path:
+        return self.root / "solved.json"
+
+    @property
     def ledger(self) -> Path:
         return self.root / "ledger.jsonl"
 
@@ -115,6 +119,9 @@ class Folder:
 
     def curves(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "curves" / f"{shot}.csv"
+
+    def pin(self, reel: str, shot: str) -> Path:
+        return self.reel(reel) / "pins" / f"{shot}.json"
 
     def verdict(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "verify" / f"{shot}.json"

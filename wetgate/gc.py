@@ -12,7 +12,7 @@ from wetgate.decisions import ShotDecisions
 from wetgate.files import read_json
 from wetgate.guard import sole_owner
 from wetgate.job import Job
-from wetgate.numerics import profile
+from wetgate.pins import read_pin
 from wetgate.plan import plan_shot
 from wetgate.stages.ingest import read_reel
 
@@ -32,10 +32,10 @@ def clear_store(job: Job, *, dry: bool) -> Cleared:
     """Remove chunks that the decisions on disk do not lead to, and chunks set aside as damaged.
 
     Delivered files are never touched. dry: only count.
-    raises: UsageError while a run is at work in the folder, or on another kind of worker.
+    Any kind of worker may do it: the pin of each shot says whose chunks are needed.
+    raises: UsageError while a run is at work in the folder, or where none ever was.
     """
     with sole_owner(job.folder):
-        _check_kind(job)
         needed = _needed(job)
         store = job.store
         keys = store.keys()
@@ -48,17 +48,13 @@ def clear_store(job: Job, *, dry: bool) -> Cleared:
         return Cleared(len(spare), len(damaged), size, len(keys) - len(spare))
 
 
-def _check_kind(job: Job) -> None:
-    """Keys say which arithmetic made a chunk: only that kind of worker knows which are needed."""
-    call = called(job.folder)
-    if call is None or call.numerics != profile(job.device):
-        raise UsageError(
-            "the chunks here were made by another kind of worker, or it is not known by which",
-            hint="clear up on a worker of the kind that restored this title last",
-        )
-
-
 def _needed(job: Job) -> set[str]:
+    call = called(job.folder)
+    if call is None:
+        raise UsageError(
+            "no run was ever at work here, so it is not known which chunks are needed",
+            hint="run 'wetgate run' first",
+        )
     keys: set[str] = set()
     reels = [read_reel(job, config) for config in job.project.reels]
     decisions: dict[str, ShotDecisions] = {}
@@ -77,7 +73,9 @@ def _needed(job: Job) -> set[str]:
             )
     for ingested in reels:
         for shot in ingested.shots:
-            for planned in plan_shot(job, ingested, shot, decisions):
+            # A shot without a pin has no chunks, unless it was made before there were pins.
+            made_by = read_pin(job.folder, shot) or call.numerics
+            for planned in plan_shot(job, ingested, shot, decisions, made_by):
                 keys.update(c.key for c in planned.chunks)
     return keys
 

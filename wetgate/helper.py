@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +19,15 @@ from wetgate.decisions import ShotDecisions
 from wetgate.events import Events
 from wetgate.files import Folder, read_json
 from wetgate.job import Job, open_job
+from wetgate.kinds import be_there
 from wetgate.launch import Runner, launch
 from wetgate.leases import LEAD, LeaseLost, Leases
-from wetgate.numerics import pin_numerics, profile
+from wetgate.numerics import pin_numerics
+from wetgate.pinned import OtherKind, left_to_others
+from wetgate.pins import read_pin, withdraw_pin
 from wetgate.plan import plan_shot
 from wetgate.priority import in_order
-from wetgate.run import Title, analyse, restore
+from wetgate.run import Title, analyse, leave_to_others, replan, restore
 from wetgate.share import Share
 from wetgate.stages.finish import Outcome
 from wetgate.stages.ingest import read_reel, reel_name
@@ -45,8 +49,8 @@ def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
     """Work on shots of a title until it is over, or until nobody leads it.
 
     out: the output folder; it may not be there yet. wait_s: how long to wait for a leader that
-    has not begun. raises: UsageError when none comes, or when this worker computes otherwise
-    than the leader (another kind of device, other versions); Interrupted.
+    has not begun. A worker of another kind than the leader helps too: each shot is made by one
+    kind. raises: UsageError when none comes; Interrupted.
     """
     folder = Folder(out.resolve())
     pin_numerics()
@@ -57,7 +61,9 @@ def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
     # So that a leader who begins anew does not sweep away what is being written here.
     folder.root.joinpath("leases").mkdir(exist_ok=True)
     leases.claim(f"worker-{leases.owner}")
-    hands = open_job(folder.root).workers
+    job = open_job(folder.root)
+    be_there(leases, job.numerics)
+    hands = job.workers
     try:
         with ThreadPoolExecutor(hands, thread_name_prefix="helper") as pool:
             helper = _Helper(folder, leases, stopping)
@@ -162,6 +168,8 @@ class _Helper:
         self._job: Job | None = None
         self._title = Title()
         self._over: set[str] = set()
+        self._answered: dict[str, tuple[str, int]] = {}
+        """Shots that a leader left to helpers and that were looked at: who, and the how manieth."""
         self._reading = threading.Lock()
         self._learner = Learner()
 
@@ -173,6 +181,10 @@ class _Helper:
             if call.work != self._work:
                 self._read(call)
             job, title, over = self._job, self._title, self._over
+            offers = {s: (call.leader, n) for s, n in call.offered.items()}
+            offered = {s for s, n in offers.items() if self._answered.get(s) != n}
+            # Worth another look, whatever became of them here before.
+            over -= offered
         assert job is not None
         work: Callable[[Job, Title, str], object] = (
             analyse if call.phase is Phase.ANALYSE else restore
@@ -182,12 +194,19 @@ class _Helper:
                 continue
             name = lease_name(call.phase, shot)
             term = self._leases.newest(name)
-            if term is not None and term.state == "done" and term.note == call.work:
+            done = term is not None and term.state == "done" and term.note == call.work
+            if done and shot not in offered:
                 # It stays done for as long as the same is asked for.
+                over.add(shot)
+                continue
+            if call.phase is Phase.RENDER and left_to_others(job, replan(job, title, shot)):
+                leave_to_others(job, title, shot)
+                self._answer(shot, offers)
                 over.add(shot)
                 continue
             if not self._leases.claim(name):
                 continue
+            self._answer(shot, offers)
             try:
                 found = work(job, title, shot)
                 if call.phase is Phase.ANALYSE:
@@ -195,19 +214,33 @@ class _Helper:
                     title.evidence[shot] = found
                 self._leases.check(name)
                 self._leases.leave(name, done=True, note=call.work)
-            except LeaseLost:
+            except (LeaseLost, OtherKind):
                 continue
             except (StorageFull, StorageGone, CalledOff):
                 raise
             except WetgateError as error:
                 # The leader meets the same error, and parks the shot.
                 job.events.emit("helper_failed", {**error.as_dict(), "shot": shot})
+                if call.phase is Phase.RENDER:
+                    self._let_go(job, title, shot, name)
                 self._leases.leave(name)
             finally:
                 over.add(shot)
                 self._leases.leave(name)
             return shot
         return None
+
+    def _answer(self, shot: str, offers: Mapping[str, tuple[str, int]]) -> None:
+        if shot in offers:
+            self._answered[shot] = offers[shot]
+
+    def _let_go(self, job: Job, title: Title, shot_id: str, name: str) -> None:
+        """A shot this kind of worker failed at: another kind may begin it anew."""
+        shot = title.reels[title.reel_of(shot_id)].shot(shot_id)
+        with suppress(LeaseLost):
+            self._leases.check(name)
+            if read_pin(job.folder, shot) == job.numerics:
+                withdraw_pin(job.folder, shot)
 
     def keep_costs(self) -> None:
         """Let later plans know what the work took here."""
@@ -216,21 +249,12 @@ class _Helper:
 
     def _read(self, call: Call) -> None:
         job = open_job(self._folder.root)
-        here = profile(job.device)
-        if here != call.numerics:
-            theirs = call.numerics
-            other = sorted(k for k in {*here, *theirs} if here.get(k) != theirs.get(k))
-            raise UsageError(
-                f"this worker computes otherwise than the leader: {other[0]} is "
-                f"{here.get(other[0], 'not there')}, not {theirs.get(other[0])}",
-                hint="help with a worker of the same kind: a title is never made of two kinds",
-            )
         events = self._folder.root / f"events.{self._leases.owner}.jsonl"
         job.events = Events(events)
         job.events.listen(self._learner)
         job.events.wait_for(job.at_hand)
         job.stopping = self._stopping
-        job.leases = self._leases
+        job.join_crew(self._leases)
         job.helping = True
         title = Title()
         for config in job.project.reels:

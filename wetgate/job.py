@@ -19,8 +19,9 @@ from wetgate.config import Project
 from wetgate.control import HeldBack, held_back
 from wetgate.events import Events
 from wetgate.files import Folder
+from wetgate.kinds import KindWatch, be_there
 from wetgate.leases import Leases
-from wetgate.numerics import pick_device
+from wetgate.numerics import Numerics, pick_device, profile
 from wetgate.project import validate
 from wetgate.quota import Quota
 from wetgate.share import Share
@@ -51,6 +52,10 @@ class Job:
     """Another worker leads this title."""
     notice: Callable[[str], None] | None = None
     """Says a line to whoever sits at the terminal."""
+    watch: KindWatch | None = None
+    """What this worker has seen of other kinds of workers; None where nobody can help."""
+    offering: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what is offered to helpers is changed."""
     _held: str = ""
     _quota: Quota = field(default_factory=Quota)
     _telling: threading.Lock = field(default_factory=threading.Lock)
@@ -77,6 +82,11 @@ class Job:
         return pick_device(self.project.render.device)
 
     @property
+    def numerics(self) -> Numerics:
+        """The profile of this worker: what it renders is pinned to it."""
+        return profile(self.device)
+
+    @property
     def workers(self) -> int:
         """Shots worked on at once: as asked, else one per core up to 8; one on a GPU."""
         if self.project.render.workers:
@@ -84,6 +94,12 @@ class Job:
         if self.device.type == "cuda":
             return 1
         return max(1, min(len(os.sched_getaffinity(0)), 8))
+
+    def join_crew(self, leases: Leases) -> None:
+        """Work under these leases, be seen as a worker of this kind, and watch the others."""
+        self.leases = leases
+        self.watch = KindWatch(leases, self.project.night.patience_s)
+        be_there(leases, self.numerics)
 
     def check_stop(self) -> None:
         """Called between pieces of work. raises: Interrupted; LeaseLost when others took over."""

@@ -63,8 +63,9 @@ def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterat
     folder = Folder(out.resolve())
     with _disk_errors_named(folder.root), sole_owner(folder) as leases:
         prepare(folder, project, replace=replace)
-        job = Job(project, folder, Events(folder.events), leases=leases)
-        job.device  # noqa: B018 - refuses a missing device before any work
+        job = Job(project, folder, Events(folder.events))
+        # Refuses a missing device before any work.
+        job.join_crew(leases)
         job.events.wait_for(job.at_hand)
         job.events.emit("run_started", {"title": project.title, "worker": kind_of_worker(job)})
         with learning(job), _end_noted(job), _progress(quiet) as progress:
@@ -151,6 +152,12 @@ class _Bars:
         elif event == "waiting":
             until = f", until {fields['until']}" if fields["until"] else ""
             self.say(f"waiting: {fields['why']}{until}")
+        elif event == "left_to_another_kind":
+            self.say(f"{fields['shot']} is rendered by another kind of worker: {fields['kind']}")
+        elif event == "decided_anew":
+            self.say(f"decided anew, on another kind of worker than before: {fields['shots']}")
+        elif event == "begun_anew":
+            self.say(f"{fields['shot']} is begun anew, not by {fields['instead_of']}")
         elif event == "goes_on":
             self.say("going on")
 

@@ -17,7 +17,8 @@ from wetgate import __version__
 from wetgate.chain import GUIDED, model_card
 from wetgate.files import digest
 from wetgate.job import Job
-from wetgate.numerics import profile
+from wetgate.numerics import kind_of, profile
+from wetgate.plan import PlannedShot
 
 SCHEMA = 1
 _PACKAGES = (
@@ -54,7 +55,8 @@ class DeliveredFile:
 
 
 def software(job: Job) -> dict[str, object]:
-    """Versions of everything that can move a pixel, and the numerics profile."""
+    """Versions of everything that can move a pixel, and the numerics profile, of the worker that
+    delivers; who made which shot is said by ``made_by`` and ``kinds_of``."""
     versions = {}
     for name in _PACKAGES:
         try:
@@ -67,6 +69,26 @@ def software(job: Job) -> dict[str, object]:
         "packages": versions,
         "numerics": profile(job.device),
     }
+
+
+def made_by(planned: PlannedShot | None) -> str | None:
+    """Digest of the numerics profile that made a shot; None for one that was not rendered."""
+    return digest(dict(planned.numerics)) if planned is not None and planned.chunks else None
+
+
+def kinds_of(planned: Mapping[str, PlannedShot]) -> list[dict[str, object]]:
+    """The kinds of workers that made pictures, each with its whole profile and its shots."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(planned):
+        shot = planned[name]
+        key = made_by(shot)
+        if key is not None:
+            words = {"kind": kind_of(shot.numerics), "digest": key}
+            kind = found.setdefault(
+                key, {**words, "numerics": dict(shot.numerics), "shots": list[str]()}
+            )
+            kind["shots"].append(name)
+    return [found[key] for key in sorted(found)]
 
 
 def map_sources(found: DefectMap) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 
@@ -11,6 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from media.errors import UsageError
 from restore.models.precision import half_pays
+
+Numerics = Mapping[str, str]
+"""A numerics profile: what ``profile`` found on one kind of worker."""
+_BF16 = "bf16"
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -54,7 +59,7 @@ def profile(device: torch.device) -> dict[str, str]:
         "device": device.type,
         "precision": "float32",
         # Networks keep features in bf16 where the processor multiplies them; pictures never.
-        "features": "bf16" if half_pays(device) else "float32",
+        "features": _BF16 if half_pays(device) else "float32",
         "torch": ".".join(torch.__version__.split("+")[0].split(".")[:2]),
         "opencv": cv2.__version__,
     }
@@ -67,3 +72,23 @@ def profile(device: torch.device) -> dict[str, str]:
         found["cuda"] = str(torch.version.cuda)
         found["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     return found
+
+
+def halved(numerics: Numerics) -> bool:
+    """Do networks that may keep features in bf16 do so on this kind of worker?"""
+    return numerics["features"] == _BF16
+
+
+def kind_of(numerics: Numerics) -> str:
+    """A profile for people: ``cpu/AVX512/bf16``, ``cuda/NVIDIA H100 80GB HBM3/bf16``."""
+    unit = numerics.get("gpu") or numerics["instructions"]
+    return f"{numerics['device']}/{unit}/{numerics['features']}"
+
+
+def kind_beside(numerics: Numerics, own: Numerics) -> str:
+    """The same, told apart from one's own where only versions differ."""
+    words = kind_of(numerics)
+    if words != kind_of(own):
+        return words
+    other = sorted(k for k in {*numerics, *own} if numerics.get(k) != own.get(k))
+    return ", ".join([words, *(f"{k} {numerics.get(k, 'not there')}" for k in other)])

@@ -18,7 +18,8 @@ from wetgate.frames import made_in
 from wetgate.job import Job
 from wetgate.layout import Variant, lay_out, variant_encoding
 from wetgate.marks import Marks, marks_of
-from wetgate.numerics import profile
+from wetgate.numerics import Numerics, profile
+from wetgate.pins import read_pin
 from wetgate.records import IngestedReel
 
 PIPELINE = 1
@@ -44,6 +45,8 @@ class PlannedShot:
     marks: Marks = field(compare=False)
     chunks: tuple[PlannedChunk, ...]
     """Empty for a shot that is handed on as it is: there is nothing to render."""
+    numerics: Numerics
+    """Of the kind of worker that makes the shot, whatever kind planned it."""
 
     @property
     def untouched(self) -> bool:
@@ -63,8 +66,15 @@ def plan_shot(
     ingested: IngestedReel,
     shot: Shot,
     decisions: Mapping[str, ShotDecisions],
+    numerics: Numerics | None = None,
 ) -> list[PlannedShot]:
-    """The shot in every variant the deliverables ask for."""
+    """The shot in every variant the deliverables ask for.
+
+    numerics: the kind of worker that makes it; None: that of its pin, or this worker's own for a
+    shot that nobody has begun. The chunks come out the same on every worker.
+    """
+    if numerics is None:
+        numerics = read_pin(job.folder, shot) or profile(job.device)
     # Shots lie in running order; to compare thousands with each other takes seconds.
     at = bisect_left(ingested.shots, shot.frames.start, key=lambda s: s.frames.start)
     if ingested.shots[at : at + 1] != (shot,):
@@ -82,6 +92,7 @@ def plan_shot(
             before,
             after,
             baked=variant.baked,
+            numerics=numerics,
             rebuilt=made_in(pictures, decisions[shot.id].frame_damage),
         )
         reel = ingested.reel
@@ -89,11 +100,13 @@ def plan_shot(
         same = variant.format == reel.format and not variant.encoding
         untouched = not chain and not made and same
         chunks = [
-            PlannedChunk(frames, chunk_key(job, reel, pictures, frames, chain, variant, marks))
+            PlannedChunk(frames, chunk_key(numerics, reel, pictures, frames, chain, variant, marks))
             for frames in shot.frames.chunks(job.project.render.chunk_frames)
             if not untouched
         ]
-        planned.append(PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks)))
+        planned.append(
+            PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks), numerics)
+        )
     return planned
 
 
@@ -105,7 +118,7 @@ def variants(job: Job, reel: Reel) -> list[Variant]:
 
 
 def chunk_key(
-    job: Job,
+    numerics: Numerics,
     reel: Reel,
     pictures: Pictures,
     frames: FrameRange,
@@ -138,7 +151,7 @@ def chunk_key(
                 {"name": op.name, "version": op.version, "does": dict(op.key(numbers))}
                 for op in chain
             ],
-            "numerics": profile(job.device),
+            "numerics": dict(numerics),
             **({"marks": known} if known else {}),
             **({"repeats": repeats} if repeats else {}),
             **({"in_block": [pictures.place(frames.start) % b for b in blocks]} if blocks else {}),

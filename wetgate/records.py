@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -190,8 +190,17 @@ def shot_from_json(value: Mapping[str, Any]) -> Shot:
     )
 
 
-def write_evidence(path: Path, key: str, evidence: Mapping[str, object]) -> None:
-    """JSON beside an .npz that holds its arrays; the JSON is written last and vouches for it."""
+def write_evidence(
+    path: Path,
+    key: str,
+    evidence: Mapping[str, object],
+    numerics: Mapping[str, str],
+    measured_by: Mapping[str, str],
+) -> None:
+    """JSON beside an .npz that holds its arrays; the JSON is written last and vouches for it.
+
+    numerics: the profile that is part of the key. measured_by: kind of worker by probe.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     plain = _without_arrays(evidence, "", arrays)
     packed = io.BytesIO()
@@ -199,20 +208,42 @@ def write_evidence(path: Path, key: str, evidence: Mapping[str, object]) -> None
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(path.with_suffix(".npz"), packed.getvalue())
     digest = file_sha256(path.with_suffix(".npz"))
-    write_json(path, {"schema": SCHEMA, "key": key, "arrays_sha256": digest, "evidence": plain})
+    write_json(
+        path,
+        {
+            "schema": SCHEMA,
+            "key": key,
+            "numerics": dict(numerics),
+            "measured_by": dict(measured_by),
+            "arrays_sha256": digest,
+            "evidence": plain,
+        },
+    )
 
 
-def read_evidence(path: Path, key: str) -> dict[str, Any] | None:
-    """The evidence kept under this key, or None when it is missing, stale or damaged."""
+def read_evidence(
+    path: Path, key: Callable[[Mapping[str, str]], str], own: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """The evidence that answers the same question, and which kind of worker measured what of it.
+
+    key: the question, as asked on a worker with a given numerics profile. Evidence that another
+    kind of worker measured is as good as one's own (``own``): decisions are made once.
+    returns: None when it is missing, stale or damaged.
+    """
     value = read_json(path)
     arrays_path = path.with_suffix(".npz")
-    if value is None or value.get("key") != key or value.get("schema") != SCHEMA:
+    if value is None or value.get("schema") != SCHEMA:
+        return None
+    numerics, measured_by = value.get("numerics", own), value.get("measured_by", {})
+    if not isinstance(numerics, dict) or value.get("key") != key(numerics):
         return None
     if not arrays_path.is_file() or file_sha256(arrays_path) != value.get("arrays_sha256"):
         return None
     with np.load(arrays_path, allow_pickle=False) as arrays:
         restored = _with_arrays(value["evidence"], arrays)
-    return restored if isinstance(restored, dict) else None
+    if not isinstance(restored, dict) or not isinstance(measured_by, dict):
+        return None
+    return restored, measured_by
 
 
 def _without_arrays(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> object:

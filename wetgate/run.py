@@ -12,12 +12,21 @@ from typing import Any, TypeVar
 from media.errors import CalledOff, InputError, StorageFull, StorageGone, WetgateError
 from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
-from wetgate.crew import Phase, announce, dismiss, helpers, own_shot
+from wetgate.crew import Phase, announce, dismiss, helpers, offer, own_shot, own_shot_if_free
 from wetgate.decisions import ShotDecisions
 from wetgate.estimate import rough_bytes
 from wetgate.guard import check_room, sweep_unfinished
 from wetgate.job import Job
 from wetgate.leases import LEAD
+from wetgate.numerics import kind_beside, kind_of
+from wetgate.pinned import (
+    OtherKind,
+    begin,
+    keep_pin,
+    left_to_others,
+    plan_pinned,
+)
+from wetgate.pins import read_pin
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
@@ -29,6 +38,8 @@ from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 
 TRIES = 3
+_LOOK_S = 1.0
+"""How often a shot that another kind of worker has begun is looked at."""
 T = TypeVar("T")
 _ORPHAN_AGE_S = 0.0
 """With no helper alive: whatever is half-made there belongs to a worker that died."""
@@ -45,6 +56,8 @@ class Title:
     planned: dict[str, list[PlannedShot]] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, WetgateError] = field(default_factory=dict)
+    tried: set[str] = field(default_factory=set)
+    """Shots whose turn has come on this worker, or that were done before their turn."""
     _reel_of: dict[str, str] = field(default_factory=dict)
 
     def shot_ids(self) -> list[str]:
@@ -161,28 +174,108 @@ def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
 
 
 def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:
-    reel = title.reel_of(shot_id)
-    ingested, variants = title.reels[reel], title.planned[shot_id]
-    evidence = title.evidence[shot_id]
-    # With fewer shots than workers, a shot is rendered in several stretches at once.
-    lanes = max(1, job.workers // len(title.planned))
-    # A shot that is done is only looked at: a lease for each of thousands takes minutes.
-    kept = kept_verdict(job, ingested, variants[0], title.decisions[shot_id], evidence)
-    if kept is not None and all_cached(job, variants):
-        job.events.emit("shot_done", {"shot": shot_id, "verdict": kept["verdict"]})
-        return kept
-    with own_shot(job, Phase.RENDER, shot_id):
-        job.events.emit("shot_started", {"shot": shot_id})
-        for planned in variants:
-            render_shot(job, title.configs[reel], ingested, planned, lanes)
-        found = verify_shot(job, ingested, variants[0], title.decisions[shot_id], evidence)
+    """Where another kind of worker has begun the shot, and one may be there to go on with it,
+    shots whose turn is later are made before it."""
+    title.tried.add(shot_id)
+    offered = False
+    while True:
+        found = _done_before(job, title, shot_id)
+        if found is not None:
+            break
+        if not left_to_others(job, title.planned[shot_id]):
+            try:
+                with own_shot(job, Phase.RENDER, shot_id):
+                    found = _make(job, title, shot_id)
+                break
+            except OtherKind:
+                if job.helping:
+                    raise
+                offered = False
+        if not offered:
+            leave_to_others(job, title, shot_id)
+            offered = True
+        job.gate()
+        if not _make_another(job, title):
+            job.stopping.wait(_LOOK_S)
     job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
     return found
 
 
+def _make_another(job: Job, title: Title) -> bool:
+    """Make the next shot that can be made here, for a hand that would wait. False: there is none.
+
+    Its turn comes all the same, and finds it done, or meets the error that it met here.
+    """
+    for shot_id in line_up(job, title):
+        if shot_id in title.tried or left_to_others(job, replan(job, title, shot_id)):
+            continue
+        try:
+            with own_shot_if_free(job, Phase.RENDER, shot_id) as free:
+                if not free:
+                    continue
+                title.tried.add(shot_id)
+                found = _make(job, title, shot_id)
+        except (StorageFull, StorageGone, CalledOff):
+            raise
+        except WetgateError:
+            return True
+        job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
+        return True
+    return False
+
+
+def replan(job: Job, title: Title, shot_id: str) -> list[PlannedShot]:
+    """The plan of a shot under its pin as it stands now."""
+    ingested = title.reels[title.reel_of(shot_id)]
+    shot, before = ingested.shot(shot_id), title.planned[shot_id]
+    title.planned[shot_id] = plan_pinned(job, ingested, shot, title.decisions, before)
+    return title.planned[shot_id]
+
+
+def leave_to_others(job: Job, title: Title, shot_id: str) -> None:
+    """Say that a shot waits for the kind of worker that has begun it, and call for such a one."""
+    offer(job, shot_id)
+    numerics = title.planned[shot_id][0].numerics
+    kind = kind_beside(numerics, job.numerics)
+    job.events.emit("left_to_another_kind", {"shot": shot_id, "kind": kind})
+
+
+def _done_before(job: Job, title: Title, shot_id: str) -> Verdict | None:
+    """A shot that is done is only looked at: a lease for each of thousands takes minutes."""
+    ingested, variants = title.reels[title.reel_of(shot_id)], replan(job, title, shot_id)
+    decisions, evidence = title.decisions[shot_id], title.evidence[shot_id]
+    rendered = any(not p.untouched for p in variants)
+    if rendered and read_pin(job.folder, variants[0].shot) is None:
+        # Made before there were pins: it gets one, under its lease.
+        return None
+    kept = kept_verdict(job, ingested, variants[0], decisions, evidence)
+    return kept if kept is not None and all_cached(job, variants) else None
+
+
+def _make(job: Job, title: Title, shot_id: str) -> Verdict:
+    """Render and verify under the shot's lease; only verify what another kind has rendered."""
+    reel = title.reel_of(shot_id)
+    ingested, decisions = title.reels[reel], title.decisions
+    shot = ingested.shot(shot_id)
+    variants = begin(job, ingested, shot, decisions, title.planned[shot_id])
+    title.planned[shot_id] = variants
+    job.events.emit("shot_started", {"shot": shot_id, "kind": kind_of(variants[0].numerics)})
+    # With fewer shots than workers, a shot is rendered in several stretches at once.
+    lanes = max(1, job.workers // len(title.planned))
+    for planned in variants:
+        render_shot(job, title.configs[reel], ingested, planned, lanes)
+    evidence = title.evidence[shot_id]
+    found = verify_shot(job, ingested, variants[0], decisions[shot_id], evidence)
+    keep_pin(job, shot, variants)
+    return found
+
+
 def line_up(job: Job, title: Title) -> list[str]:
-    """Shots in the order they are restored in: ``night.first`` before the rest."""
-    return in_order(job.project, title.reels)
+    """Shots in the order they are restored in: ``night.first`` before the rest, and last those
+    that wait for another kind of worker."""
+    order = in_order(job.project, title.reels)
+    planned = title.planned
+    return sorted(order, key=lambda s: s in planned and left_to_others(job, planned[s]))
 
 
 def _lasting(job: Job, ingested: IngestedReel, work: Callable[[], T]) -> T:

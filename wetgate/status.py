@@ -7,6 +7,7 @@ No server is asked: events say what was done, ``plan.json`` what is to do, lease
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from wetgate.files import read_json
 from wetgate.job import Job
 from wetgate.leases import LEAD
 from wetgate.night import after_work, parse_windows
+from wetgate.pins import pins_in
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class Status:
     helpers: int = 0
     why: Mapping[str, str] = field(default_factory=dict)
     """Why shots were held or failed, by shot."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """Kinds of workers that have begun shots, and how many."""
+    left_to: Mapping[str, str] = field(default_factory=dict)
+    """Shots that wait for the kind of worker that has begun them."""
 
 
 def status(job: Job) -> Status:
@@ -71,7 +77,7 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
     events = sorted([*mine, *(e for h in others for e in h if _time(e) >= begun)], key=_time)
     names = [str(e.get("event")) for e in mine]
     planned = next((e for e in reversed(mine) if e.get("event") == "planned"), {})
-    done = sum(_int(e.get("frames")) for e in events if e.get("event") == "chunk_rendered")
+    done = _frames_done(events)
     end = next((e for e in reversed(mine) if e.get("event") == "finished"), None)
     verdicts = {str(e["shot"]): e.get("verdict") for e in events if e.get("event") == "shot_done"}
     told = end.get("held") if end is not None else None
@@ -108,8 +114,22 @@ def _status(job: Job, mine: list[Event], others: list[list[Event]], now: float) 
         shots_under_way=queue.under_way,
         shots_done=queue.done,
         helpers=_helpers(job),
+        kinds=dict(Counter(pins_in(job.folder).values())),
+        left_to=_left_to(mine, frozenset(queue.done)) if end is None else {},
         why={**_held_because(job, held), **{n: _what(e) for n, e in failures.items()}},
     )
+
+
+def _frames_done(events: list[Event]) -> int:
+    """Frames rendered; of a shot that was begun anew, only those since."""
+    done = Counter[str]()
+    for event in events:
+        shot = str(event.get("shot"))
+        if event.get("event") == "chunk_rendered":
+            done[shot] += _int(event.get("frames"))
+        elif event.get("event") == "begun_anew":
+            done[shot] = 0
+    return done.total()
 
 
 def _newest_run(events: list[dict[str, object]]) -> list[Event]:
@@ -166,6 +186,18 @@ def _held_because(job: Job, held: Sequence[str]) -> dict[str, str]:
             reasons = (read_json(path) or {}).get("held_because")
             found[path.stem] = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
     return found
+
+
+def _left_to(mine: list[Event], done: frozenset[str]) -> dict[str, str]:
+    """What the leader last said of shots that another kind of worker has begun."""
+    found: dict[str, str] = {}
+    for event in mine:
+        shot = str(event.get("shot"))
+        if event.get("event") == "left_to_another_kind":
+            found[shot] = str(event.get("kind"))
+        elif event.get("event") in ("shot_started", "begun_anew"):
+            found.pop(shot, None)
+    return {s: kind for s, kind in found.items() if s not in done}
 
 
 def _what(failure: Event) -> str:

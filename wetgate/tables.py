@@ -48,6 +48,9 @@ def status_lines(found: Status) -> list[str]:
     if any(counts):
         done, going, waiting = map(len, counts)
         lines.append(f"shots: {done} restored, {going} under way, {waiting} waiting")
+    if len(found.kinds) > 1:
+        lines.append("made by: " + ", ".join(f"{k} {n}" for k, n in sorted(found.kinds.items())))
+    lines += [f"  {shot} waits for {kind}, which began it" for shot, kind in found.left_to.items()]
     if found.helpers:
         lines.append(f"helpers: {found.helpers}")
     if found.state in ("running", "paused", "waiting"):

@@ -16,9 +16,14 @@ from restore.models.architectures import Architecture, Time
 
 
 def half_pays(device: torch.device) -> bool:
-    """Does this processor multiply bf16 matrices in hardware?"""
+    """Does this processor multiply bf16 matrices in hardware?
+
+    A CPU that is told to compute as a lesser one (``ATEN_CPU_CAPABILITY``) answers as that one.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return all(bool(getattr(torch.cpu, c, bool)()) for c in checks)
 

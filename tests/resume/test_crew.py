@@ -136,29 +136,3 @@ def test_nobody_to_help(tmp_path: Path, many: Path, alone: dict[str, str]) -> No
     told = run_program("join", tmp_path / "none", "--wait-s", "1")
     assert told.returncode == 2
     assert "nobody works on a title" in told.stderr
-
-
-def test_a_worker_that_computes_otherwise_is_refused(many: Path, tmp_path: Path) -> None:
-    """Two kinds of arithmetic in one title would be a seam nobody can find."""
-    out = tmp_path / "out"
-    leader = started(*run_arguments(many, out))
-    wait_for(out, "ingest_progress", 1)
-    deadline = time.monotonic() + 60
-    while not (out / "crew.json").is_file() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    leader.kill()
-    leader.communicate()
-    call = json.loads((out / "crew.json").read_text("utf-8"))
-    call["phase"] = "analyse"
-    call["numerics"]["torch"] = "1.0"
-    (out / "crew.json").write_text(json.dumps(call), "utf-8")
-    from wetgate.crew import leases_of
-    from wetgate.files import Folder
-    from wetgate.leases import LEAD
-
-    leases = leases_of(Folder(out))
-    assert leases.claim(LEAD)
-    told = run_program("join", out)
-    leases.close()
-    assert told.returncode == 2
-    assert "computes otherwise than the leader: torch is" in told.stderr

@@ -8,6 +8,7 @@ import pytest
 from color.apply import BalanceOperator
 from media.frames import FrameRange
 from media.reel import Shot
+from tests.reels import HERE
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import (
@@ -34,7 +35,7 @@ def decided(shot: Shot, red_offset: float) -> ShotDecisions:
 def color_of(shot: Shot, own: ShotDecisions, other: ShotDecisions) -> BalanceOperator:
     """The color operator of a chain that has nothing else."""
     before, after = (None, other) if shot is OUT else (other, None)
-    (operator,) = build_chain(Project(), shot, own, before, after, baked=True)
+    (operator,) = build_chain(Project(), shot, own, before, after, baked=True, numerics=HERE)
     assert isinstance(operator, BalanceOperator)
     return operator
 
@@ -53,7 +54,10 @@ def test_a_dissolve_carries_one_decision_over_into_the_next() -> None:
 
 
 def test_recorded_color_is_left_out_of_the_picture() -> None:
-    assert build_chain(Project(), OUT, decided(OUT, 0.05), None, None, baked=False) == []
+    assert (
+        build_chain(Project(), OUT, decided(OUT, 0.05), None, None, baked=False, numerics=HERE)
+        == []
+    )
 
 
 def test_repairs_come_in_their_order() -> None:
@@ -70,10 +74,10 @@ def test_repairs_come_in_their_order() -> None:
         }
     )
     project = Project(restore=Restore(upscale=Upscale(enabled=True, factor=2)))
-    chain = build_chain(project, OUT, everything, None, None, baked=True)
+    chain = build_chain(project, OUT, everything, None, None, baked=True, numerics=HERE)
     # One resample: a kernel that enlarges also moves the picture to its place.
     names = ["scratch", "flicker", "dirt", "noise", "weave and upscale", "color"]
     assert [op.name for op in chain] == names
-    chain = build_chain(Project(), OUT, everything, None, None, baked=True)
+    chain = build_chain(Project(), OUT, everything, None, None, baked=True, numerics=HERE)
     names = ["scratch", "weave", "flicker", "dirt", "noise", "color"]
     assert [op.name for op in chain] == names

@@ -107,6 +107,7 @@ def test_the_output_folder_is_laid_out_as_promised(finished: Path) -> None:
                 "evidence",
                 "ingest.json",
                 "ingest.txt",
+                "pins",
                 "shots.otio",
                 "verify",
             )

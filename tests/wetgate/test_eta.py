@@ -142,3 +142,23 @@ def test_a_deadline_sorts_the_shots() -> None:
     windows = parse_windows("21:00-21:30")
     closed = promise(NOW + timedelta(hours=2), NOW, windows, ends, (9000.0, 10000.0))
     assert (closed.fits, closed.left_out) == (("A",), ("B", "C"))
+
+
+def test_a_shot_that_is_begun_anew_has_all_of_its_frames_before_it() -> None:
+    leader, helper = Worker(1), Worker(1, clock_off_s=900.0)
+    turns = tuple(Turn(f"S{k}", "R1", 40, 40, 40.0, 0.0) for k in range(2))
+    leader.work(turns[0], 1.0, 0.0, compile_s=0.0)
+    helper.say(0.0, "shot_started", "S1")
+    for k in range(30):
+        helper.say(k + 1.0, "frame_rendered", "S1")
+    agenda = Agenda(turns, timed=False, deliver_s=None, workers=1, deadline=None)
+    now = leader.free[0]
+    _, going_on = look(agenda, seen([leader, helper], now), now)
+    leader.say(now, "begun_anew", "S1", kind="mine", instead_of="theirs", chunks_left=3)
+    leader.say(now, "shot_started", "S1")
+    queue, anew = look(agenda, seen([leader, helper], now), now)
+    assert queue.under_way == ("S1",)
+    assert going_on is not None
+    assert anew is not None
+    assert going_on.likely == pytest.approx(10.0, abs=0.5)
+    assert anew.likely == pytest.approx(40.0, abs=0.5)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from media.errors import UsageError
-from tests.reels import project_of, result, run_here, stored
+from media.errors import StoreError, UsageError
+from tests.reels import HERE, project_of, result, run_here, stored
 from wetgate.gc import clear_store
 from wetgate.job import open_job
+from wetgate.pins import write_pin
+from wetgate.stages.ingest import read_reel
 
 
 def test_only_spare_chunks_go(scans: list[Path], finished: Path) -> None:
@@ -42,10 +44,27 @@ def test_a_changed_decision_makes_its_old_chunks_spare(scans: list[Path], finish
     assert run_here(project_of(scans), finished).exit_code == 0
 
 
-def test_another_kind_of_worker_does_not_know_what_is_spare(finished: Path) -> None:
-    call = json.loads((finished / "crew.json").read_text("utf-8"))
-    call["numerics"]["opencv"] = "3.0"
-    (finished / "crew.json").write_text(json.dumps(call), "utf-8")
-    with pytest.raises(UsageError, match="another kind of worker"):
+def test_chunks_of_another_kind_of_worker_are_known_by_the_pin(finished: Path) -> None:
+    pin = finished / "reels/R1/pins/R1_0010.json"
+    said = json.loads(pin.read_text("utf-8"))
+    assert said["numerics"] == HERE
+    before = {p.name for p in stored(finished)}
+    shot = read_reel(job := open_job(finished), job.project.reels[0]).shot("R1_0010")
+    write_pin(job.folder, shot, {**HERE, "opencv": "3.0"})
+    told = clear_store(job, dry=True)
+    assert (told.chunks, told.kept) == (1, len(before) - 1)
+    write_pin(job.folder, shot, HERE)
+    assert json.loads(pin.read_text("utf-8")) == said
+    assert clear_store(job, dry=False).chunks == 0
+    said["numerics"]["opencv"] = "3.0"
+    pin.write_text(json.dumps(said), "utf-8")
+    with pytest.raises(StoreError, match="which kind of worker"):
+        clear_store(job, dry=False)
+    assert {p.name for p in stored(finished)} == before
+
+
+def test_where_nobody_worked_nothing_is_known_to_be_spare(finished: Path) -> None:
+    (finished / "crew.json").unlink()
+    with pytest.raises(UsageError, match="no run was ever at work"):
         clear_store(open_job(finished), dry=False)
     assert stored(finished)

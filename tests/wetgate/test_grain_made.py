@@ -13,7 +13,7 @@ from media.frames import FrameRange
 from media.reel import Shot
 from restore.grain.apply import GrainOperator
 from restore.grain.av1 import read_table
-from tests.reels import FIRST, project_of, put_reel, run_here, scene
+from tests.reels import FIRST, HERE, project_of, put_reel, run_here, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import GrainDecision, NoiseDecision, ShotDecisions
@@ -41,7 +41,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_grain_is_made_after_enlarging_and_before_color() -> None:
     project = Project(restore=Restore(upscale=Upscale(enabled=True, factor=2)))
-    chain = build_chain(project, SHOT, DECIDED, None, None, baked=True)
+    chain = build_chain(project, SHOT, DECIDED, None, None, baked=True, numerics=HERE)
     assert [op.name for op in chain] == ["noise", "upscale", "grain"]
     operator = chain[-1]
     assert isinstance(operator, GrainOperator)
@@ -49,7 +49,7 @@ def test_grain_is_made_after_enlarging_and_before_color() -> None:
     # All of the grain is taken out first: none of it is given back twice.
     assert chain[0].key((0,))["grain_kept"] == 0.0
     own = DECIDED.model_copy(update={"grain": GrainDecision(kept=0.4)})
-    chain = build_chain(Project(), SHOT, own, None, None, baked=True)
+    chain = build_chain(Project(), SHOT, own, None, None, baked=True, numerics=HERE)
     assert [op.name for op in chain] == ["noise"]
     assert chain[0].key((0,))["grain_kept"] == 0.4
 

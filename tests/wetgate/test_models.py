@@ -21,6 +21,7 @@ from restore.models.ncnn import read_ncnn
 from restore.models.packages import PACKED, take
 from restore.models.shelf import FOLDER_VARIABLE, model
 from restore.noise.guide import SHA256
+from tests.reels import HERE
 from wetgate.chain import build_chain, model_card
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
@@ -145,7 +146,7 @@ def test_half_precision_must_have_been_measured(tmp_path: Path, weights: Path) -
     shot = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 20))
     nothing = ShotDecisions(shot=shot.id, reel="R1", frames=(0, 19))
     with pytest.raises(ModelRefused, match="never measured"):
-        build_chain(told, shot, nothing, None, None, baked=True)
+        build_chain(told, shot, nothing, None, None, baked=True, numerics=HERE)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from media.frames import FrameRange
 from media.passes import Effect
 from media.reel import Shot
 from restore.upscale.frames import FramesUpscale
-from tests.reels import project_of, put_reel, run_here, scene
+from tests.reels import HERE, project_of, put_reel, run_here, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import (
@@ -46,12 +46,12 @@ def project(method: str = "frames") -> Project:
 
 
 def names(decisions: ShotDecisions) -> list[str]:
-    chain = build_chain(project(), SHOT, decisions, None, None, baked=True)
+    chain = build_chain(project(), SHOT, decisions, None, None, baked=True, numerics=HERE)
     return [op.name for op in chain]
 
 
 def test_the_chain_follows_the_decision() -> None:
-    (operator,) = build_chain(project(), SHOT, DECIDED, None, None, baked=True)
+    (operator,) = build_chain(project(), SHOT, DECIDED, None, None, baked=True, numerics=HERE)
     assert isinstance(operator, FramesUpscale)
     assert operator.share == 0.6
     assert operator.effect is Effect.BORROWED
@@ -64,7 +64,13 @@ def test_the_chain_follows_the_decision() -> None:
 def test_weave_waits_for_the_resample_of_several_frames() -> None:
     weave = WeaveDecision(applied=True, dx_px=(0.5,) * 12, dy_px=(-0.25,) * 12)
     (operator,) = build_chain(
-        project(), SHOT, DECIDED.model_copy(update={"weave": weave}), None, None, baked=True
+        project(),
+        SHOT,
+        DECIDED.model_copy(update={"weave": weave}),
+        None,
+        None,
+        baked=True,
+        numerics=HERE,
     )
     assert isinstance(operator, FramesUpscale)
     assert operator.placements[3].dx_px == 0.5

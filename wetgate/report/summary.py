@@ -13,7 +13,9 @@ from media.passes import NOTED
 from media.reel import Shot
 from wetgate.chain import as_transform
 from wetgate.decisions import ShotDecisions
-from wetgate.manifest import models_used, software
+from wetgate.manifest import kinds_of, made_by, models_used, software
+from wetgate.numerics import kind_of
+from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, span_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.limits import not_attempted
@@ -55,6 +57,7 @@ def summarise(given: ReportInput) -> dict[str, Any]:
         "models": models_used(given.job),
         "policy": given.job.project.policy.model_dump(mode="json"),
         "software": software(given.job),
+        "made_by": kinds_of(given.planned),
         "truth": dict(given.truth) if given.truth is not None else None,
         "look_first": _look_first(shots),
         "failures": others,
@@ -109,6 +112,7 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         ],
         "note": decisions.note if decisions is not None else "",
         "operators": operators,
+        "made_by": _made_by(planned),
         "touch_share": verdict.get("touch_share"),
         "max_repaired_share": verdict.get("max_repaired_share"),
         "before": verdict.get("before"),
@@ -116,6 +120,14 @@ def _shot(given: ReportInput, shot: Shot) -> dict[str, Any]:
         "grain": verdict.get("grain"),
         "decisions": _decided(decisions) if decisions is not None else None,
     }
+
+
+def _made_by(planned: PlannedShot | None) -> dict[str, str] | None:
+    """The kind of worker; None for a shot that was not rendered."""
+    digest = made_by(planned)
+    if planned is None or digest is None:
+        return None
+    return {"kind": kind_of(planned.numerics), "digest": digest}
 
 
 def _noted(verdict: Mapping[str, Any]) -> list[str]:

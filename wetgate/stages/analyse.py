@@ -29,7 +29,7 @@ from restore.weave.overscan import OverscanProbe
 from wetgate.config import ReelConfig
 from wetgate.files import digest
 from wetgate.job import Job
-from wetgate.numerics import pin_numerics, profile
+from wetgate.numerics import Numerics, kind_of, pin_numerics, profile
 from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
@@ -64,14 +64,14 @@ def too_small(reel: Reel) -> bool:
     return min(reel.format.width, reel.format.height) < SMALLEST_PX
 
 
-def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures) -> str:
-    """What evidence depends on: the pictures, the probes, the size they look at."""
+def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures, numerics: Numerics) -> str:
+    """What evidence depends on: the pictures, the probes, the size they look at, and who looks."""
     return digest(
         {
             "probes": PROBES,
             "width_px": job.project.analyse.width_px,
             "encoding": [reel.encoding, reel_encoding(reel).key],
-            "numerics": profile(torch.device("cpu")),
+            "numerics": dict(numerics),
             "frames": [reel.frame(n).sha256 for n in shot.frames],
             "first": shot.frames.start,
             "pictures": list(pictures.own),
@@ -95,8 +95,12 @@ def analyse_shot(
     pin_numerics()
     path = job.folder.evidence(shot.reel, shot.id)
     pictures = pictures_of(ingested.reel, shot.frames)
-    key = evidence_key(job, ingested.reel, shot, pictures)
-    kept = read_evidence(path, key) or {}
+    own = profile(torch.device("cpu"))
+
+    def key(numerics: Numerics) -> str:
+        return evidence_key(job, ingested.reel, shot, pictures, numerics)
+
+    kept, measured_by = read_evidence(path, key, own) or ({}, {})
     missing = wanted - set(kept)
     if not missing:
         return {name: kept[name] for name in wanted}
@@ -120,7 +124,8 @@ def analyse_shot(
             ingested.reel, lambda number: read(number).whole, pictures
         )
     job.at_hand()
-    write_evidence(path, key, evidence)
+    measured_by = dict.fromkeys(evidence, kind_of(own)) | measured_by
+    write_evidence(path, key(own), evidence, own, measured_by)
     job.events.emit(
         "analysed",
         {

@@ -20,6 +20,8 @@ from wetgate.manifest import (
     SCHEMA,
     DeliveredFile,
     checksum_lines,
+    kinds_of,
+    made_by,
     map_sources,
     models_used,
     read_delivered,
@@ -115,7 +117,12 @@ def finish_title(
     if any(still_right(job, page, key, kept) is None for page in pages):
         write_report(given)
     everything = [*files, *_report_files(job, key)]
-    _write_manifest(job, reels, decisions, verdicts, failures, everything)
+    rendered = {
+        name: next((p for p in variants if p.chunks), variants[0])
+        for name, variants in planned.items()
+        if name not in failures
+    }
+    _write_manifest(job, reels, decisions, rendered, verdicts, failures, everything)
     _forget_old(job, kept, files)
     finished(job.folder, job.project)
     outcome = Outcome(
@@ -152,6 +159,7 @@ def _write_manifest(
     job: Job,
     reels: Mapping[str, IngestedReel],
     decisions: Mapping[str, ShotDecisions],
+    rendered: Mapping[str, PlannedShot],
     verdicts: Mapping[str, Verdict],
     failures: Mapping[str, WetgateError],
     files: list[DeliveredFile],
@@ -161,6 +169,7 @@ def _write_manifest(
         "title": job.project.title,
         "complete": not failures,
         "software": software(job),
+        "made_by": kinds_of(rendered),
         "models": models_used(job),
         "policy": job.project.policy.model_dump(mode="json"),
         "sources": [
@@ -181,6 +190,7 @@ def _write_manifest(
                 "verdict": verdicts[shot.id]["verdict"] if shot.id in verdicts else "failed",
                 "touch_share": verdicts.get(shot.id, {}).get("touch_share"),
                 "confidence": decisions[shot.id].confidence,
+                "made_by": made_by(rendered.get(shot.id)),
             }
             for r in reels.values()
             for shot in r.shots

@@ -28,6 +28,7 @@ from wetgate.layout import Variant, variant_encoding
 from wetgate.numerics import pin_numerics
 from wetgate.packing import Room
 from wetgate.pieces import megapixels, render_piece
+from wetgate.pinned import other_kind
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
 from wetgate.stages.ingest import frame_reader
@@ -57,7 +58,8 @@ def render_shot(
 
     lanes: stretches of the shot rendered at once, each with windows of its own; the pictures do
     not depend on it.
-    raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted.
+    raises: RepairError (park the shot), SourceChanged, StorageFull, OutOfMemory, Interrupted;
+    OtherKind where something is missing that another kind of worker has to make.
     """
     if planned.untouched:
         return RenderReport(0, 0, 0)
@@ -138,6 +140,8 @@ def _render_chunks(
         if known:
             damaged += 1
             job.events.emit("chunk_damaged", _facts(planned, chunk))
+        if planned.numerics != job.numerics:
+            raise other_kind(job, planned.shot, planned.numerics)
         job.gate()
         if room is None or marks is None:
             fmt, longest = planned.variant.format, max(len(c.frames) for c in chunks)
@@ -183,7 +187,11 @@ def _render_chunk(
     counts = {str(k): int(n) for k, n in enumerate(effect_counts(touch).sum(axis=0))}
     job.store.put(
         chunk.key,
-        Chunk(room.codes(len(touch)), touch, {"touch_counts": counts, "caveats": caveats}),
+        Chunk(
+            room.codes(len(touch)),
+            touch,
+            {"touch_counts": counts, "caveats": caveats, "made_by": dict(job.numerics)},
+        ),
     )
     seconds = round(time.monotonic() - started, 3)
     job.events.emit("chunk_rendered", {**_facts(planned, chunk), **costs, "seconds": seconds})

@@ -35,6 +35,7 @@ from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
+from wetgate.solved import earlier, note_solved, shot_questions
 from wetgate.stages.propose import (
     NO_LINES,
     propose_color,
@@ -87,6 +88,10 @@ def solve_title(
         )
     check_scenes(job.project, set(shots))
     check_regions(job.project, {*shots, *reels})
+    questions = shot_questions(job, reels, people)
+    kept = earlier(job, reels, questions)
+    if kept.all_stands:
+        return dict(kept.decisions)
     evidence = with_flags(evidence, shots, people)
     scans = {name: r.reel for name, r in reels.items()}
     proposed, said_of, regions = {}, {}, {}
@@ -98,6 +103,8 @@ def solve_title(
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
         proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
+        if name not in people and name not in protected:
+            proposed[name] = proposed[name].model_copy(update=kept.parts(name))
         person_boxes = people[name].protected_regions if name in people else ()
         regions[name] = regions_of(job.project, scans[shot.reel], shot, person_boxes)
     # Color is compared at the exposure its shot will have: flicker is taken out of it first.
@@ -124,12 +131,13 @@ def solve_title(
                 "defect_map": propose_map(scans[shot.reel], evidence[name]),
             }
         )
-        settled[name] = _summed_up(settle(solved, people.get(name)))
+        stands = settle(solved, people.get(name)).model_copy(update=kept.parts(name))
+        settled[name] = _summed_up(stands)
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
     settled = with_mattes(settled, sizes)
-    for decisions in settled.values():
-        _keep(job, decisions)
+    digests = {name: _keep(job, decisions) for name, decisions in settled.items()}
+    note_solved(job, questions, digests, kept)
     return settled
 
 
@@ -260,12 +268,13 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
     )
 
 
-def _keep(job: Job, decisions: ShotDecisions) -> None:
-    """Write the decision file, and the ledger when the decision is a new one."""
+def _keep(job: Job, decisions: ShotDecisions) -> str:
+    """Write the decision file, and the ledger when the decision is a new one. Its digest."""
     path = job.folder.decision(decisions.reel, decisions.shot)
     value = decisions.model_dump(mode="json")
+    sha256 = digest(value)
     if read_json(path) == value:
-        return
+        return sha256
     write_json(path, value)
     curves = job.folder.curves(decisions.reel, decisions.shot)
     table = curves_csv(decisions)
@@ -276,8 +285,9 @@ def _keep(job: Job, decisions: ShotDecisions) -> None:
         curves.unlink(missing_ok=True)
     ledger.append(
         job.folder.ledger,
-        {"shot": decisions.shot, "decision_sha256": digest(value), "decision": value},
+        {"shot": decisions.shot, "decision_sha256": sha256, "decision": value},
     )
+    return sha256
 
 
 def color_protection(evidence: Mapping[str, Any]) -> str | None:

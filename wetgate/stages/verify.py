@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from color.stats import ColorProbe
+from media.errors import StoreError
 from media.frames import FrameRange
 from media.log_planes import CodedFrame, LogFrame
 from media.passes import NOTED
@@ -222,6 +223,13 @@ class _Frames:
     def _load(self, chunk: PlannedChunk) -> Codes:
         found = self._job.store.get(chunk.key)
         self._seen.add(chunk.frames)
+        made_by = found.facts.get("made_by", self._planned.numerics)
+        if made_by != self._planned.numerics:
+            raise StoreError(
+                f"chunk {chunk.key[:12]} was not made by the kind of worker that its key says",
+                shot=self._planned.shot.id,
+                hint=f"remove {self._job.store.place(chunk.key)}: it is made again",
+            )
         caveats = found.facts.get("caveats")
         if isinstance(caveats, dict):
             self.caveats |= caveats

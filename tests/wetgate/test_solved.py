@@ -1,0 +1,88 @@
+"""Decisions are made once: what one kind of worker has decided, another takes as it lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reels import events, project_of, rendered_shots, run_here
+from wetgate.files import Folder, digest
+
+
+def loaded(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def decision(folder: Folder, shot: str) -> Path:
+    return folder.decision(shot.split("_")[0], shot)
+
+
+@pytest.fixture
+def by_another(finished: Path) -> Folder:
+    """The finished job, as if solved where the last digits of a path came out otherwise."""
+    folder = Folder(finished)
+    solved = loaded(folder.solved)
+    (own,) = solved["solvers"].values()
+    other = {**own, "blas": "another"}
+    solved["solvers"] = {digest(other): other}
+    path = decision(folder, "R1_0010")
+    told = loaded(path)
+    assert told["weave"]["applied"]
+    told["weave"]["dx_px"][2] += 0.01
+    path.write_text(json.dumps(told), "utf-8")
+    solved["shots"]["R1_0010"]["decision"] = digest(told)
+    for said in solved["shots"].values():
+        said["by"] = digest(other)
+    folder.solved.write_text(json.dumps(solved), "utf-8")
+    return folder
+
+
+def test_another_kind_takes_decisions_as_they_lie(scans: list[Path], by_another: Folder) -> None:
+    paths = [decision(by_another, s) for s in ("R1_0010", "R1_0020", "R2_0010", "R2_0020")]
+    before = [loaded(p) for p in paths]
+    assert run_here(project_of(scans), by_another.root).exit_code == 0
+    assert [loaded(p) for p in paths] == before
+    assert rendered_shots(by_another.root, 4) == ["R1_0010"]
+    assert not events(by_another.root, "decided_anew")
+
+
+def test_a_persons_word_has_only_its_own_shot_solved_anew(
+    scans: list[Path], by_another: Folder
+) -> None:
+    run_here(project_of(scans), by_another.root)
+    path = decision(by_another, "R1_0010")
+    before = loaded(path)
+    by_another.overrides.write_text("[R2_0010]\ndirt.enabled = false\n", "utf-8")
+    run_here(project_of(scans), by_another.root)
+    assert loaded(path) == before
+    assert rendered_shots(by_another.root, 5) == ["R2_0010"]
+    (told,) = events(by_another.root, "decided_anew")
+    assert told["shots"] == ["R2_0010"]
+    assert "blas another" in told["instead_of"][0]
+    # It stays so when this kind goes on.
+    run_here(project_of(scans), by_another.root)
+    assert loaded(path) == before
+    assert rendered_shots(by_another.root, 6) == []
+    assert len(loaded(by_another.solved)["solvers"]) == 2
+
+
+def test_a_decision_that_somebody_edited_is_solved_anew(
+    scans: list[Path], finished: Path, by_another: Folder
+) -> None:
+    path = decision(by_another, "R1_0020")
+    before = loaded(path)
+    edited = loaded(path)
+    edited["weave"]["dx_px"][2] += 3.0
+    path.write_text(json.dumps(edited), "utf-8")
+    run_here(project_of(scans), finished)
+    assert loaded(path) == before
+    assert events(finished, "decided_anew")[0]["shots"] == ["R1_0020"]
+
+
+def test_the_same_kind_solves_to_the_same_file(scans: list[Path], finished: Path) -> None:
+    before = Folder(finished).solved.read_bytes()
+    run_here(project_of(scans), finished)
+    assert Folder(finished).solved.read_bytes() == before

@@ -1,0 +1,152 @@
+"""Decisions are made once: another kind of worker that leads on takes them as they lie.
+
+Solvers end in libraries of linear algebra, whose last digits depend on the processor; where a
+solve chooses (what is an outlier, how strongly to smooth), the last digit can tip it. On its own
+kind of worker a solve comes out the same each time. ``solved.json`` says which kind solved what;
+any other kind that is asked the same question reads the answer, for the title or for a shot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_info
+
+from media.errors import StoreError
+from media.fixity import file_sha256
+from wetgate import __version__
+from wetgate.decisions import ShotDecisions, ShotOverride
+from wetgate.files import Folder, digest, read_json, write_json
+from wetgate.job import Job
+from wetgate.numerics import kind_beside, profile
+from wetgate.project import project_digest_table
+from wetgate.records import IngestedReel
+
+_SCHEMA = 1
+PARTS = ("weave", "flicker", "scratch", "dirt", "noise", "grain", "upscale")
+"""What is decided for a shot by itself. Color is solved for all shots together."""
+
+
+def shot_questions(
+    job: Job, reels: Mapping[str, IngestedReel], people: Mapping[str, ShotOverride]
+) -> dict[str, str]:
+    """By shot, a digest of everything that is decided on by itself: settings, the material, a
+    person's word, and evidence by the files it lies in."""
+    settings = digest([__version__, project_digest_table(job.project)])
+    found = {}
+    for name, ingested in reels.items():
+        material = _file(job.folder.ingest(name))
+        for shot in ingested.shots:
+            person = people.get(shot.id)
+            found[shot.id] = digest(
+                {
+                    "settings": settings,
+                    "material": material,
+                    "frames": [d.model_dump(mode="json") for d in ingested.frames.get(shot.id, ())],
+                    "person": person.model_dump(mode="json") if person is not None else None,
+                    "evidence": _file(job.folder.evidence(shot.reel, shot.id)),
+                }
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What other kinds of workers decided before, on shots whose own question is the same."""
+
+    decisions: Mapping[str, ShotDecisions]
+    by: Mapping[str, str]
+    """Digest of who decided, by shot."""
+    all_stands: bool
+    """Is the question of the whole title the same, so that nothing is to be solved?"""
+
+    def parts(self, shot: str) -> dict[str, object]:
+        """What stands of the shot by itself; empty where it is solved anew."""
+        found = self.decisions.get(shot)
+        return {name: getattr(found, name) for name in PARTS} if found is not None else {}
+
+
+def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str, str]) -> Earlier:
+    """Read what other kinds of workers decided on the same questions.
+
+    What this kind decided is not asked for: it comes out the same anyhow. A shot whose decision
+    file is not the one that was written then is solved anew.
+    """
+    found = read_json(job.folder.solved) or {}
+    solvers, shots = found.get("solvers"), found.get("shots")
+    if found.get("schema") != _SCHEMA or not isinstance(solvers, dict):
+        return Earlier({}, {}, all_stands=False)
+    assert isinstance(shots, dict)
+    own = digest(_solver())
+    others = {name: said for name, said in shots.items() if said["by"] != own}
+    same = found.get("question") == digest(dict(questions)) and bool(others)
+    decisions, by = {}, {}
+    for shot in (s for r in reels.values() for s in r.shots):
+        said = shots.get(shot.id) if same else others.get(shot.id)
+        if said is None or said["question"] != questions[shot.id]:
+            continue
+        value = _decision(job.folder, shot.reel, shot.id)
+        if value is not None and digest(value) == said["decision"]:
+            decisions[shot.id] = ShotDecisions.model_validate(value)
+            by[shot.id] = str(said["by"])
+    anew = sorted({said["by"] for name, said in others.items() if name not in decisions})
+    if anew:
+        kinds = [kind_beside(solvers[k], _solver()) for k in anew]
+        shots_anew = [name for name in others if name not in decisions]
+        job.events.emit("decided_anew", {"shots": shots_anew, "instead_of": kinds})
+    return Earlier(decisions, by, all_stands=same and len(decisions) == len(questions))
+
+
+def note_solved(
+    job: Job, questions: Mapping[str, str], digests: Mapping[str, str], kept: Earlier
+) -> None:
+    """Called when all decision files are written. digests: of their contents, by shot."""
+    before = (read_json(job.folder.solved) or {}).get("solvers", {})
+    assert isinstance(before, dict)
+    own = digest(_solver())
+    by = {name: kept.by.get(name, own) for name in questions}
+    solvers = {**before, own: _solver()}
+    value = {
+        "schema": _SCHEMA,
+        "question": digest(dict(questions)),
+        "solvers": {k: solvers[k] for k in sorted(set(by.values()))},
+        "shots": {
+            name: {"question": asked, "by": by[name], "decision": digests[name]}
+            for name, asked in questions.items()
+        },
+    }
+    if read_json(job.folder.solved) != value:
+        write_json(job.folder.solved, value)
+
+
+@cache
+def _solver() -> dict[str, str]:
+    """What the last digits of a solve depend on; more than those of a picture do."""
+    blas = sorted(
+        {
+            f"{i['internal_api']} {i.get('version')} {i.get('architecture', '')}".strip()
+            for i in threadpool_info()
+            if i["user_api"] == "blas"
+        }
+    )
+    return {
+        **profile(torch.device("cpu")),
+        "blas": ", ".join(blas),
+        **{name: version(name) for name in ("numpy", "scipy")},
+    }
+
+
+def _decision(folder: Folder, reel: str, shot: str) -> dict[str, object] | None:
+    try:
+        return read_json(folder.decision(reel, shot))
+    except StoreError:
+        return None
+
+
+def _file(path: Path) -> str:
+    return file_sha256(path) if path.is_file() else ""
