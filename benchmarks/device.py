@@ -48,6 +48,7 @@ from restore.models.load import load_network
 from restore.models.precision import half_pays
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
+from restore.noise.efforts import EFFORTS, GUIDED
 from restore.noise.guide import Guide
 from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
@@ -58,7 +59,6 @@ from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.weave.apply import WeaveOperator
-from wetgate.chain import EFFORTS, GUIDED
 from wetgate.numerics import pin_numerics, profile
 
 RESULTS = Path(__file__).parent / "results" / "device.json"

@@ -32,8 +32,9 @@ from restore.models.card import ModelCard
 from restore.models.load import load_network
 from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
-from restore.noise.guide import Guide, GuideName
-from restore.noise.transform import Effort, GrainModel
+from restore.noise.efforts import EFFORTS, GUIDED
+from restore.noise.guide import Guide
+from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
@@ -55,19 +56,6 @@ from wetgate.decisions import (
     parts_of,
 )
 from wetgate.numerics import Numerics, halved
-
-EFFORTS = {
-    "fast": Effort(radius=1, flow="quick"),
-    "usual": Effort(),
-    "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
-}
-"""What the settings of restore.noise.effort mean, guided by the filter's own first pass."""
-GUIDED: dict[str, tuple[GuideName, Effort]] = {
-    "fast": ("grain-beside", Effort(radius=1, flow="none")),
-    "usual": ("grain-along", Effort(radius=2, flow="halved")),
-    "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
-}
-"""The same, guided by a network."""
 
 
 def build_chain(

@@ -12,9 +12,10 @@ from typing import Any
 from media.errors import StoreError
 from media.reel import DefectMap
 from restore.dirt.network import dirt_card
+from restore.noise.efforts import GUIDED
 from restore.noise.guide import guide_card
 from wetgate import __version__
-from wetgate.chain import GUIDED, model_card
+from wetgate.chain import model_card
 from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.numerics import kind_of, profile

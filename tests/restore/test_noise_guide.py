@@ -17,11 +17,11 @@ from restore.grain_curve import GrainCurve
 from restore.models.fused import conv_relu
 from restore.noise import blocks, guide
 from restore.noise.apply import NoiseOperator
+from restore.noise.efforts import GUIDED
 from restore.noise.guide import SHAPES, Guide, GuideName, GuideNet, guide_card, guide_network
 from restore.noise.transform import Effort, GrainModel
 from tests.restore.conftest import CLEAN, SHOT, damage, rendered, scene
 from tests.strategies import add_grain, psnr_db
-from wetgate.chain import GUIDED
 from wetgate.executor import ShotRenderer
 
 SIGMA = 0.012

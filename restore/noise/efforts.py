@@ -1,0 +1,19 @@
+"""What the words for how much time a frame is given mean."""
+
+from __future__ import annotations
+
+from restore.noise.guide import GuideName
+from restore.noise.transform import Effort
+
+EFFORTS = {
+    "fast": Effort(radius=1, flow="quick"),
+    "usual": Effort(),
+    "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
+}
+"""Guided by the filter's own first pass."""
+GUIDED: dict[str, tuple[GuideName, Effort]] = {
+    "fast": ("grain-beside", Effort(radius=1, flow="none")),
+    "usual": ("grain-along", Effort(radius=2, flow="halved")),
+    "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
+}
+"""Guided by a network."""
