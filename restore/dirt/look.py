@@ -34,8 +34,14 @@ class Look:
 
     def compensated(self) -> Tensor:
         """(N, 1, H, W) the neighbours fetched along their motion."""
-        planes = [fetched(p, f) for p, f in zip(self.near, self.flows, strict=True)]
-        return torch.from_numpy(np.stack(planes))[:, None].to(self.own.device)
+        return torch.from_numpy(self.fetched())[:, None].to(self.own.device)
+
+    def fetched(self) -> F32:
+        """(N, H, W) the same."""
+        found = np.empty((len(self.near), *self.near[0].shape), np.float32)
+        for plane, flow, into in zip(self.near, self.flows, found, strict=True):
+            fetched(plane, flow, into)
+        return found
 
 
 def neighbours(frames: Sequence[int], center: int) -> list[int]:
