@@ -105,16 +105,22 @@ def seen_elsewhere(
     count = int(blob.inside.sum())
     if int((arrived > 0.5 * contrast).sum()) < 0.5 * count:
         return False
+    # Hardly anything passes: what costs most is asked last.
     inside = blob.inside.astype(np.float32)
-    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
-    misfit = cv2.matchTemplate(
-        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
-    )
     change = cv2.matchTemplate(arrived, inside, cv2.TM_CCORR) / count
+    places = change > 0.5 * contrast
+    if not places.any():
+        return False
+    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
     around = cv2.matchTemplate(arrived, rim, cv2.TM_CCORR) / max(float(rim.sum()), 1.0)
-    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
     # A thing that moves by less than its own size shows as a part of itself: then the rim
     # changes here as well, and may change as much over there.
     rim_here = -float(arrived[at][rim > 0].mean()) if bool((rim > 0).any()) else 0.0
-    own_size = around < np.maximum(0.5 * change, rim_here + 0.25 * change)
-    return bool((alike & (change > 0.5 * contrast) & own_size).any())
+    places &= around < np.maximum(0.5 * change, rim_here + 0.25 * change)
+    if not places.any():
+        return False
+    misfit = cv2.matchTemplate(
+        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
+    )
+    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
+    return bool((alike & places).any())

@@ -31,7 +31,7 @@ WIDTHS = (24, 40, 56, 64)
 REACH_PX = 96
 """Further away than this a pixel has no say (five scales, two 3x3 layers on each)."""
 _SLOPE = 0.1
-assert MULTIPLE_PX == FOLD * 2 ** (len(WIDTHS) - 1)
+assert FOLD * 2 ** (len(WIDTHS) - 1) == MULTIPLE_PX
 
 
 class DirtNet(nn.Module):
