@@ -91,10 +91,8 @@ def seen_elsewhere(
     bottom, right = blob.top + h + reach_px, blob.left + w + reach_px
     here = own[top:bottom, left:right]
     # The background's own motion is taken out, so that only things that move otherwise count.
-    drift = np.median(flow[top:bottom:4, left:right:4].reshape(-1, 2), axis=0)
-    rows = np.clip(np.arange(top, top + here.shape[0]) + round(float(drift[1])), 0, len(own) - 1)
-    cols = np.arange(left, left + here.shape[1]) + round(float(drift[0]))
-    there = other[rows[:, None], np.clip(cols, 0, own.shape[1] - 1)[None, :]]
+    drift = [_middle(flow[top:bottom:4, left:right:4, k]) for k in (0, 1)]
+    there = _part(other, top + round(drift[1]), left + round(drift[0]), here.shape)
     at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
     difference = there - here
     sign = blob.sign or (1 if float(difference[at][blob.inside].mean()) < 0.0 else -1)
@@ -124,3 +122,19 @@ def seen_elsewhere(
     )
     alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
     return bool((alike & places).any())
+
+
+def _middle(values: F32) -> float:
+    """Their median."""
+    ordered, count = np.sort(values, axis=None), values.size
+    return 0.5 * (float(ordered[(count - 1) // 2]) + float(ordered[count // 2]))
+
+
+def _part(plane: F32, top: int, left: int, size: tuple[int, ...]) -> F32:
+    """(h, w) of ``size`` from there on; what lies beyond the edges is as it is at the edges."""
+    bottom, right = top + size[0], left + size[1]
+    if min(top, left) >= 0 and bottom <= plane.shape[0] and right <= plane.shape[1]:
+        return plane[top:bottom, left:right]
+    rows = np.clip(np.arange(top, bottom), 0, plane.shape[0] - 1)
+    columns = np.clip(np.arange(left, right), 0, plane.shape[1] - 1)
+    return plane[rows[:, None], columns[None, :]]
