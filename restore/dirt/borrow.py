@@ -84,11 +84,12 @@ def _carried(flows: Sequence[F32], mask: Mask) -> list[F32]:
     margin = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if margin.all():
         return list(flows)
-    every = np.concatenate(flows, axis=2)
+    every = np.stack(flows)
     boxes.fill(every, ~margin)
-    spread = cv2.GaussianBlur(every, (0, 0), 4.0)
-    every[margin] = spread[margin]
-    return [np.ascontiguousarray(f) for f in np.split(every, len(flows), axis=2)]
+    small = np.zeros((-(-mask.shape[0] // 2), -(-mask.shape[1] // 2), 2 * len(flows)), np.float32)
+    boxes.halved(every, small)
+    boxes.spread(cv2.GaussianBlur(small, (0, 0), 2.0), margin, every)
+    return list(every)
 
 
 def _fetched(other: F32, flow: F32, at: tuple[int, int]) -> F32:
@@ -117,7 +118,8 @@ def _seen(places: F32, start: int, size: int) -> tuple[int, int]:
 
 def _merged(planes: F32) -> F32:
     """(C, h, w) as (h, w, C)."""
-    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    merged: F32 = cv2.merge([np.ascontiguousarray(p) for p in planes])
+    return merged.reshape(*planes.shape[1:], -1)
 
 
 def _spoilt(spoilt: Sequence[Mask], ways: Sequence[F32], at: tuple[int, int]) -> F32:

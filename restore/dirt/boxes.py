@@ -13,8 +13,9 @@ _LEVELS = 24
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def fill(values: F32, known: Mask) -> None:
-    """(h, w, K): what is not known is filled from around it, coarse to fine (push and pull)."""
-    h, w, channels = values.shape
+    """(N, h, w, 2): what is not known is filled from around it, coarse to fine (push, pull)."""
+    flows, h, w, pair = values.shape
+    channels = flows * pair
     tall, wide = np.empty(_LEVELS, np.int64), np.empty(_LEVELS, np.int64)
     start = np.empty(_LEVELS, np.int64)
     levels, total, rows, columns = 0, 0, h, w
@@ -36,7 +37,7 @@ def fill(values: F32, known: Mask) -> None:
                     if known[y, x]:
                         count[at] += 1.0
                         for c in range(channels):
-                            mean[at, c] += values[y, x, c]
+                            mean[at, c] += values[c // 2, y, x, c % 2]
                 else:
                     source = start[k - 1] + y * columns + x
                     if count[source] > 0.0:
@@ -76,9 +77,52 @@ def fill(values: F32, known: Mask) -> None:
                     lower = mean[e, c] + on * (mean[f, c] - mean[e, c])
                     value = upper + down * (lower - upper)
                     if k == 0:
-                        values[y, x, c] = value
+                        values[c // 2, y, x, c % 2] = value
                     else:
                         mean[start[k - 1] + y * columns + x, c] = value
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def halved(values: F32, out: F32) -> None:
+    """Means over 2 x 2 px: (N, h, w, 2) into (h / 2, w / 2, N * 2), rounded up."""
+    flows, h, w, pair = values.shape
+    for y in range(out.shape[0]):
+        above, below = 2 * y, min(2 * y + 1, h - 1)
+        for x in range(out.shape[1]):
+            left, right = 2 * x, min(2 * x + 1, w - 1)
+            for k in range(flows):
+                for c in range(pair):
+                    upper = values[k, above, left, c] + values[k, above, right, c]
+                    lower = values[k, below, left, c] + values[k, below, right, c]
+                    out[y, x, k * pair + c] = np.float32(0.25) * (upper + lower)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def spread(small: F32, where: Mask, values: F32) -> None:
+    """``small``, as ``halved`` makes it, on straight lines into ``values`` where that is asked."""
+    flows, h, w, pair = values.shape
+    tall, wide = small.shape[:2]
+    half, quarter, zero = np.float32(0.5), np.float32(0.25), np.float32(0.0)
+    for y in range(h):
+        place = max(half * np.float32(y) - quarter, zero)
+        above = int(place)
+        down, below = place - np.float32(above), min(above + 1, tall - 1)
+        for x in range(w):
+            if not where[y, x]:
+                continue
+            place = max(half * np.float32(x) - quarter, zero)
+            left = int(place)
+            on, right = place - np.float32(left), min(left + 1, wide - 1)
+            for k in range(flows):
+                for c in range(pair):
+                    n = k * pair + c
+                    upper = small[above, left, n] + on * (
+                        small[above, right, n] - small[above, left, n]
+                    )
+                    lower = small[below, left, n] + on * (
+                        small[below, right, n] - small[below, left, n]
+                    )
+                    values[k, y, x, c] = upper + down * (lower - upper)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -63,7 +63,7 @@ class DirtNet(nn.Module):
                 kept.append(x)
                 x = F.max_pool2d(x, 2)
         for k in reversed(range(len(WIDTHS) - 1)):
-            x = F.interpolate(self.narrow[k](x), scale_factor=2.0, mode="nearest") + kept[k]
+            x = F.interpolate(self.narrow[k](x), scale_factor=2.0, mode="nearest").add_(kept[k])
             x = _both(self.up[k], x)
         answers: Tensor = self.last(x)
         return answers
