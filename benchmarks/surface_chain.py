@@ -51,6 +51,9 @@ _MIXED = replace(
     dirt_per_frame=8.0,
     scratches=3,
 )
+_NO_GRAIN_KEPT = Project.model_validate(
+    {"title": "mixed", "reels": (), "restore": {"grain": {"amount": 0.0}}}
+)
 
 
 def main() -> None:
@@ -80,6 +83,10 @@ def _clip(scene: Frames) -> dict[str, dict[str, float]]:
     began = time.process_time()
     ours = restored(damaged)
     rows["Wetgate"] = _figures(ours, clean, (time.process_time() - began) / megapixels)
+    began = time.process_time()
+    ours = restored(damaged, _NO_GRAIN_KEPT)
+    cost = (time.process_time() - began) / megapixels
+    rows["Wetgate, no grain kept"] = _figures(ours, clean, cost)
     if installed():
         rows |= _peers(damaged, clean, megapixels)
     for row, figures in rows.items():

@@ -30,10 +30,15 @@ def plant_movers(rng: np.random.Generator, frames: F32, kind: Mover, density: fl
     returns: (T, H, W) the pixels they visibly change.
     """
     before = frames.copy()
-    area = frames.shape[-2] * frames.shape[-1] / (640 * 360)
-    _KINDS[kind](rng, frames, max(0.2, density * area))
+    draw_movers(rng, frames, kind, density)
     seen: Mask = np.abs(frames - before).max(axis=1) > _SEEN
     return seen
+
+
+def draw_movers(rng: np.random.Generator, frames: F32, kind: Mover, density: float = 1.0) -> None:
+    """The same, for whoever does not ask where."""
+    area = frames.shape[-2] * frames.shape[-1] / (640 * 360)
+    _KINDS[kind](rng, frames, max(0.2, density * area))
 
 
 def _birds(rng: np.random.Generator, frames: F32, amount: float) -> None:

@@ -103,7 +103,7 @@ def chained_flows(
     """
     h, w = steering[center].image.shape
     found: dict[int, Flow] = {}
-    grid = _grid(h, w)
+    grid = pixel_grid(h, w)
     for side in (-1, 1):
         so_far: Flow | None = None
         at = center
@@ -136,7 +136,7 @@ def brought_onto(own: F32, others: Sequence[F32], flows: Sequence[Flow]) -> list
     own, others: (H, W, C) of any scale. flows: from own to each. Fetched with a cubic kernel;
     what of it lies outside is taken from ``own`` at the pixel itself.
     """
-    grid = _grid(*own.shape[:2])
+    grid = pixel_grid(*own.shape[:2])
     found = []
     for picture, flow in zip(others, flows, strict=True):
         places = grid + flow
@@ -203,9 +203,9 @@ def interleaved(pixels: Tensor) -> F32:
 
 
 @lru_cache(maxsize=8)
-def _grid(h: int, w: int) -> Flow:
-    """Read, never written to."""
-    grid = np.empty((h, w, 2), np.float32)
-    grid[..., 0] = np.arange(w, dtype=np.float32)
-    grid[..., 1] = np.arange(h, dtype=np.float32)[:, None]
-    return grid
+def pixel_grid(h: int, w: int) -> Flow:
+    """(h, w, 2) the place of each pixel, x then y; read, never written to."""
+    places = np.empty((h, w, 2), np.float32)
+    places[..., 0] = np.arange(w, dtype=np.float32)
+    places[..., 1] = np.arange(h, dtype=np.float32)[:, None]
+    return places

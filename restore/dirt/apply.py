@@ -16,7 +16,7 @@ from media.passes import NOTED, Effect, Mark, Needs, Window
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions, Suspects, judged, suspicion
 from restore.dirt.invent import invent
-from restore.dirt.look import RADIUS, Images, Look, look_at, neighbours
+from restore.dirt.look import RADIUS, Look, Memos, look_at, neighbours
 from restore.dirt.network import WEIGHTS_SHA256
 
 _WORST_SIGMA = 8.0
@@ -40,7 +40,7 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 3
+    version = 4
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -68,9 +68,9 @@ class DirtOperator:
         """(T, C, H, W) to (T - 4, C, H, W)."""
         out, marks = [], []
         caveats = window.caveats
-        images: Images = {}
+        memos = window.memos or tuple({} for _ in window.frames)
         for center in range(self.radius, len(window.frames) - self.radius):
-            pixels, mark, caveat = self._repair(window, center, images)
+            pixels, mark, caveat = self._repair(window, center, memos)
             out.append(pixels)
             marks.append(mark)
             caveats += caveat
@@ -82,14 +82,14 @@ class DirtOperator:
         )
 
     def _repair(
-        self, window: Window, center: int, images: Images
+        self, window: Window, center: int, memos: Memos
     ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         own, touch = window.pixels[center], window.touch[center]
         shielded = window.frames[center] in self.protected
         near = [] if shielded else neighbours(window.frames, center)
         if not near:
             return own, touch, ()
-        look = look_at(window.pixels, window.frames, center, near, images)
+        look = look_at(window.pixels, window.frames, center, near, memos)
         found = self._judged(look, window.frames[center])
         given = window.marked(Mark.DAMAGED)
         told = None if given is None else given[:, 0].cpu().numpy()
@@ -122,11 +122,11 @@ class DirtOperator:
     def count_suspects(self, window: Window) -> list[Suspects]:
         """Detection only, for reports and tests: one entry per middle frame that has
         neighbours enough to judge by."""
-        images: Images = {}
+        memos = window.memos or tuple({} for _ in window.frames)
         centers = range(self.radius, len(window.frames) - self.radius)
         looks = [(c, n) for c in centers if (n := neighbours(window.frames, c))]
         return [
-            self._judged(look_at(window.pixels, window.frames, c, n, images), window.frames[c])
+            self._judged(look_at(window.pixels, window.frames, c, n, memos), window.frames[c])
             for c, n in looks
         ]
 

@@ -91,10 +91,8 @@ def seen_elsewhere(
     bottom, right = blob.top + h + reach_px, blob.left + w + reach_px
     here = own[top:bottom, left:right]
     # The background's own motion is taken out, so that only things that move otherwise count.
-    drift = np.median(flow[top:bottom:4, left:right:4].reshape(-1, 2), axis=0)
-    rows = np.clip(np.arange(top, top + here.shape[0]) + round(float(drift[1])), 0, len(own) - 1)
-    cols = np.arange(left, left + here.shape[1]) + round(float(drift[0]))
-    there = other[rows[:, None], np.clip(cols, 0, own.shape[1] - 1)[None, :]]
+    drift = [_middle(flow[top:bottom:4, left:right:4, k]) for k in (0, 1)]
+    there = _part(other, top + round(drift[1]), left + round(drift[0]), here.shape)
     at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
     difference = there - here
     sign = blob.sign or (1 if float(difference[at][blob.inside].mean()) < 0.0 else -1)
@@ -105,16 +103,38 @@ def seen_elsewhere(
     count = int(blob.inside.sum())
     if int((arrived > 0.5 * contrast).sum()) < 0.5 * count:
         return False
+    # Hardly anything passes: what costs most is asked last.
     inside = blob.inside.astype(np.float32)
-    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
-    misfit = cv2.matchTemplate(
-        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
-    )
     change = cv2.matchTemplate(arrived, inside, cv2.TM_CCORR) / count
+    places = change > 0.5 * contrast
+    if not places.any():
+        return False
+    rim = cv2.dilate(inside, np.ones((5, 5), np.uint8)) - inside
     around = cv2.matchTemplate(arrived, rim, cv2.TM_CCORR) / max(float(rim.sum()), 1.0)
-    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
     # A thing that moves by less than its own size shows as a part of itself: then the rim
     # changes here as well, and may change as much over there.
     rim_here = -float(arrived[at][rim > 0].mean()) if bool((rim > 0).any()) else 0.0
-    own_size = around < np.maximum(0.5 * change, rim_here + 0.25 * change)
-    return bool((alike & (change > 0.5 * contrast) & own_size).any())
+    places &= around < np.maximum(0.5 * change, rim_here + 0.25 * change)
+    if not places.any():
+        return False
+    misfit = cv2.matchTemplate(
+        np.ascontiguousarray(there), np.ascontiguousarray(here[at]), cv2.TM_SQDIFF, mask=inside
+    )
+    alike = misfit / count < 2.2 * sigma * sigma + (_ALIKE * contrast) ** 2
+    return bool((alike & places).any())
+
+
+def _middle(values: F32) -> float:
+    """Their median."""
+    ordered, count = np.sort(values, axis=None), values.size
+    return 0.5 * (float(ordered[(count - 1) // 2]) + float(ordered[count // 2]))
+
+
+def _part(plane: F32, top: int, left: int, size: tuple[int, ...]) -> F32:
+    """(h, w) of ``size`` from there on; what lies beyond the edges is as it is at the edges."""
+    bottom, right = top + size[0], left + size[1]
+    if min(top, left) >= 0 and bottom <= plane.shape[0] and right <= plane.shape[1]:
+        return plane[top:bottom, left:right]
+    rows = np.clip(np.arange(top, bottom), 0, plane.shape[0] - 1)
+    columns = np.clip(np.arange(left, right), 0, plane.shape[1] - 1)
+    return plane[rows[:, None], columns[None, :]]

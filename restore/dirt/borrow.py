@@ -11,18 +11,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
-from restore.motion import blur, luma
+from restore.alignment import pixel_grid
+from restore.motion import LUMA
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 _FEATHER_PX = 4.0
 """How far around a piece the neighbours are compared with the frame."""
 _REACH_PX = int(3 * _FEATHER_PX) + 1
+_TRUSTED = 0.05
+"""Share of sound pixels near by from which on nothing further away is asked."""
 _LIKELY_SAME = 0.5
 """Weight of what the neighbours say among themselves against what is seen around the piece."""
 
@@ -56,6 +57,7 @@ def cover(
     they are. Only boxes around groups of pieces are worked on.
     """
     out, filled, unknown = own.clone(), mask.copy(), np.zeros_like(mask)
+    pictures, made = [p.numpy() for p in near], out.numpy()
     square = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
     around = cv2.dilate(mask.astype(np.uint8), square)
     count, _, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=8)
@@ -63,139 +65,142 @@ def cover(
         box = (slice(y, y + h), slice(x, x + w))
         part = mask[box]
         ways = _carried([flow[box] for flow in flows], part)
-        there = torch.stack(
-            [_fetched(other, way, (y, x)) for other, way in zip(near, ways, strict=True)]
-        )
-        bad = _spoilt(spoilt, ways, (y, x), there)
-        sound = torch.from_numpy(~part)
-        best, misfit = _best(own[:, y : y + h, x : x + w], there, sound, bad)
-        lost = _lost(part, misfit.numpy(), worst)
+        there = [_fetched(p, way, (y, x)) for p, way in zip(pictures, ways, strict=True)]
+        bad = None if spoilt is None else _spoilt(spoilt, ways, (y, x))
+        own_part = _merged(made[:, y : y + h, x : x + w])
+        best, misfit = _best(own_part, there, (~part).astype(np.float32), bad)
+        lost = _lost(part, misfit, worst)
         unknown[box] |= lost
         filled[box] &= ~lost
-        take = torch.from_numpy(part & ~lost)
-        out[:, y : y + h, x : x + w] = torch.where(take, best, out[:, y : y + h, x : x + w])
+        take = part & ~lost
+        made[:, y : y + h, x : x + w][:, take] = best[take].T
     return Covered(out, filled, unknown)
 
 
 def _carried(flows: Sequence[F32], mask: Mask) -> list[F32]:
     """Motion under the dirt from what moves around it: what lies there was looked for in vain."""
+    from restore.dirt import boxes  # compiled on first use, not at import
+
     margin = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if margin.all():
         return list(flows)
-    known, carried = (~margin).astype(np.float32), list[F32]()
-    for first in range(0, len(flows), 2):
-        # Two at a time: OpenCV resizes at most four channels.
-        pair = np.concatenate(flows[first : first + 2], axis=-1)
-        spread = cv2.GaussianBlur(_pulled(pair, known), (0, 0), 4.0)
-        filled = np.where(margin[..., None], spread, pair)
-        carried += [np.ascontiguousarray(f) for f in np.split(filled, filled.shape[-1] // 2, -1)]
-    return carried
+    every = np.stack(flows)
+    boxes.fill(every, ~margin)
+    small = np.zeros((-(-mask.shape[0] // 2), -(-mask.shape[1] // 2), 2 * len(flows)), np.float32)
+    boxes.halved(every, small)
+    boxes.spread(cv2.GaussianBlur(small, (0, 0), 2.0), margin, every)
+    return list(every)
 
 
-def _pulled(values: F32, known: F32) -> F32:
-    """(h, w, k) with what is not known filled from around it, coarse to fine (push and pull)."""
-    if min(known.shape) < 2 or bool((known > 0).all()):
-        return values
-    size = ((known.shape[1] + 1) // 2, (known.shape[0] + 1) // 2)
-    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    mean = cv2.resize(values * known[..., None], size, interpolation=cv2.INTER_AREA)
-    mean = mean.reshape(size[1], size[0], -1) / np.maximum(weight, 1e-6)[..., None]
-    coarse = _pulled(mean, (weight > 0).astype(np.float32))
-    large = cv2.resize(coarse, known.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    filled: F32 = np.where(known[..., None] > 0, values, large.reshape(values.shape))
-    return filled
-
-
-def _fetched(other: Tensor, flow: F32, at: tuple[int, int]) -> Tensor:
-    """(C, h, w) of ``other``, (C, H, W), at p + flow for the box that begins ``at`` (y, x).
+def _fetched(other: F32, flow: F32, at: tuple[int, int]) -> F32:
+    """(h, w, C) of ``other``, (C, H, W), at p + flow for the box that begins ``at`` (y, x).
 
     Cubic, edges held.
     """
-    h, w = flow.shape[:2]
-    ys = np.arange(h, dtype=np.float32)[:, None] + at[0] + flow[..., 1]
-    xs = np.arange(w, dtype=np.float32)[None, :] + at[1] + flow[..., 0]
+    height, width = other.shape[1:]
+    places = pixel_grid(*flow.shape[:2]) + flow
+    # What a cubic kernel sees from there; where that is cut off, the frame ends.
+    left, right = _seen(places[..., 0], at[1], width)
+    top, bottom = _seen(places[..., 1], at[0], height)
+    places += np.array((at[1] - left, at[0] - top), np.float32)
+    part = _merged(other[:, top:bottom, left:right])
     hold = cv2.BORDER_REPLICATE
-    planes = [cv2.remap(p, xs, ys, cv2.INTER_CUBIC, borderMode=hold) for p in other.numpy()]
-    return torch.from_numpy(np.stack(planes))
+    found: F32 = cv2.remap(part, places, None, cv2.INTER_CUBIC, borderMode=hold)
+    return found.reshape(*flow.shape[:2], -1)
 
 
-def _spoilt(
-    spoilt: Sequence[Mask] | None, ways: Sequence[F32], at: tuple[int, int], like: Tensor
-) -> Tensor:
-    """(N, 1, h, w) 1 where what would be fetched is dirty over there, or beside it."""
-    if spoilt is None:
-        return torch.zeros_like(like[:, :1])
-    planes = [torch.from_numpy(m.astype(np.float32))[None] for m in spoilt]
+def _seen(places: F32, start: int, size: int) -> tuple[int, int]:
+    """From where to where, of ``size`` px, ``places`` counted from ``start`` look."""
+    low, high = int(np.floor(places.min())) + start - 2, int(np.ceil(places.max())) + start + 3
+    low = min(max(low, 0), size - 1)
+    return low, max(min(high, size), low + 1)
+
+
+def _merged(planes: F32) -> F32:
+    """(C, h, w) as (h, w, C)."""
+    merged: F32 = cv2.merge([np.ascontiguousarray(p) for p in planes])
+    return merged.reshape(*planes.shape[1:], -1)
+
+
+def _spoilt(spoilt: Sequence[Mask], ways: Sequence[F32], at: tuple[int, int]) -> F32:
+    """(h, w, N) 1 where what would be fetched is dirty over there, or beside it."""
+    planes = [m.astype(np.float32)[None] for m in spoilt]
     found = [_fetched(p, way, at) for p, way in zip(planes, ways, strict=True)]
-    return (torch.stack(found) > 0.05).float()
+    return (np.concatenate(found, axis=2) > 0.05).astype(np.float32)
 
 
-def _best(own: Tensor, there: Tensor, sound: Tensor, bad: Tensor) -> tuple[Tensor, Tensor]:
-    """(C, h, w) from one neighbour per pixel at the level around the mask, and (h, w) its misfit.
+def _best(own: F32, there: Sequence[F32], sound: F32, bad: F32 | None) -> tuple[F32, F32]:
+    """(h, w, C) from one neighbour per pixel at the level around the mask, and (h, w) its misfit.
 
-    own: (C, h, w); there: (N, C, h, w); sound: (h, w) bool; bad: (N, 1, h, w), 1 where a
-    neighbour is dirty itself. The misfit is an rms, film log.
+    own and each of there: (h, w, C); sound: (h, w) 0 or 1; bad: (h, w, N), 1 where a neighbour is
+    dirty itself. The misfit is an rms, film log.
     Taking one frame rather than a mean keeps its grain. A slow difference in level between the
     frames is carried in from around the mask (membrane fill by normalised blur). Of the
     neighbours the one is taken that fits around the mask and is not alone with what it shows
     under it: dirt over there is an outlier among them.
     """
-    weight = sound.float()[None, None]
+    from restore.dirt import boxes  # compiled on first use, not at import
+
     # Which neighbour: by luma.
-    bright, seen = luma(own), luma(there)[:, None]
-    difference = (bright - seen) * weight
-    level = _around(difference, weight)
-    misfit = _around((difference - level * weight).square(), weight) + bad
-    alike = seen + level
-    middle = (alike.sum(dim=0) - alike.amax(dim=0) - alike.amin(dim=0)) / max(len(alike) - 2, 1)
-    if len(alike) == 2:
-        middle = alike.mean(dim=0)
-    alone = blur((alike - middle).square(), 1.5)
-    choice = (misfit + _LIKELY_SAME * alone).argmin(dim=0, keepdim=True)
+    stacked = np.stack(there)
+    count, h, w, channels = stacked.shape
+    weights = np.array(LUMA if channels == 3 else (1.0,), np.float32)
+    seen, difference, alone = (np.empty((h, w, count), np.float32) for _ in range(3))
+    boxes.differences(own, stacked, sound, weights, seen, difference)
+    level = _around(difference, sound)
+    boxes.doubts(difference, level, sound, seen, alone)
+    misfit = _around(difference, sound)
+    if bad is not None:
+        misfit += bad
+    edge = cv2.BORDER_REPLICATE
+    alone = cv2.GaussianBlur(alone, (11, 11), 1.5, borderType=edge).reshape(alone.shape)
+    best, left = np.empty((h, w, channels), np.float32), np.empty((h, w), np.float32)
+    boxes.chosen(stacked, level, misfit, alone, _LIKELY_SAME, best, left)
     # Its pixels: at the level of each channel.
-    level = level.gather(0, choice)[0]
-    best = there.gather(0, choice.expand(1, *there.shape[1:]))[0] + level
-    best = best + level_around(own - best, sound)
-    return best, misfit.gather(0, choice)[0, 0].clamp_min(0.0).sqrt()
+    return best + level_around(own - best, sound), left
 
 
-def level_around(difference: Tensor, sound: Tensor) -> Tensor:
-    """(C, h, w) of a difference as seen around each pixel where ``sound``, (h, w), is true."""
-    weight = sound.float()[None, None]
-    return _around(difference[None] * weight, weight)[0]
+def level_around(difference: F32, sound: F32) -> F32:
+    """(h, w, C) of a difference as seen around each pixel where ``sound``, (h, w), is 1."""
+    return _around(difference * sound[..., None], sound)
 
 
-def _around(values: Tensor, weight: Tensor) -> Tensor:
-    """(N, K, h, w) as seen around each pixel: the mean of what is sound, near by if possible.
+def _around(values: F32, weight: F32) -> F32:
+    """(h, w, K) as seen around each pixel: the mean of what is sound, near by if possible.
 
-    values: already 0 where weight, (1, 1, h, w), is 0. Smooth, so it is worked out on means over
+    values: already 0 where weight, (h, w), is 0. Smooth, so it is worked out on means over
     2 x 2 px, and on 8 x 8 px for places deep inside a large piece, whose rim is out of sight.
     """
-    near, near_weight = _blurred(values, 2), _blurred(weight, 2)
-    trust = (near_weight / 0.05).clamp(0.0, 1.0)
-    near = near / (near_weight + 1e-4)
-    if float(trust.amin()) == 1.0:
-        return near
-    far, far_weight = _blurred(values, 8), _blurred(weight, 8)
-    return trust * near + (1.0 - trust) * (far / (far_weight + 1e-4))
+    from restore.dirt import boxes  # compiled on first use, not at import
+
+    near, near_weight = _blurred(values, 2), _blurred(weight[..., None], 2)[..., 0]
+    if float(near_weight.min()) >= _TRUSTED:
+        boxes.mixed(near, near_weight, near, near_weight, _TRUSTED)
+    else:
+        far, far_weight = _blurred(values, 8), _blurred(weight[..., None], 8)[..., 0]
+        boxes.mixed(near, near_weight, far, far_weight, _TRUSTED)
+    return near
 
 
-def _blurred(values: Tensor, step: int) -> Tensor:
-    """(N, K, h, w) blurred by half the feather times ``step``, worked out on step x step means."""
-    h, w = values.shape[-2:]
+def _blurred(values: F32, step: int) -> F32:
+    """(h, w, K) blurred by half the feather times ``step``, worked out on step x step means.
+
+    K at most 4, which is as many as OpenCV resizes.
+    """
+    h, w = values.shape[:2]
     size = (-(-w // step), -(-h // step))
-    out = np.empty((values.shape[0] * values.shape[1], h, w), np.float32)
-    for plane, large in zip(values.reshape(-1, h, w).numpy(), out, strict=True):
-        small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-        soft = cv2.GaussianBlur(small, (0, 0), 0.5 * _FEATHER_PX, borderType=cv2.BORDER_REPLICATE)
-        cv2.resize(soft, (w, h), dst=large, interpolation=cv2.INTER_LINEAR)
-    return torch.from_numpy(out).view(values.shape)
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), 0.5 * _FEATHER_PX, borderType=cv2.BORDER_REPLICATE)
+    large: F32 = cv2.resize(soft, (w, h), interpolation=cv2.INTER_LINEAR)
+    return large.reshape(values.shape)
 
 
 def _lost(mask: Mask, misfit: F32, worst: float) -> Mask:
     """Pieces of (h, w) mask around which even the best neighbour shows something else."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    under, label = misfit[mask], labels[mask]
     found = np.zeros(count)
-    found[1:] = ndimage.median(misfit, labels, np.arange(1, count))
+    for k in range(1, count):
+        found[k] = np.median(under[label == k])
     lost: Mask = (found > worst)[labels]
     return lost

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore.dirt.blobs import Blob, like_a_cue_mark, pieces, seen_elsewhere
-from restore.dirt.evidence import levelled, planes
+from restore.dirt.evidence import folded, levelled, planes
 from restore.dirt.look import Look
-from restore.dirt.network import dirt_network, probability
+from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
 
 F32 = NDArray[np.float32]
@@ -82,12 +82,17 @@ def suspicion(look: Look, sigma: float, options: DirtOptions, *, half: bool = Fa
     Network: likelihood, 0..1. Rules: film log beyond what neighbours show, positive where
     brighter. sigma: grain of the luma, film log.
     """
+    one_sided = look.one_sided
+    if options.detector == "network" and look.own.device.type == "cpu":
+        own = look.own.numpy()
+        cells = folded(own, look.fetched(), look.flows, sigma, one_sided=one_sided, half=half)
+        return probability_of_cells(cells, (own.shape[0], own.shape[1]))
     level = levelled(look.own, look.compensated())
     if options.detector == "rules":
         score: F32 = deviation(look.own, level).cpu().numpy()
         return score
-    given = planes(look.own, level, look.flows[:2], sigma, one_sided=look.one_sided)
-    likely: F32 = probability(dirt_network(look.own.device.type), given, half=half).cpu().numpy()
+    given = planes(look.own, level, look.flows[:2], sigma, one_sided=one_sided)
+    likely: F32 = probability(given, half=half).cpu().numpy()
     return likely
 
 

@@ -45,8 +45,9 @@ def invent(pixels: Tensor, unknown: Mask, dirt: Mask) -> tuple[Tensor, Mask]:
         rows = slice(at[0], at[0] + piece.shape[0])
         cols = slice(at[1], at[1] + piece.shape[1])
         own, there = out[:, box[0], box[1]], pixels[:, rows, cols]
-        sound = torch.from_numpy(~dirt[box])
-        made = there + level_around(own - there, sound)
+        sound = (~dirt[box]).astype(np.float32)
+        level = level_around((own - there).permute(1, 2, 0).contiguous().numpy(), sound)
+        made = there + torch.from_numpy(level).permute(2, 0, 1)
         take = torch.from_numpy(piece)
         out[:, box[0], box[1]] = torch.where(take, made, own)
         filled[box] |= piece

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from restore.dirt.evidence import fetched
 from restore.motion import distinct_neighbours, find_flow, luma, steering_image
 
 F32 = NDArray[np.float32]
-Images = dict[int, NDArray[np.uint8]]
-"""Steering images that were made already, by position in the window."""
+Memos = Sequence[dict[str, Any]]
+"""For each place of a window, what was worked out from its frame already."""
 RADIUS = 2
 _MOST = 4
 
@@ -34,8 +35,14 @@ class Look:
 
     def compensated(self) -> Tensor:
         """(N, 1, H, W) the neighbours fetched along their motion."""
-        planes = [fetched(p, f) for p, f in zip(self.near, self.flows, strict=True)]
-        return torch.from_numpy(np.stack(planes))[:, None].to(self.own.device)
+        return torch.from_numpy(self.fetched())[:, None].to(self.own.device)
+
+    def fetched(self) -> F32:
+        """(N, H, W) the same."""
+        found = np.empty((len(self.near), *self.near[0].shape), np.float32)
+        for plane, flow, into in zip(self.near, self.flows, found, strict=True):
+            fetched(plane, flow, into)
+        return found
 
 
 def neighbours(frames: Sequence[int], center: int) -> list[int]:
@@ -49,17 +56,24 @@ def neighbours(frames: Sequence[int], center: int) -> list[int]:
 
 
 def look_at(
-    pixels: Tensor, frames: Sequence[int], center: int, near: Sequence[int], images: Images
+    pixels: Tensor, frames: Sequence[int], center: int, near: Sequence[int], memos: Memos
 ) -> Look:
     """pixels: (T, C, H, W) film log of the window; frames: its numbers."""
-    planes = {k: luma(pixels[k]) for k in (center, *near)}
-    for k, plane in planes.items():
-        if k not in images:
-            images[k] = steering_image(plane)
+    planes = {k: _seen(pixels, k, memos) for k in (center, *near)}
     sides = {frames[k] > frames[center] for k in near}
     return Look(
         own=planes[center],
         near=[planes[k].cpu().numpy() for k in near],
-        flows=[find_flow(images[center], images[k]) for k in near],
+        flows=[find_flow(memos[center]["steering"], memos[k]["steering"]) for k in near],
         one_sided=len(sides) == 1,
     )
+
+
+def _seen(pixels: Tensor, place: int, memos: Memos) -> Tensor:
+    """(H, W) luma of a frame; beside it, what its motion is found by."""
+    memo = memos[place]
+    if "luma" not in memo:
+        memo["luma"] = luma(pixels[place])
+        memo["steering"] = steering_image(memo["luma"])
+    found: Tensor = memo["luma"]
+    return found

@@ -13,21 +13,25 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import load
 from torch import Tensor, nn
 
 from media.errors import ModelRefused
-from restore.dirt.evidence import PLANES
+from restore.dirt.evidence import FOLD, MULTIPLE_PX, PLANES
+from restore.models.fused import conv_leaky
 
+F32 = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights" / "dirt-net.safetensors"
 WEIGHTS_SHA256 = "f637a340c346a50a1b996a04ee2582609c6a2a02fa7736f4d0b6af6508fd09b9"
 WIDTHS = (24, 40, 56, 64)
 REACH_PX = 96
 """Further away than this a pixel has no say (five scales, two 3x3 layers on each)."""
-_FOLD = 2
-MULTIPLE_PX = _FOLD * 2 ** (len(WIDTHS) - 1)
+_SLOPE = 0.1
+assert FOLD * 2 ** (len(WIDTHS) - 1) == MULTIPLE_PX
 
 
 class DirtNet(nn.Module):
@@ -35,7 +39,7 @@ class DirtNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        first = PLANES * _FOLD**2
+        first = PLANES * FOLD**2
         self.down = nn.ModuleList(
             _pair(first if k == 0 else WIDTHS[k - 1], width) for k, width in enumerate(WIDTHS)
         )
@@ -43,36 +47,45 @@ class DirtNet(nn.Module):
             nn.Conv2d(a, b, 1) for a, b in zip(WIDTHS[1:], WIDTHS[:-1], strict=True)
         )
         self.up = nn.ModuleList(_pair(width, width) for width in WIDTHS[:-1])
-        self.last = nn.Conv2d(WIDTHS[0], _FOLD**2, 1)
+        self.last = nn.Conv2d(WIDTHS[0], FOLD**2, 1)
 
     def forward(self, given: Tensor) -> Tensor:
         """Log odds."""
-        x = F.pixel_unshuffle(given, _FOLD)
+        odds: Tensor = F.pixel_shuffle(self.of_cells(F.pixel_unshuffle(given, FOLD)), FOLD)[:, 0]
+        return odds
+
+    def of_cells(self, x: Tensor) -> Tensor:
+        """(N, PLANES * 4, H / 2, W / 2), pixels folded into cells, to (N, 4, H / 2, W / 2)."""
         kept: list[Tensor] = []
-        for k, layer in enumerate(self.down):
-            x = layer(x)
+        for k, pair in enumerate(self.down):
+            x = _both(pair, x)
             if k + 1 < len(WIDTHS):
                 kept.append(x)
                 x = F.max_pool2d(x, 2)
         for k in reversed(range(len(WIDTHS) - 1)):
-            x = F.interpolate(self.narrow[k](x), scale_factor=2.0, mode="nearest") + kept[k]
-            x = self.up[k](x)
-        odds: Tensor = F.pixel_shuffle(self.last(x).float(), _FOLD)[:, 0]
-        return odds
+            x = F.interpolate(self.narrow[k](x), scale_factor=2.0, mode="nearest").add_(kept[k])
+            x = _both(self.up[k], x)
+        answers: Tensor = self.last(x)
+        return answers
 
 
 def _pair(before: int, width: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, width, 3, padding=1),
-        nn.LeakyReLU(0.1, inplace=True),
+        nn.LeakyReLU(_SLOPE, inplace=True),
         nn.Conv2d(width, width, 3, padding=1),
-        nn.LeakyReLU(0.1, inplace=True),
+        nn.LeakyReLU(_SLOPE, inplace=True),
     )
 
 
+def _both(pair: nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(pair, nn.Sequential)
+    return conv_leaky(pair[2], conv_leaky(pair[0], x, _SLOPE), _SLOPE)
+
+
 @lru_cache(maxsize=2)
-def dirt_network(device: str) -> nn.Module:
-    """The trained network on a device.
+def dirt_network(device: str, half: bool = False) -> DirtNet:
+    """The trained network on a device. half: weights and features in bf16.
 
     raises: ModelRefused where the weights are missing or are not those the program was made with.
     """
@@ -91,7 +104,9 @@ def dirt_network(device: str) -> nn.Module:
         )
     network = DirtNet()
     network.load_state_dict(load(data))
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    dtype = torch.bfloat16 if half else torch.float32
+    network = network.eval().requires_grad_(False).to(device, dtype)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 @lru_cache(maxsize=1)
@@ -102,12 +117,27 @@ def dirt_card() -> Mapping[str, str]:
     return {**words, "weights_sha256": WEIGHTS_SHA256}
 
 
-def probability(network: nn.Module, given: Tensor, *, half: bool = False) -> Tensor:
+def probability(given: Tensor, *, half: bool = False) -> Tensor:
     """(H, W) how likely each pixel is dirt, from the (PLANES, H, W) evidence on one frame."""
     h, w = given.shape[-2:]
     pad = (0, -w % MULTIPLE_PX, 0, -h % MULTIPLE_PX)
-    padded = F.pad(given[None], pad, mode="replicate")
+    padded = F.pad(given[None], pad, mode="replicate").to(torch.bfloat16 if half else given.dtype)
     padded = padded.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(given.device.type, torch.bfloat16, enabled=half):
-        odds = network(padded)
+    with torch.inference_mode():
+        odds = dirt_network(given.device.type, half)(padded)
     return torch.sigmoid(odds.float())[0, :h, :w].clone()
+
+
+def probability_of_cells(cells: Tensor, size_px: tuple[int, int]) -> F32:
+    """The same, (H, W) of ``size_px``, from ``restore.dirt.evidence.folded`` on the CPU."""
+    from restore.dirt.cells import unfold  # compiled on first use, not at import
+
+    half = cells.dtype == torch.bfloat16
+    with torch.inference_mode():
+        said = dirt_network("cpu", half).of_cells(cells)[0].permute(1, 2, 0)
+        full, short = (said[:0], said) if half else (said, said[:0])
+        likely = np.empty(size_px, np.float32)
+        bits = short.view(torch.uint16) if half else short.to(torch.uint16)
+        unfold(half, full.float().numpy(), bits.numpy(), likely)
+        torch.from_numpy(likely).sigmoid_()
+    return likely

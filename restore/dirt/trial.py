@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from media.movers import MOVERS, plant_movers
+from media.movers import MOVERS, draw_movers
 from media.specks import draw_worn, lay_on
 from restore.dirt.detect import DirtOptions, judged, suspicion
 from restore.dirt.look import RADIUS, Look, look_at, neighbours
@@ -126,24 +126,25 @@ def _try(
     """One place: as it is, with dirt, and with every other kind of mover."""
     rng = np.random.default_rng((number, k))
     clean = pixels.cpu().numpy()
-    sigma = grain_of(_look(clean))
-    as_it_is = _masks(clean, sigma, options, half=half)
+    look = _look(clean)
+    sigma = grain_of(look)
+    as_it_is = _masks(look, sigma, options, half=half)
     tally.pixels += as_it_is[0].size
     tally.as_it_is += [m.sum() for m in as_it_is]
     for _ in range(_SOWN):
         dirty = clean.copy()
         _sow(rng, dirty)
         planted = _changed(dirty, clean)
-        found = _masks(dirty, sigma, options, half=half)
+        found = _masks(_look(dirty), sigma, options, half=half)
         tally.planted += int(planted.sum())
         tally.found += [(m & planted).sum() for m in found]
     for kind in MOVERS[k % 2 :: 2]:
         moved = clean.copy()
-        plant_movers(rng, moved, kind)
+        draw_movers(rng, moved, kind)
         # What is taken with nothing planted is not the mover's fault.
         there = _changed(moved, clean) & ~as_it_is[0]
         taken = np.array(
-            [(m & there).sum() for m in _masks(moved, sigma, options, half=half)], float
+            [(m & there).sum() for m in _masks(_look(moved), sigma, options, half=half)], float
         )
         tally.moving[kind] = tally.moving.get(kind, 0.0) + float(there.sum())
         tally.taken[kind] = tally.taken.get(kind, np.zeros(len(options))) + taken
@@ -160,12 +161,11 @@ def _sow(rng: np.random.Generator, frames: F32) -> None:
 def _look(frames: F32) -> Look:
     numbers = tuple(range(len(frames)))
     near = neighbours(numbers, RADIUS)
-    return look_at(torch.from_numpy(frames), numbers, RADIUS, near, {})
+    return look_at(torch.from_numpy(frames), numbers, RADIUS, near, [{} for _ in numbers])
 
 
-def _masks(frames: F32, sigma: float, options: Sequence[DirtOptions], *, half: bool) -> list[Mask]:
-    """(H, W) what would be taken from the middle frame, at each strength."""
-    look = _look(frames)
+def _masks(look: Look, sigma: float, options: Sequence[DirtOptions], *, half: bool) -> list[Mask]:
+    """(H, W) what would be taken from the frame, at each strength."""
     score = suspicion(look, sigma, options[0], half=half)
     return [judged(score, look, sigma, o).mask for o in options]
 

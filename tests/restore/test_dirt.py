@@ -8,14 +8,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from media.passes import Effect, Window
 from restore.dirt.apply import DirtOperator
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions
-from restore.dirt.evidence import levelled
+from restore.dirt.evidence import FOLD, folded, levelled, planes
 from restore.dirt.invent import invent
+from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
 from tests.strategies import psnr_db, with_ball
@@ -167,6 +169,36 @@ def test_a_change_of_level_is_not_dirt() -> None:
     assert float(score[42, 62]) < -0.15
     score[36:50, 56:70] = 0.0
     assert float(score.abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("one_sided", [False, True])
+@pytest.mark.parametrize("size", [(96, 128), (37, 70), (40, 20)])
+def test_cells_hold_the_planes_the_network_learnt_from(
+    size: tuple[int, int], one_sided: bool, half: bool
+) -> None:
+    rng = np.random.default_rng(5)
+    own = rng.uniform(0.2, 0.6, size).astype(np.float32)
+    near = own + rng.normal(0.05, 0.03, (3, *size)).astype(np.float32)
+    near[:, 10:16, 8:14] = 0.9
+    flows: list[F32] = [rng.normal(0, 3, (*size, 2)).astype(np.float32) for _ in near]
+    luma, others = torch.from_numpy(own), torch.from_numpy(near)[:, None]
+    taught = planes(luma, levelled(luma, others), flows[:2], SIGMA, one_sided=one_sided)
+    cells = folded(own, near, flows, SIGMA, one_sided=one_sided, half=half)
+    more = (0, -size[1] % 16, 0, -size[0] % 16)
+    wanted = F.pixel_unshuffle(F.pad(taught[None], more, mode="replicate"), FOLD)
+    assert torch.allclose(cells.float(), wanted, rtol=1 / 256 if half else 0.0, atol=2e-6)
+    likely = probability_of_cells(cells, size)
+    assert np.abs(likely - probability(taught, half=half).numpy()).max() < 0.01
+    assert float(likely[10:16, 8:14].mean()) > 0.1
+
+
+def test_what_is_remembered_beside_a_frame_changes_nothing() -> None:
+    frames, _ = damage(scene("pan"), DIRT)
+    shared, touch = rendered([repair()], frames[:7])
+    done = repair()(Window.whole(torch.from_numpy(frames[:7]), tuple(SHOT)[:7]))
+    assert np.array_equal(done.pixels.numpy(), shared[2:5])
+    assert np.array_equal(done.touch[:, 0].numpy(), touch[2:5])
 
 
 def still_flows(size_px: int) -> list[F32]:

@@ -34,7 +34,7 @@ from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 13
+PROBES = 14
 """Rises when any probe measures differently."""
 TRIALS = frozenset({trial_name("network"), trial_name("rules")})
 PROBED = TRIALS | {
