@@ -118,7 +118,7 @@ class Frames(Section):
 
 class Noise(Section):
     enabled: bool = True
-    guide: Literal["network", "blocks"] = "network"
+    guide: Literal["auto", "network", "blocks"] = "auto"
     effort: Literal["fast", "usual", "fine"] = "usual"
     strength: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     skip_below_sigma: NonNegative = 0.0015

@@ -12,7 +12,7 @@ from typing import Any
 from media.errors import StoreError
 from media.reel import DefectMap
 from restore.dirt.network import dirt_card
-from restore.noise.efforts import GUIDED
+from restore.noise.efforts import GUIDED, guide_for
 from restore.noise.guide import guide_card
 from wetgate import __version__
 from wetgate.chain import model_card
@@ -108,7 +108,7 @@ def models_used(job: Job) -> list[dict[str, object]]:
     used: list[dict[str, object]] = []
     if dirt.enabled and dirt.detector == "network":
         used.append(dict(dirt_card()))
-    if noise.enabled and noise.guide == "network":
+    if noise.enabled and guide_for(noise.effort, noise.guide) == "network":
         used.append(dict(guide_card(GUIDED[noise.effort][0])))
     if not (upscale.enabled and upscale.method == "network"):
         return used

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from media.passes import Operator
 from media.reel import Reel
+from restore.noise.efforts import guide_for
 from wetgate.chain import scale_of
 from wetgate.config import Project
 from wetgate.layout import lay_out
@@ -34,7 +35,8 @@ def render_piece(project: Project, chain: Iterable[Operator]) -> str:
         if op.scale > 1:
             word += f"-x{op.scale}"
         if op.name == "noise":
-            word += f"-{project.restore.noise.effort}-{project.restore.noise.guide}"
+            noise = project.restore.noise
+            word += f"-{noise.effort}-{guide_for(noise.effort, noise.guide)}"
         words.append(word)
     return "render " + (" ".join(words) or "nothing")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from restore.noise.guide import GuideName
 from restore.noise.transform import Effort
 
@@ -17,3 +19,14 @@ GUIDED: dict[str, tuple[GuideName, Effort]] = {
     "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
 }
 """Guided by a network."""
+
+
+def guide_for(effort: str, said: str) -> Literal["network", "blocks"]:
+    """What ``auto`` means: the network where it measures better than the filter by itself.
+
+    Without motion (``fast``) it does not, but on a GPU or under a camera that stands still it is
+    worth asking for by name.
+    """
+    if said == "auto":
+        return "blocks" if effort == "fast" else "network"
+    return "network" if said == "network" else "blocks"

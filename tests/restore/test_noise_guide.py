@@ -18,7 +18,7 @@ from restore.grain_curve import GrainCurve
 from restore.models.fused import conv_leaky, conv_relu
 from restore.noise import blocks, guide
 from restore.noise.apply import NoiseOperator
-from restore.noise.efforts import GUIDED
+from restore.noise.efforts import GUIDED, guide_for
 from restore.noise.guide import SHAPES, Guide, GuideName, GuideNet, guide_card, guide_network
 from restore.noise.transform import Effort, GrainModel
 from tests.restore.conftest import CLEAN, SHOT, damage, rendered, scene
@@ -154,6 +154,16 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ModelRefused, match="cannot be read"):
         guide_network("grain-along", "cpu", False)
     guide_network.cache_clear()
+
+
+def test_auto_takes_the_network_where_it_measures_better() -> None:
+    assert [guide_for(e, "auto") for e in ("fast", "usual", "fine")] == [
+        "blocks",
+        "network",
+        "network",
+    ]
+    assert guide_for("fast", "network") == "network"
+    assert guide_for("usual", "blocks") == "blocks"
 
 
 def test_its_key_tells_network_and_precision_apart() -> None:

@@ -17,6 +17,7 @@ from media.reel import Reel, SegmentKind, Shot
 from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
+from restore.noise.efforts import guide_for
 from restore.scratch.solve import ScratchOptions, solve_scratch
 from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
@@ -256,7 +257,7 @@ def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecis
         return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
     return NoiseDecision(
         applied=True,
-        guide=options.guide,
+        guide=guide_for(options.effort, options.guide),
         effort=options.effort,
         strength=options.strength,
         **measured_noise(grain),
