@@ -7,8 +7,6 @@ Its weights (about 0.2 M parameters) and their card lie beside this file; they w
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,12 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from media.errors import ModelRefused
 from restore.dirt.evidence import FOLD, MULTIPLE_PX, PLANES
 from restore.models.fused import conv_leaky
+from restore.models.own import card_of, with_weights
 
 F32 = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights" / "dirt-net.safetensors"
@@ -89,32 +86,20 @@ def dirt_network(device: str, half: bool = False) -> DirtNet:
 
     raises: ModelRefused where the weights are missing or are not those the program was made with.
     """
-    try:
-        data = WEIGHTS.read_bytes()
-    except OSError as error:
-        raise ModelRefused(
-            f"the dirt network's weights cannot be read: {error}",
-            hint='install the package again, or set restore.dirt.detector = "rules"',
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != WEIGHTS_SHA256:
-        raise ModelRefused(
-            f"the dirt network's weights have SHA-256 {found}, not {WEIGHTS_SHA256}",
-            hint='install the package again, or set restore.dirt.detector = "rules"',
-        )
-    network = DirtNet()
-    network.load_state_dict(load(data))
-    dtype = torch.bfloat16 if half else torch.float32
-    network = network.eval().requires_grad_(False).to(device, dtype)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return with_weights(
+        DirtNet(),
+        WEIGHTS,
+        WEIGHTS_SHA256,
+        device,
+        half=half,
+        without='restore.dirt.detector = "rules"',
+    )
 
 
 @lru_cache(maxsize=1)
 def dirt_card() -> Mapping[str, str]:
     """What the network is for, its licence and what it was trained on, as reports say it."""
-    table = tomllib.loads(WEIGHTS.with_suffix(".toml").read_text("utf-8"))
-    words = {k: str(v) for k, v in table.items() if k != "schema"}
-    return {**words, "weights_sha256": WEIGHTS_SHA256}
+    return card_of(WEIGHTS, WEIGHTS_SHA256)
 
 
 def probability(given: Tensor, *, half: bool = False) -> Tensor:

@@ -11,8 +11,6 @@ cells of 4 x 4 px. Weights and their card lie beside this file; they were traine
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,11 +22,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load
 from torch import Tensor, nn
 
-from media.errors import ModelRefused
 from restore.models.fused import conv_relu
+from restore.models.own import card_of, with_weights
 
 F32 = NDArray[np.float32]
 PLANES = 3
@@ -230,30 +227,17 @@ def guide_network(name: GuideName, device: str, half: bool) -> nn.Module:
 
     raises: ModelRefused where the weights are missing or are not those the program was made with.
     """
-    weights = FOLDER / f"{name}.safetensors"
-    try:
-        data = weights.read_bytes()
-    except OSError as error:
-        raise ModelRefused(
-            f"the weights of {name} cannot be read: {error}",
-            hint='install the package again, or set restore.noise.guide = "blocks"',
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[name]:
-        raise ModelRefused(
-            f"the weights of {name} have SHA-256 {found}, not {SHA256[name]}",
-            hint='install the package again, or set restore.noise.guide = "blocks"',
-        )
-    network = GuideNet(SHAPES[name])
-    network.load_state_dict(load(data))
-    dtype = torch.bfloat16 if half else torch.float32
-    network = network.eval().requires_grad_(False).to(device, dtype)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return with_weights(
+        GuideNet(SHAPES[name]),
+        FOLDER / f"{name}.safetensors",
+        SHA256[name],
+        device,
+        half=half,
+        without='restore.noise.guide = "blocks"',
+    )
 
 
 @lru_cache(maxsize=2)
 def guide_card(name: GuideName) -> Mapping[str, str]:
     """What a network is for, its licence and what it was trained on, as reports say it."""
-    table = tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8"))
-    words = {k: str(v) for k, v in table.items() if k != "schema"}
-    return {**words, "weights_sha256": SHA256[name]}
+    return card_of(FOLDER / f"{name}.safetensors", SHA256[name])
