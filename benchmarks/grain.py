@@ -32,6 +32,7 @@ from media.frames import FrameRange
 from media.pictures import all_own
 from restore.grain.apply import GrainOperator
 from restore.grain.av1 import entry, table_text
+from restore.models.precision import half_pays
 from wetgate.chain import grain_look, noise_operator
 from wetgate.decisions import GrainDecision, NoiseDecision
 from wetgate.executor import ShotRenderer
@@ -77,7 +78,7 @@ def made_again(clean: F32, kind: Grain) -> Row:
     noisy = with_grain(clean, kind)
     before = film_log(noisy)
     evidence = grain_evidence(before)
-    noise = NoiseDecision(applied=True, **measured_noise(evidence))
+    noise = NoiseDecision(applied=True, guide="network", **measured_noise(evidence))
     decided = GrainDecision(
         kept=1.0,
         source="made",
@@ -85,7 +86,7 @@ def made_again(clean: F32, kind: Grain) -> Row:
         autocorrelation=tuple(tuple(row) for row in evidence["autocorrelation"]),
     )
     look = grain_look(noise, decided)
-    without = _rendered(before, [noise_operator(noise, 0.0)])
+    without = _rendered(before, [noise_operator(noise, 0.0, half=half_pays(torch.device("cpu")))])
     started = time.process_time()
     again = _rendered(without, [GrainOperator(look, 1.0, 5)])
     seconds = time.process_time() - started

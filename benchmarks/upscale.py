@@ -30,6 +30,7 @@ from benchmarks.upscale_peers import peers
 from media.frames import FrameRange
 from media.passes import Operator
 from media.pictures import all_own
+from restore.models.precision import half_pays
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.kernels import Kernel
 from restore.upscale.measure import change_along_motion
@@ -133,7 +134,8 @@ def measured(
     outputs = {k: ours_alone(small, op) for k, op in operators.items()}
     if moving and grain.sigma and scale == 2:
         # As the line does it: grain is measured and taken out first.
-        cleaner = noise_operator(measured_grain(small), 0.0)
+        half = half_pays(torch.device("cpu"))
+        cleaner = noise_operator(measured_grain(small), 0.0, half=half)
         outputs["Wetgate noise, frames"] = ours_alone(small, cleaner, operators["Wetgate frames"])
     outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, scale, vapoursynth)}
     megapixels = truth[..., 0].size / 1e6
@@ -165,7 +167,8 @@ def typical_db(frames: F32, truth: F32, moving: bool) -> float:
 
 def measured_grain(small: F32) -> NoiseDecision:
     """What the line decides from what it measures."""
-    return NoiseDecision(applied=True, **measured_noise(grain_evidence(film_log(small))))
+    evidence = grain_evidence(film_log(small))
+    return NoiseDecision(applied=True, guide="network", **measured_noise(evidence))
 
 
 def ours_alone(small: F32, *operators: Operator) -> tuple[F32, float]:

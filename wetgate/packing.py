@@ -108,9 +108,9 @@ class Room:
         return found
 
     def filled(self, at: int) -> None:
-        """The frame is there."""
-        if self._fits:
-            _pack(self._frame, self._words[at])
+        """The frame is there. raises: ValueError for codes that its format cannot have."""
+        if self._fits and not _pack(self._frame, self._words[at]):
+            raise ValueError("a frame of ten bits holds codes of more")
 
     def codes(self, frames: int) -> Codes:
         """The first so many frames; they are there until the next ones come."""

@@ -1,6 +1,8 @@
 """Registration of cells, compiled: fetching them where they went, and sums over their pixels.
 
-Each cell comes by the same operations in the same order, whatever the others are.
+Each cell comes by the same operations in the same order, whatever the others are. What fetches a
+row stands in ``restore.geometry_compiled`` too: numba keeps what it compiled by the file it stands
+in, and would not see that a part from another file has changed.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,15 @@ def rendered(chain: Sequence[Operator], frames: F32) -> tuple[F32, NDArray[np.ui
         np.stack([d.pixels.numpy() for d in done]),
         np.stack([d.touch.numpy() for d in done]),
     )
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Two photographs of noise in many sizes."""
+    rng = np.random.default_rng(6)
+    there = tmp_path / "photographs"
+    there.mkdir()
+    for k in range(2):
+        coarse = rng.uniform(0, 255, (40, 40, 3)).astype(np.uint8)
+        cv2.imwrite(str(there / f"{k}.png"), cv2.resize(coarse, (640, 640)))
+    return there

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -17,20 +16,8 @@ from restore.models.train.dirt_windows import RIM_PX, window
 from restore.models.train.moving import SIDE_PX, read_sources
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two photographs of noise in many sizes."""
-    rng = np.random.default_rng(6)
-    there = tmp_path / "photographs"
-    there.mkdir()
-    for k in range(2):
-        coarse = rng.uniform(0, 255, (40, 40, 3)).astype(np.uint8)
-        cv2.imwrite(str(there / f"{k}.png"), cv2.resize(coarse, (640, 640)))
-    return there
-
-
-def test_windows_are_the_same_for_the_same_seed_and_know_their_dirt(folder: Path) -> None:
-    sources = read_sources(folder)
+def test_windows_are_the_same_for_the_same_seed_and_know_their_dirt(photographs: Path) -> None:
+    sources = read_sources(photographs)
     made = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
     again = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
     side = SIDE_PX - 2 * RIM_PX
@@ -48,12 +35,12 @@ def test_windows_are_the_same_for_the_same_seed_and_know_their_dirt(folder: Path
 
 
 def test_it_learns_and_writes_what_the_program_loads(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dirt, "_PART", 4)
     monkeypatch.setattr(dirt, "_BATCH", 2)
     kept, out = tmp_path / "net.windows", tmp_path / "net.safetensors"
-    make_windows(folder, kept, 4, seed=1, workers=1)
+    make_windows(photographs, kept, 4, seed=1, workers=1)
     assert Windows(kept, 0).given.shape[0] == 4
     train(kept, out, steps=3)
     DirtNet().load_state_dict(load_file(out))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -16,20 +15,8 @@ from restore.models.train.moving import SIDE_PX, read_sources
 from restore.noise.guide import CONDITIONS, SHAPES, GuideNet
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two photographs of noise in many sizes."""
-    rng = np.random.default_rng(6)
-    there = tmp_path / "photographs"
-    there.mkdir()
-    for k in range(2):
-        coarse = rng.uniform(0, 255, (40, 40, 3)).astype(np.uint8)
-        cv2.imwrite(str(there / f"{k}.png"), cv2.resize(coarse, (640, 640)))
-    return there
-
-
-def test_windows_are_the_same_for_the_same_seed_and_in_units_of_grain(folder: Path) -> None:
-    sources = read_sources(folder)
+def test_windows_are_the_same_for_the_same_seed_and_in_units_of_grain(photographs: Path) -> None:
+    sources = read_sources(photographs)
     made, again = ([window(np.random.default_rng((3, k)), sources) for k in range(5)] for _ in "ab")
     side = SIDE_PX - 2 * RIM_PX
     strengths = []
@@ -46,11 +33,11 @@ def test_windows_are_the_same_for_the_same_seed_and_in_units_of_grain(folder: Pa
 
 
 def test_it_learns_and_writes_what_the_program_loads(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grain, "_REPORT_STEPS", 2)
     course = Course(3, batch=2, crop_px=64, at_hand=8, first=2, workers=1)
-    train(folder, tmp_path / "out", course)
+    train(photographs, tmp_path / "out", course)
     for name, shape in SHAPES.items():
         weights = load_file(tmp_path / "out" / f"{name}.safetensors")
         GuideNet(shape).load_state_dict(weights)
