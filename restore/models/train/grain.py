@@ -209,7 +209,7 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, 0.5)
         self.optimizer.step()
-        torch._foreach_lerp_(self.mean, self.weights, 1.0 - _KEPT)
+        torch._foreach_lerp_(self.mean, [w.detach() for w in self.weights], 1.0 - _KEPT)
         self.losses += loss.detach()
 
     def save(self, path: Path) -> None:

@@ -77,7 +77,7 @@ def train(folder: Path, out: Path, course: Course, start: Path | None = None) ->
     while done < 1.0:
         rate = _HIGHEST_RATE * share_of_rate(done, _WARM_SHARE)
         losses += _step(net, weights, optimizer, rate, crops.batch(course.batch))
-        torch._foreach_lerp_(mean, weights, 1.0 - _KEPT)
+        torch._foreach_lerp_(mean, [w.detach() for w in weights], 1.0 - _KEPT)
         step += 1
         spent_s = before_s + time.monotonic() - began
         done = done_share(step, course.steps, spent_s, course.minutes)
