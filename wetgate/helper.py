@@ -24,7 +24,7 @@ from wetgate.launch import Runner, launch
 from wetgate.leases import LEAD, LeaseLost, Leases
 from wetgate.numerics import pin_numerics
 from wetgate.pinned import OtherKind, left_to_others
-from wetgate.pins import read_pin, withdraw_pin
+from wetgate.pins import known_pin, withdraw_pin
 from wetgate.plan import plan_shot
 from wetgate.priority import in_order
 from wetgate.run import Title, analyse, leave_to_others, replan, restore
@@ -239,7 +239,7 @@ class _Helper:
         shot = title.reels[title.reel_of(shot_id)].shot(shot_id)
         with suppress(LeaseLost):
             self._leases.check(name)
-            if read_pin(job.folder, shot) == job.numerics:
+            if known_pin(job.folder, shot) == job.numerics:
                 withdraw_pin(job.folder, shot)
 
     def keep_costs(self) -> None:

@@ -15,7 +15,7 @@ from wetgate.crew import Phase, lease_name
 from wetgate.decisions import ShotDecisions
 from wetgate.job import Job
 from wetgate.numerics import Numerics, kind_beside, kind_of
-from wetgate.pins import read_pin, write_pin
+from wetgate.pins import known_pin, write_pin
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.records import IngestedReel
 
@@ -36,7 +36,7 @@ def plan_pinned(
     before: Variants,
 ) -> Variants:
     """The plan of a shot under its pin as it stands now; ``before`` where that is still right."""
-    pin = read_pin(job.folder, shot) or job.numerics
+    pin = known_pin(job.folder, shot) or job.numerics
     return before if before[0].numerics == pin else plan_shot(job, ingested, shot, decisions, pin)
 
 
@@ -65,7 +65,7 @@ def begin(
     raises: OtherKind where another kind has begun it, and is or may be there to go on.
     """
     variants = plan_pinned(job, ingested, shot, decisions, before)
-    pin, own = read_pin(job.folder, shot), job.numerics
+    pin, own = known_pin(job.folder, shot), job.numerics
     if not _chunks(variants) or pin == own:
         return variants
     if pin is not None:
@@ -78,6 +78,8 @@ def begin(
             raise other_kind(job, shot, pin)
         told = {"shot": shot.id, "kind": kind_of(own), "instead_of": kind_beside(pin, own)}
         job.events.emit("begun_anew", {**told, "chunks_left": whole})
+    elif job.folder.pin(shot.reel, shot.id).exists():
+        job.events.emit("pin_damaged", {"shot": shot.id, "kind": kind_of(own)})
     _pin_here(job, shot)
     return plan_pinned(job, ingested, shot, decisions, variants)
 
@@ -85,7 +87,7 @@ def begin(
 def keep_pin(job: Job, shot: Shot, variants: Sequence[PlannedShot]) -> None:
     """Say once more who made a shot, where a worker that slept has written over it."""
     numerics = variants[0].numerics
-    if _chunks(variants) and read_pin(job.folder, shot) != numerics:
+    if _chunks(variants) and known_pin(job.folder, shot) != numerics:
         write_pin(job.folder, shot, numerics)
 
 

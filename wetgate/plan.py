@@ -19,7 +19,7 @@ from wetgate.job import Job
 from wetgate.layout import Variant, lay_out, variant_encoding
 from wetgate.marks import Marks, marks_of
 from wetgate.numerics import Numerics, profile
-from wetgate.pins import read_pin
+from wetgate.pins import known_pin
 from wetgate.records import IngestedReel
 
 PIPELINE = 1
@@ -74,7 +74,7 @@ def plan_shot(
     shot that nobody has begun. The chunks come out the same on every worker.
     """
     if numerics is None:
-        numerics = read_pin(job.folder, shot) or profile(job.device)
+        numerics = known_pin(job.folder, shot) or profile(job.device)
     # Shots lie in running order; to compare thousands with each other takes seconds.
     at = bisect_left(ingested.shots, shot.frames.start, key=lambda s: s.frames.start)
     if ingested.shots[at : at + 1] != (shot,):

@@ -26,7 +26,7 @@ from wetgate.pinned import (
     left_to_others,
     plan_pinned,
 )
-from wetgate.pins import read_pin
+from wetgate.pins import known_pin
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
@@ -245,7 +245,7 @@ def _done_before(job: Job, title: Title, shot_id: str) -> Verdict | None:
     ingested, variants = title.reels[title.reel_of(shot_id)], replan(job, title, shot_id)
     decisions, evidence = title.decisions[shot_id], title.evidence[shot_id]
     rendered = any(not p.untouched for p in variants)
-    if rendered and read_pin(job.folder, variants[0].shot) is None:
+    if rendered and known_pin(job.folder, variants[0].shot) is None:
         # Made before there were pins: it gets one, under its lease.
         return None
     kept = kept_verdict(job, ingested, variants[0], decisions, evidence)

@@ -111,6 +111,19 @@ def test_what_was_made_before_there_were_pins_is_not_made_again(
     assert result(finished) == result(reference)
 
 
+def test_a_damaged_pin_stops_nothing(scans: list[Path], finished: Path, reference: Path) -> None:
+    path = Folder(finished).pin("R1", "R1_0010")
+    before = len(events(finished, "chunk_rendered"))
+    for damaged in ('{"schema":1', "{}", ""):
+        path.write_text(damaged, "utf-8")
+        assert run_here(project_of(scans), finished).exit_code == 0
+        assert read_pin(Folder(finished), SHOT) == HERE
+    assert [e["shot"] for e in events(finished, "pin_damaged")] == ["R1_0010"] * 3
+    # Its own chunks are still there: they are found, not made.
+    assert len(events(finished, "chunk_rendered")) == before
+    assert result(finished) == result(reference)
+
+
 def test_measurements_of_another_kind_are_as_good(scans: list[Path], finished: Path) -> None:
     from media.pictures import pictures_of
     from wetgate.job import open_job
