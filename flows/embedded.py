@@ -41,14 +41,10 @@ def run_title(job: Job, before_report: BeforeReport | None = None) -> Outcome:
         if home is not None:
             changes[PREFECT_HOME] = str(home)
         with temporary_settings(changes):
-            from flows.desk import at_desk
-            from flows.overnight import runner, title
+            from flows.title import lead
 
             try:
-                with at_desk(job):
-                    return title.with_options(task_runner=runner(job.workers))(
-                        str(job.folder.root), before_report
-                    )
+                return lead(job, before_report)
             finally:
                 # What is on its way must arrive before the server is gone: at the end of the
                 # process Prefect would wait for a server that no longer answers.

@@ -10,25 +10,30 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from flows.desk import at_desk
-from flows.overnight import runner, title
+from flows.marks import mark
+from flows.title import lead
 from media.errors import CalledOff
 from wetgate.helper import help_or_lead
-from wetgate.job import Job
-from wetgate.launch import BeforeReport
-from wetgate.stages.finish import Outcome
+
+_WAIT_S = 600.0
 
 
 @flow(name="join", flow_run_name="help {out}", persist_result=False)
-def join(out: str, wait_s: float = 600.0) -> dict[str, Any] | State[Any]:
+def join(out: str, wait_s: float = _WAIT_S) -> dict[str, Any] | State[Any]:
     """Take shots of the title in an output folder, for as long as it is worked on.
 
+    wait_s: how long to wait for somebody to begin the title.
     returns: the shots this worker measured and restored, and the outcome if it led; the state
     Cancelled for a title that was cancelled.
     raises: RuntimeError when shots failed under its lead.
     """
+    return help_with(out, wait_s)
+
+
+def help_with(out: str, wait_s: float = _WAIT_S) -> dict[str, Any] | State[Any]:
+    """What ``join`` does, inside any flow run."""
     try:
-        helped, outcome = help_or_lead(Path(out), threading.Event(), wait_s, _lead)
+        helped, outcome = help_or_lead(Path(out), threading.Event(), wait_s, lead, mark())
     except CalledOff as error:
         return Cancelled(message=str(error))
     said: dict[str, Any] = {
@@ -41,10 +46,3 @@ def join(out: str, wait_s: float = 600.0) -> dict[str, Any] | State[Any]:
             raise RuntimeError(f"shots failed: {', '.join(outcome.failed)}; see {outcome.report}")
         said |= outcome.as_dict()
     return said
-
-
-def _lead(job: Job, before_report: BeforeReport | None) -> Outcome:
-    with at_desk(job):
-        return title.with_options(task_runner=runner(job.workers))(
-            str(job.folder.root), before_report
-        )

@@ -105,19 +105,23 @@ def _call_file(folder: Folder) -> Path:
     return folder.root / "crew.json"
 
 
-def leases_of(folder: Folder) -> Leases:
-    """This worker's view of a folder's leases."""
-    return Leases(folder.root / "leases")
+def leases_of(folder: Folder, mark: str = "") -> Leases:
+    """This worker's view of a folder's leases. mark: part of its name there, such as the id of
+    the run it works for."""
+    found = Leases(folder.root / "leases")
+    if mark:
+        found.owner = f"{mark}-{found.owner}"
+    return found
 
 
 @contextmanager
-def leading(folder: Folder) -> Iterator[Leases]:
-    """Be the one who leads the title of a folder.
+def leading(folder: Folder, mark: str = "") -> Iterator[Leases]:
+    """Be the one who leads the title of a folder. mark: as for ``leases_of``.
 
     A leader that is lost is waited for until its lease has run out.
     raises: UsageError when another one leads.
     """
-    leases = leases_of(folder)
+    leases = leases_of(folder, mark)
     try:
         before = leases.newest(LEAD)
         while not leases.claim(LEAD):

@@ -21,8 +21,10 @@ from wetgate.quota import used_bytes
 
 
 @contextmanager
-def sole_owner(folder: Folder) -> Iterator[Leases]:
+def sole_owner(folder: Folder, mark: str = "") -> Iterator[Leases]:
     """Lead the work in a folder, alone on this machine and on every other that sees it.
+
+    mark: part of this worker's name in the leases.
 
     raises: UsageError when another run does.
     """
@@ -35,7 +37,7 @@ def sole_owner(folder: Folder) -> Iterator[Leases]:
                 f"another run is at work in {folder.root}",
                 hint="wait for it, help it with 'wetgate join', or give another --out",
             ) from error
-        with leading(folder) as leases:
+        with leading(folder, mark) as leases:
             yield leases
 
 

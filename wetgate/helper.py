@@ -45,19 +45,20 @@ class Helped:
     """``over`` when the title is done, ``lead`` when the leader is lost, ``stopped``."""
 
 
-def help_title(out: Path, stopping: threading.Event, wait_s: float) -> Helped:
+def help_title(out: Path, stopping: threading.Event, wait_s: float, mark: str = "") -> Helped:
     """Work on shots of a title until it is over, or until nobody leads it.
 
     out: the output folder; it may not be there yet. wait_s: how long to wait for a leader that
-    has not begun. A worker of another kind than the leader helps too: each shot is made by one
-    kind. raises: UsageError when none comes; Interrupted.
+    has not begun. mark: part of this worker's name in the leases. A worker of another kind than
+    the leader helps too: each shot is made by one kind. raises: UsageError when none comes;
+    Interrupted.
     """
     folder = Folder(out.resolve())
     pin_numerics()
     first = _first_call(folder, stopping, wait_s)
     if first is None:
         return Helped((), (), "over" if called(folder) else "stopped")
-    leases = leases_of(folder)
+    leases = leases_of(folder, mark)
     # So that a leader who begins anew does not sweep away what is being written here.
     folder.root.joinpath("leases").mkdir(exist_ok=True)
     leases.claim(f"worker-{leases.owner}")
@@ -90,15 +91,17 @@ def help_or_lead(
     stopping: threading.Event,
     wait_s: float,
     runner: Runner | None = None,
+    mark: str = "",
 ) -> tuple[Helped, Outcome | None]:
     """Help until the title is over; when its leader is lost, lead it to its end.
 
-    runner: as for ``wetgate.launch.launch``. returns: what was helped with, and the outcome of
+    runner: as for ``wetgate.launch.launch``. mark: part of this worker's name in the leases.
+    returns: what was helped with, and the outcome of
     the title where this worker led it.
     """
     analysed, restored = list[str](), list[str]()
     while True:
-        helped = help_title(out, stopping, wait_s)
+        helped = help_title(out, stopping, wait_s, mark)
         analysed += helped.analysed
         restored += helped.restored
         helped = Helped(tuple(analysed), tuple(restored), helped.ended)
@@ -108,7 +111,7 @@ def help_or_lead(
         # A title that was cancelled is not led on.
         held_back(Folder(out.resolve()), project.night, datetime.now(), window=False)
         try:
-            return helped, launch(project, out, runner=runner, quiet=True)
+            return helped, launch(project, out, runner=runner, quiet=True, mark=mark)
         except UsageError:
             # Another helper was quicker; it is helped like the leader before.
             if not leases_of(Folder(out.resolve())).alive(LEAD):

@@ -42,9 +42,11 @@ def launch(
     runner: Runner | None = None,
     quiet: bool = False,
     before_report: BeforeReport | None = None,
+    mark: str = "",
 ) -> Outcome:
-    """Start or resume. runner: a scheduler, or None to run the stages directly."""
-    with opened(project, out, replace=replace, quiet=quiet) as job:
+    """Start or resume. runner: a scheduler, or None to run the stages directly. mark: part of
+    this worker's name in the leases."""
+    with opened(project, out, replace=replace, quiet=quiet, mark=mark) as job:
         return (runner or run_title)(job, before_report)
 
 
@@ -57,11 +59,13 @@ def launch_prebalance(
 
 
 @contextmanager
-def opened(project: Project, out: Path, *, replace: bool, quiet: bool) -> Iterator[Job]:
+def opened(
+    project: Project, out: Path, *, replace: bool, quiet: bool, mark: str = ""
+) -> Iterator[Job]:
     """The job of a folder, held alone, with progress on the terminal."""
     pin_numerics()
     folder = Folder(out.resolve())
-    with _disk_errors_named(folder.root), sole_owner(folder) as leases:
+    with _disk_errors_named(folder.root), sole_owner(folder, mark) as leases:
         prepare(folder, project, replace=replace)
         job = Job(project, folder, Events(folder.events))
         # Refuses a missing device before any work.
