@@ -99,12 +99,13 @@ def _found(
     client: SyncPrefectClient, kinds: Iterable[StateType], ended_after: datetime | None = None
 ) -> list[FlowRun]:
     """Our runs in such a state."""
+    ended = FlowRunFilterEndTime.model_validate({"after_": ended_after}) if ended_after else None
     found = list[FlowRun]()
     for tag in (LEADS, HELPS):
         wanted = FlowRunFilter(
             tags=FlowRunFilterTags(all_=[tag]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds))),
-            end_time=FlowRunFilterEndTime(after_=ended_after) if ended_after else None,
+            end_time=ended,
         )
         first = len(found)
         while page := client.read_flow_runs(
@@ -133,7 +134,7 @@ class _Watched:
             return self.leases.alive(LEAD)
         mine = marked(self.run.id)
         leads = leader is not None and mine in leader.owner and self.leases.alive(LEAD)
-        helps = [self.leases.alive(n) for n in self.leases.names(f"worker-{mine}*")]
+        helps = [self.leases.alive(n) for n in self.leases.names(f"worker-{mine}-*")]
         return leads or any(helps)
 
 
@@ -149,7 +150,9 @@ def _lost(runs: Sequence[FlowRun], expiry_s: float) -> list[FlowRun]:
             watched.append(_Watched(run, folder, leases))
     deadline = time.monotonic() + expiry_s
     while watched and time.monotonic() < deadline:
-        if not any([w.at_work() for w in watched]):
+        # Each is looked at every time: who beats is seen by watching.
+        seen = [w.at_work() for w in watched]
+        if not any(seen):
             break
         time.sleep(_LOOK_S)
     return [w.run for w in watched if not w.at_work()]

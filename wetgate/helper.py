@@ -55,10 +55,12 @@ def help_title(out: Path, stopping: threading.Event, wait_s: float, mark: str = 
     """
     folder = Folder(out.resolve())
     pin_numerics()
-    first = _first_call(folder, stopping, wait_s)
+    leases = leases_of(folder, mark)
+    # One that is begun again after it was lost does not wait for a title that is over.
+    again = bool(mark and leases.names(f"worker-{mark}-*"))
+    first = _first_call(folder, stopping, wait_s, again=again)
     if first is None:
         return Helped((), (), "over" if called(folder) else "stopped")
-    leases = leases_of(folder, mark)
     # So that a leader who begins anew does not sweep away what is being written here.
     folder.root.joinpath("leases").mkdir(exist_ok=True)
     leases.claim(f"worker-{leases.owner}")
@@ -118,14 +120,16 @@ def help_or_lead(
                 raise
 
 
-def _first_call(folder: Folder, stopping: threading.Event, wait_s: float) -> Call | None:
+def _first_call(
+    folder: Folder, stopping: threading.Event, wait_s: float, *, again: bool
+) -> Call | None:
     """What the leader wants; None for a title that was over long ago, or a stop."""
     deadline = time.monotonic() + wait_s
     while not stopping.is_set():
         call = called(folder) if folder.project.is_file() else None
         if call is not None and call.phase is not Phase.OVER:
             return call
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or (again and call is not None):
             if call is not None:
                 return None
             raise UsageError(

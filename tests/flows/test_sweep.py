@@ -141,5 +141,5 @@ def test_what_the_sweep_looks_for_is_on_every_run_that_leads() -> None:
     for deployment in importlib.import_module("yaml").safe_load(text)["deployments"]:
         leads = deployment["entrypoint"] == "flows.overnight:overnight"
         assert (LEADS in deployment["tags"]) == leads, deployment["name"]
-        helps = deployment["entrypoint"] == "flows.join:join"
+        helps = deployment["entrypoint"] in ("flows.join:join", "flows.hands:hands")
         assert (HELPS in deployment["tags"]) == helps, deployment["name"]
