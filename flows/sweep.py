@@ -68,6 +68,10 @@ def sweep(
             _set(client, run, Crashed(message="nobody at work holds its lease"))
         again, given_up = list[str](), list[str]()
         for run in _crashed(client):
+            now = client.read_flow_run(run.id)
+            if now.state_type != StateType.CRASHED or _since(now) != _since(run):
+                # Another sweep was quicker.
+                continue
             if run.run_count >= most_runs:
                 why = f"begun {run.run_count} times"
             elif _set(client, run, AwaitingRetry(scheduled_time=datetime.now(UTC))):

@@ -114,6 +114,9 @@ class Folder:
     def evidence(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "evidence" / f"{shot}.json"
 
+    def early(self, reel: str, shot: str) -> Path:
+        return self.reel(reel) / "evidence" / "solved" / f"{shot}.json"
+
     def decision(self, reel: str, shot: str) -> Path:
         return self.reel(reel) / "decisions" / f"{shot}.json"
 

@@ -40,7 +40,7 @@ def shot_questions(
     settings = digest([__version__, project_digest_table(job.project)])
     found = {}
     for name, ingested in reels.items():
-        material = _file(job.folder.ingest(name))
+        material = file_digest(job.folder.ingest(name))
         for shot in ingested.shots:
             person = people.get(shot.id)
             found[shot.id] = digest(
@@ -49,7 +49,7 @@ def shot_questions(
                     "material": material,
                     "frames": [d.model_dump(mode="json") for d in ingested.frames.get(shot.id, ())],
                     "person": person.model_dump(mode="json") if person is not None else None,
-                    "evidence": _file(job.folder.evidence(shot.reel, shot.id)),
+                    "evidence": file_digest(job.folder.evidence(shot.reel, shot.id)),
                 }
             )
     return found
@@ -82,7 +82,7 @@ def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str,
     if found.get("schema") != _SCHEMA or not isinstance(solvers, dict):
         return Earlier({}, {}, all_stands=False)
     assert isinstance(shots, dict)
-    own = digest(_solver())
+    own = solver_digest()
     others = {name: said for name, said in shots.items() if said["by"] != own}
     same = found.get("question") == digest(dict(questions)) and bool(others)
     decisions, by = {}, {}
@@ -108,7 +108,7 @@ def note_solved(
     """Called when all decision files are written. digests: of their contents, by shot."""
     before = (read_json(job.folder.solved) or {}).get("solvers", {})
     assert isinstance(before, dict)
-    own = digest(_solver())
+    own = solver_digest()
     by = {name: kept.by.get(name, own) for name in questions}
     solvers = {**before, own: _solver()}
     value = {
@@ -122,6 +122,11 @@ def note_solved(
     }
     if read_json(job.folder.solved) != value:
         write_json(job.folder.solved, value)
+
+
+def solver_digest() -> str:
+    """Of what the last digits of a solve depend on, for this worker."""
+    return digest(_solver())
 
 
 @cache
@@ -148,5 +153,6 @@ def _decision(folder: Folder, reel: str, shot: str) -> dict[str, object] | None:
         return None
 
 
-def _file(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file; empty where there is none."""
     return file_sha256(path) if path.is_file() else ""

@@ -29,9 +29,11 @@ from restore.weave.overscan import OverscanProbe
 from wetgate.config import ReelConfig
 from wetgate.files import digest
 from wetgate.job import Job
+from wetgate.layers import effective
 from wetgate.numerics import Numerics, kind_of, pin_numerics, profile
 from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
+from wetgate.stages.early import solve_early
 from wetgate.stages.ingest import frame_reader
 
 PROBES = 14
@@ -126,6 +128,8 @@ def analyse_shot(
     job.at_hand()
     measured_by = dict.fromkeys(evidence, kind_of(own)) | measured_by
     write_evidence(path, key(own), evidence, own, measured_by)
+    asked = effective(job.project, shot.reel, shot.id)[0]
+    solve_early(job.folder, asked, shot, evidence, pictures)
     job.events.emit(
         "analysed",
         {

@@ -47,11 +47,15 @@ def propose_shot(
     evidence: Mapping[str, Any],
     pictures: Pictures,
     changeover: FrameRange | None = None,
+    *,
+    weave: WeaveDecision | None = None,
+    flicker: FlickerDecision | None = None,
 ) -> ShotDecisions:
     """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
-    changeover: frames of the reel on which cue marks may be.
+    changeover: frames of the reel on which cue marks may be. weave, flicker: what was solved
+    from the same measurements and settings before.
     """
     if not evidence:
         return _unmeasured(project, shot)
@@ -63,8 +67,8 @@ def propose_shot(
         frames=(shot.frames.start, shot.frames.stop - 1),
         kind=shot.kind.value,
         flags=flags,
-        weave=_weave(project, shot, evidence, pictures),
-        flicker=_flicker(project, shot, evidence, pictures),
+        weave=weave or propose_weave(project, shot, evidence, pictures),
+        flicker=flicker or propose_flicker(project, shot, evidence, pictures),
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=propose_dirt(project, shot, evidence, grain, pictures, changeover),
         noise=_noise(project, shot, grain),
@@ -130,9 +134,10 @@ def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
     )
 
 
-def _weave(
+def propose_weave(
     project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
 ) -> WeaveDecision:
+    """The path that holds one shot still, or why it is left alone."""
     options = project.restore.weave
     if not options.enabled:
         return WeaveDecision(reason=OFF)
@@ -167,9 +172,10 @@ def _weave(
     )
 
 
-def _flicker(
+def propose_flicker(
     project: Project, shot: Shot, evidence: Mapping[str, Any], pictures: Pictures
 ) -> FlickerDecision:
+    """The curves that take flicker out of one shot, or why it is left alone."""
     options = project.restore.flicker
     if not options.enabled:
         return FlickerDecision(reason=OFF)

@@ -36,6 +36,7 @@ from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
 from wetgate.solved import earlier, note_solved, shot_questions
+from wetgate.stages.early import solved_flicker, solved_weave
 from wetgate.stages.propose import (
     NO_LINES,
     propose_color,
@@ -102,7 +103,15 @@ def solve_title(
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
-        proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
+        proposed[name] = propose_shot(
+            asked,
+            shot,
+            evidence[name],
+            pictures,
+            changeover,
+            weave=solved_weave(job.folder, asked, shot),
+            flicker=solved_flicker(job.folder, asked, shot),
+        )
         if name not in people and name not in protected:
             proposed[name] = proposed[name].model_copy(update=kept.parts(name))
         person_boxes = people[name].protected_regions if name in people else ()
