@@ -185,6 +185,45 @@ def test_tasks_are_named_and_tagged(ran: Path) -> None:
     for run in runs:
         stage = run["name"].split()[0]
         assert f"stage:{'render' if stage == 'restore' else stage}" in run["tags"]
+        assert "title:R1" in run["tags"]
+        shot = run["name"].split()[1]
+        of_shot = {f"shot:{shot}", f"reel:{shot.split('_')[0]}"}
+        assert of_shot <= set(run["tags"]) or shot == "title"
+
+
+def test_what_is_to_be_seen_of_a_title_is_there(ran: Path) -> None:
+    """Progress to its end, the shots in a table, and the way to the report."""
+    with sqlite3.connect(f"file:{ran / 'home' / 'prefect.db'}?mode=ro", uri=True) as database:
+        rows = database.execute("select key, data from artifact order by updated").fetchall()
+    database.close()
+    newest = {key: data for key, data in rows if key is not None}
+    assert newest.keys() == {"restoration", "shots", "report"}
+    assert float(str(newest["restoration"])) == 100.0
+    assert (ran / "out/report/index.html").as_uri() in newest["report"]
+    table = json.loads(json.loads(newest["shots"]))
+    assert [row["shot"] for row in table] == ["R1_0010", "R1_0020", "R2_0010", "R2_0020"]
+
+
+def test_the_key_of_a_guarded_server_is_written_nowhere(scans: list[Path], tmp_path: Path) -> None:
+    """The job's own server asks for it, the job has it, and nothing that is left tells it."""
+    out, key = tmp_path / "out", "operator:correct-horse-battery"
+    told = subprocess.run(
+        command_line("run", *map(str, scans), *ARGUMENTS, "--only", "none", "--out", out),
+        env={
+            **environment(),
+            "PREFECT_API_AUTH_STRING": key,
+            "PREFECT_SERVER_API_AUTH_STRING": key,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert told.returncode == 0, told.stderr
+    left = [p for p in out.rglob("*") if p.is_file()]
+    assert any(p.name == "prefect.db" for p in left)
+    for text in (told.stdout.encode(), told.stderr.encode(), *(p.read_bytes() for p in left)):
+        assert b"correct-horse" not in text
 
 
 def test_the_scheduled_flow_is_the_same_job(ran: Path, reference: Path) -> None:
