@@ -1,12 +1,15 @@
-"""Which failures are worth another try: the error knows."""
+"""Which failures are worth another try, and which are only the scheduler's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.exceptions import CancelledRun, PrefectException
 
 from media.errors import StorageFull, StorageGone, WetgateError
 from media.write import storage_error
@@ -29,3 +32,14 @@ def worth_retrying(
     if isinstance(error, OSError):
         return not isinstance(storage_error(error, Path()), StorageFull)
     return False
+
+
+def of_the_server(error: BaseException) -> bool:
+    """Is it about the server, and not about the work? A run that was cancelled there is no such
+    case: it ends."""
+    if isinstance(error, CancelledRun):
+        return False
+    if isinstance(error, httpx.HTTPError | PrefectException | ConcurrencySlotAcquisitionError):
+        return True
+    # What a client says that never reached its server has no class of its own.
+    return isinstance(error, RuntimeError) and str(error).startswith("Failed to reach API")
