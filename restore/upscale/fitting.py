@@ -46,16 +46,24 @@ def fit(pixels: Tensor, size_px: tuple[int, int], kernel: FitKernel = "lanczos")
     No pixel leaves the range of those within one lobe of its place, so what is bounded stays so.
     """
     down, across = (axis_of(a, b, kernel) for a, b in zip(pixels.shape[-2:], size_px, strict=True))
-    if pixels.device.type == "cpu":
-        from restore.upscale import compiled_fit  # compiled on first use, not at import
+    return _fetched(pixels, down, across)
 
-        found = compiled_fit.fit(
-            as_planes(pixels),
-            *(down.taps, down.first, down.near),
-            *(across.taps, across.first, across.near),
-        )
-        return like(pixels, found)
-    return fit_by_torch(pixels, down, across)
+
+def _fetched(pixels: Tensor, down: Axis, across: Axis) -> Tensor:
+    if pixels.device.type != "cpu":
+        return fit_by_torch(pixels, down, across)
+    from restore.upscale import compiled_fit  # compiled on first use, not at import
+
+    found = compiled_fit.fit(
+        as_planes(pixels),
+        down.taps,
+        down.first,
+        down.near,
+        across.taps,
+        across.first,
+        across.near,
+    )
+    return like(pixels, found)
 
 
 def fit_by_torch(pixels: Tensor, down: Axis, across: Axis) -> Tensor:
@@ -74,6 +82,31 @@ def strongest(touch: Tensor, size_px: tuple[int, int]) -> Tensor:
     for size, dim in zip(size_px, (-2, -1), strict=True):
         touch = _folded(touch, covered(touch.shape[dim], size), dim, torch.maximum)
     return touch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """A stretch of one axis of a result, and what of the picture it is fetched from."""
+
+    begin: int
+    end: int
+    """Past the last pixel of the picture that has a say."""
+    axis: Axis
+    """Its places counted from ``begin``."""
+
+
+def pixels_of(size: int, out: int, start: int, count: int) -> Span:
+    """What ``count`` px of the result from ``start`` on are the means over, area for area."""
+    axis = axis_of(size, out, "area")
+    first, near = axis.first[start : start + count], axis.near[start : start + count]
+    begin = max(0, int(min(first[0], near[0, 0])))
+    end = min(size, int(max(first[-1] + axis.taps.shape[1], near[-1, 1] + 1)))
+    return Span(begin, end, Axis(axis.taps[start : start + count], first - begin, near - begin))
+
+
+def fitted_part(pixels: Tensor, rows: Span, columns: Span) -> Tensor:
+    """(C, H, W) the rows and columns of both spans to the stretch of the result they stand for."""
+    return _fetched(pixels.unsqueeze(0), rows.axis, columns.axis)[0]
 
 
 @lru_cache(maxsize=32)

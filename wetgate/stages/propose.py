@@ -47,14 +47,16 @@ def propose_shot(
     evidence: Mapping[str, Any],
     pictures: Pictures,
     changeover: FrameRange | None = None,
+    *,
+    larger: bool = False,
 ) -> ShotDecisions:
     """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
-    changeover: frames of the reel on which cue marks may be.
+    changeover: frames of the reel on which cue marks may be. larger: its reel is enlarged.
     """
     if not evidence:
-        return _unmeasured(project, shot)
+        return _unmeasured(project, shot, larger=larger)
     grain = evidence.get("grain") or GrainProbe().finish()
     flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
@@ -68,8 +70,8 @@ def propose_shot(
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=propose_dirt(project, shot, evidence, grain, pictures, changeover),
         noise=_noise(project, shot, grain),
-        grain=_grain(project, shot, grain),
-        upscale=_upscale(project, shot, evidence.get("upscale") or {}),
+        grain=_grain(project, shot, grain, larger=larger),
+        upscale=_upscale(project, shot, evidence.get("upscale") or {}, larger=larger),
     )
 
 
@@ -108,7 +110,7 @@ def propose_fade(
     )
 
 
-def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
+def _unmeasured(project: Project, shot: Shot, *, larger: bool) -> ShotDecisions:
     """A shot nothing was measured on: because nothing was asked for, or nothing could be."""
     restore = project.restore
 
@@ -126,7 +128,7 @@ def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
         dirt=DirtDecision(reason=why("dirt")),
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
-        upscale=_upscale(project, shot, {}),
+        upscale=_upscale(project, shot, {}, larger=larger),
     )
 
 
@@ -282,9 +284,11 @@ def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecision:
-    options, upscale = project.restore.grain, project.restore.upscale
-    enlarged = upscale.enabled and upscale.factor > 1 and project.policy.allow_invented
+def _grain(
+    project: Project, shot: Shot, grain: Mapping[str, Any], *, larger: bool
+) -> GrainDecision:
+    options = project.restore.grain
+    enlarged = larger and project.policy.allow_invented
     made = options.source == "made" or (options.source == "auto" and enlarged)
     return GrainDecision(
         kept=options.amount if options.enabled else 0.0,
@@ -300,9 +304,11 @@ def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecis
     )
 
 
-def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> UpscaleDecision:
+def _upscale(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], *, larger: bool
+) -> UpscaleDecision:
     options = project.restore.upscale
-    if not options.enabled or options.factor == 1:
+    if not larger:
         return UpscaleDecision(reason=OFF)
     if options.method != "frames":
         return UpscaleDecision(applied=True, method=options.method)

@@ -35,6 +35,7 @@ from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
+from wetgate.size import enlarges, size_of
 from wetgate.solved import earlier, note_solved, shot_questions
 from wetgate.stages.propose import (
     NO_LINES,
@@ -102,7 +103,10 @@ def solve_title(
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
-        proposed[name] = propose_shot(asked, shot, evidence[name], pictures, changeover)
+        larger = size_of(job.project, scans[shot.reel].format, shot.reel).factor > 1
+        proposed[name] = propose_shot(
+            asked, shot, evidence[name], pictures, changeover, larger=larger
+        )
         if name not in people and name not in protected:
             proposed[name] = proposed[name].model_copy(update=kept.parts(name))
         person_boxes = people[name].protected_regions if name in people else ()
@@ -166,7 +170,7 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     if "dirt" in asked and _by_rules(job.project, layers):
         found.add(trial_name("rules"))
     upscale = restore.upscale
-    if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
+    if enlarges(job.project) and upscale.method == "frames":
         found |= {"upscale", "steadiness"}
     if not any(reel.defect_map for reel in job.project.reels):
         found.discard("defects")
