@@ -55,6 +55,16 @@ class Size:
         return self.out_px[0] * self.out_px[1] / (self.scan_px[0] * self.scan_px[1])
 
     @property
+    def text(self) -> str:
+        """``150 x 100, enlarged 2 times and brought to that size``; empty where nothing changes."""
+        if self.out_px == self.scan_px:
+            return ""
+        how = f"enlarged {self.factor} times" if self.factor > 1 else "made smaller"
+        if self.factor > 1 and self.fitted:
+            how += " and brought to that size"
+        return f"{self.out_px[1]} x {self.out_px[0]}, {how}"
+
+    @property
     def word(self) -> str:
         """``x1.875``, for names of work that costs alike; empty where nothing changes."""
         return "" if self.out_px == self.scan_px else f"x{self.ratio:.4g}"
