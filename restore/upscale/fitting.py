@@ -96,12 +96,13 @@ class Span:
 
 
 def pixels_of(size: int, out: int, start: int, count: int) -> Span:
-    """What ``count`` px of the result from ``start`` on are the means over, area for area."""
-    axis = axis_of(size, out, "area")
-    first, near = axis.first[start : start + count], axis.near[start : start + count]
-    begin = max(0, int(min(first[0], near[0, 0])))
-    end = min(size, int(max(first[-1] + axis.taps.shape[1], near[-1, 1] + 1)))
-    return Span(begin, end, Axis(axis.taps[start : start + count], first - begin, near - begin))
+    """What ``count`` px of the result from ``start`` on are fetched from, by Lanczos, unbounded."""
+    axis = axis_of(size, out, "lanczos")
+    first, taps = axis.first[start : start + count], axis.taps[start : start + count]
+    last = first + (taps.shape[1] - 1)
+    begin, end = max(0, int(first[0])), min(size, int(last[-1]) + 1)
+    reach = np.stack([first, last], axis=1) - begin
+    return Span(begin, end, Axis(taps, first - begin, reach))
 
 
 def fitted_part(pixels: Tensor, rows: Span, columns: Span) -> Tensor:

@@ -9,17 +9,25 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
+from color.stats import ColorProbe
 from media.errors import ConfigError, ModelRefused
 from media.frames import FrameRange
+from media.log_planes import LogFrame, PlaneFrame
 from media.movie import inspect_movie
 from media.movie.write import MovieWriter
+from media.passes import Window
+from media.pictures import all_own
 from media.reel import PictureFormat, Shot
 from media.scan import load, read_codes
 from media.write import to_values
 from restore.grain.apply import GrainOperator
+from restore.upscale.fit import FitOperator
+from restore.upscale.resample import ResampleUpscale
 from tests.reels import (
     HERE,
     RATE,
@@ -35,6 +43,7 @@ from tests.reels import (
     scene,
     stored,
 )
+from tests.strategies import pan
 from wetgate.audit import audit
 from wetgate.chain import build_chain
 from wetgate.config import Project
@@ -42,6 +51,7 @@ from wetgate.decisions import GrainDecision, NoiseDecision, ShotDecisions, Weave
 from wetgate.dryrun import dry_run
 from wetgate.job import open_job
 from wetgate.size import Size, size_of
+from wetgate.stages.analyse import measure
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 ON = "restore.upscale.enabled=true"
@@ -225,6 +235,31 @@ def test_the_picture_is_the_scan_s_and_not_moved(reel: Path, tmp_path: Path) -> 
         for v, side in ((own, 8), (found, 12))
     ]
     assert float(np.abs(squares[0] - squares[1]).max()) < 3e-3
+
+
+@pytest.mark.parametrize("ratio", [2.0, 1.875, 1.25])
+def test_grain_is_compared_at_the_size_of_the_scan(ratio: float) -> None:
+    """What the ledger finds in a result of any size is the grain that is in it."""
+    clean = pan(3, 8, 120, 180, 0.7)
+    rng = np.random.default_rng(2)
+    grain = np.stack([cv2.GaussianBlur(g, (0, 0), 0.8) for g in rng.normal(0, 1, (8, 120, 180, 3))])
+    noisy = clean + (0.008 * grain / grain.std()).transpose(0, 3, 1, 2)
+    size = Size((120, 180), 2, (round(120 * ratio), round(180 * ratio)))
+    before: dict[int, LogFrame] = {}
+    after: dict[int, LogFrame] = {}
+    for k, frame in enumerate(torch.from_numpy(noisy.astype(np.float32))):
+        window = ResampleUpscale(2)(Window.whole(frame[None], (k,)))
+        made = FitOperator(size.out_px)(window) if size.fitted else window
+        before[k], after[k] = PlaneFrame(frame), PlaneFrame(made.pixels[0])
+
+    def sigma(frames: dict[int, LogFrame], size: Size | None) -> float:
+        pictures = all_own(FrameRange(0, len(frames)))
+        color = ColorProbe(None, frozenset(), len(frames))
+        wanted = frozenset({"grain"})
+        found = measure(lambda n: frames[n], pictures, 960, color, wanted, size)
+        return float(found["grain"]["sigma_luma"])
+
+    assert sigma(after, size) == pytest.approx(sigma(before, None), rel=0.05)
 
 
 def test_scans_of_unlike_sizes_come_out_alike(reel: Path, tmp_path: Path) -> None:

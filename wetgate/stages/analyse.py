@@ -257,10 +257,15 @@ def _middle_at_scan(frame: LogFrame, size: Size | None, size_px: int) -> Tensor:
         return _middle(frame, size_px)
     if not size.fitted:
         return plane_means(_middle(frame, size.factor * size_px), size.factor)
-    starts = [max(0, (own - size_px) // 2) for own in size.scan_px]
+    # Back to where it was enlarged to, and from there as any enlargement.
     spans = [
-        pixels_of(out, own, start, min(size_px, own))
-        for out, own, start in zip(size.out_px, size.scan_px, starts, strict=True)
+        pixels_of(
+            out,
+            large,
+            size.factor * max(0, (own - size_px) // 2),
+            size.factor * min(size_px, own),
+        )
+        for out, large, own in zip(size.out_px, size.enlarged_px, size.scan_px, strict=True)
     ]
     rows, columns = (slice(s.begin, s.end) for s in spans)
-    return fitted_part(frame.part(rows, columns), spans[0], spans[1])
+    return plane_means(fitted_part(frame.part(rows, columns), spans[0], spans[1]), size.factor)

@@ -37,7 +37,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 5
+CHECKS = 6
 """Rises when a verdict would come out differently."""
 
 
@@ -88,7 +88,7 @@ def verify_shot(
     frames.count_rest()
     numbers = {
         "before": _numbers(before, planned),
-        "after": _numbers(after, planned),
+        "after": _numbers(after, planned, planned.size.ratio),
         "grain": grain_ledger(before, after, decisions, baked=planned.variant.baked),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
@@ -272,8 +272,13 @@ class _Frames:
         return {n: round(int(c) / total, 6) for n, c in zip(names, self._counts, strict=True)}
 
 
-def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, float | None]:
-    """Residuals in the units people know; None where a thing cannot be or was not measured."""
+def _numbers(
+    evidence: Mapping[str, Any], planned: PlannedShot, ratio: float = 1.0
+) -> dict[str, float | None]:
+    """Residuals in the units people know; None where a thing cannot be or was not measured.
+
+    ratio: of what was measured over the scan, whose pixels are counted.
+    """
     if not evidence:
         return dict.fromkeys(_MEASURES)
     frames = planned.pictures.strip
@@ -286,7 +291,7 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
         still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
         weave = solve_weave(evidence["weave"], frames, still)
         square = np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean()
-        found["weave_px"] = round(float(np.sqrt(square)), 4)
+        found["weave_px"] = round(float(np.sqrt(square)) / ratio, 4)
     grain = evidence.get("grain")
     if grain and grain["frames_used"]:
         found["grain_sigma"] = round(float(grain["sigma_luma"]), 6)
