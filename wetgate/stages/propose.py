@@ -38,6 +38,7 @@ from wetgate.decisions import (
 from wetgate.stages.propose_dirt import OFF, propose_dirt
 
 NO_LINES = "no persistent line was found"
+ENOUGH = "the scan is as large as what is asked for"
 TOO_SMALL = "the picture is too small to be measured"
 
 
@@ -309,7 +310,7 @@ def _upscale(
 ) -> UpscaleDecision:
     options = project.restore.upscale
     if not larger:
-        return UpscaleDecision(reason=OFF)
+        return UpscaleDecision(reason=ENOUGH if options.enabled else OFF)
     if options.method != "frames":
         return UpscaleDecision(applied=True, method=options.method)
     if shot.kind is not SegmentKind.SHOT:
