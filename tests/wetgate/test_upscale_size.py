@@ -20,7 +20,7 @@ from media.frames import FrameRange
 from media.log_planes import LogFrame, PlaneFrame
 from media.movie import inspect_movie
 from media.movie.write import MovieWriter
-from media.passes import Window
+from media.passes import Effect, Window
 from media.pictures import all_own
 from media.reel import PictureFormat, Shot
 from media.scan import load, read_codes
@@ -52,6 +52,7 @@ from wetgate.dryrun import dry_run
 from wetgate.job import open_job
 from wetgate.size import Size, size_of
 from wetgate.stages.analyse import measure
+from wetgate.tables import plan_dict
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 ON = "restore.upscale.enabled=true"
@@ -210,6 +211,32 @@ def test_files_touch_and_headers_have_the_size(reel: Path, tmp_path: Path, kind:
     assert run_program("verify", out).returncode == 0
     page = (out / "report/index.html").read_text("utf-8")
     assert "Delivered at 150 x 100, enlarged 2 times and brought to that size." in page
+
+
+@pytest.mark.parametrize(("name", "scale"), [("compact-x2", 2), ("compact-x4", 4)])
+def test_a_network_s_picture_is_delivered_at_the_size(
+    tmp_path: Path, name: str, scale: int
+) -> None:
+    """Made by a model, so invented everywhere; averaged, the scan's color all the same."""
+    scans = put_reel(tmp_path / "R1", scene(1, 3), 86400)
+    model = (f"restore.upscale.model.name={name}", "restore.upscale.method=network")
+    permitted = "policy.allow_invented=true"
+    out = tmp_path / "out"
+    asked = project_of([scans], ON, "restore.upscale.factor=1.5", *model, permitted, only="upscale")
+    assert run_here(asked, out).failed == ()
+    own = to_values(read_codes(sorted(scans.iterdir())[1]), scan(96, 64))
+    found = to_values(read_codes(sorted((out / "deliver/restored/R1").iterdir())[1]), scan(144, 96))
+    squares = [
+        v.reshape(4, 16 * k // 2, 6, 16 * k // 2, 3).mean(axis=(1, 3))
+        for v, k in ((own, 2), (found, 3))
+    ]
+    assert float(np.abs(squares[0] - squares[1]).max()) < 5e-3
+    assert int(read_codes(sorted((out / "touch/R1").iterdir())[1]).min()) == int(Effect.INVENTED)
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert manifest["models"][-1]["name"] == name
+    (chain,) = {tuple(s["operators"]) for s in plan_dict(asked, dry_run(asked, out))["shots"]}
+    assert [op.split()[0] for op in chain] == ["upscale", "fit"]
+    assert size_of(asked, scan(96, 64)).factor == scale
 
 
 def test_linear_exr_of_a_stated_size(reel: Path, tmp_path: Path) -> None:
