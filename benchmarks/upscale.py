@@ -2,8 +2,8 @@
 
     python -m benchmarks.upscale [--quick] [--vapoursynth PYTHON] [--out results/upscale.json]
 
-Pictures are reduced by two or four (and by 1.5 and 1.875, sizes that are reached from twice the
-size by one resample more), as a sensor's pixels do (area) or as files are scaled down
+Pictures are reduced by two or four (and by 1.5, 1.875 and 8/3, which is made good from twice
+the size by one resample more), as a sensor's pixels do (area) or as files are scaled down
 (bicubic, antialiased), left clean or given noise or film-like grain, and enlarged again. PSNR in
 RGB codes and in luma (BT.601, 16..235), 8 px of rim left out. Clips too: there several frames are
 compared with single ones, and change along the motion of the truth is measured. Seconds are
@@ -53,8 +53,8 @@ RESULTS = Path(__file__).parent / "results" / "upscale.json"
 STILLS = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "kodak24"
 MOVING = ("reds", "pan", "bikes", "park")
 KERNELS: tuple[Literal["area", "bicubic"], ...] = ("area", "bicubic")
-SIZES = (1.5, 1.875)
-"""Of the truth over the reduced picture; 1.875 makes UHD of 2K (2048 px)."""
+SIZES = (1.5, 1.875, 8 / 3)
+"""Of the truth over the reduced picture: 1.875 makes 3840 px of 2048, 8/3 of 1440."""
 CLEAN = Grain(0.0, 0.0)
 DIRTY = (Grain(8.0, 0.0), Grain(8.0, 0.6), Grain(8.0, 1.0))
 _LUMA = np.array([65.481, 128.553, 24.966], np.float32) / 255.0
@@ -169,13 +169,13 @@ def sized_rows(truth: F32, *, quick: bool) -> list[Row]:
 
 
 def sized(name: str, truth: F32, ratio: float, kernel: Literal["area", "bicubic"]) -> list[Row]:
-    """Twice the size and then to the size of the truth, against peers straight to it."""
+    """Twice the size and then to that of the truth, against peers straight to it."""
     size = (truth.shape[1], truth.shape[2])
     planes = torch.from_numpy(np.ascontiguousarray(truth.transpose(0, 3, 1, 2)))
     less = (round(size[0] / ratio), round(size[1] / ratio))
     small = as_stored(fit(planes, less, kernel).numpy().transpose(0, 2, 3, 1))
     head = {
-        "clip": name, "scale": ratio, "kernel": kernel, "frames": len(truth),
+        "clip": name, "scale": round(ratio, 3), "kernel": kernel, "frames": len(truth),
         "grain": "clean", "sigma": 0.0,
     }  # fmt: skip
     operators: dict[str, Operator] = {
@@ -185,10 +185,12 @@ def sized(name: str, truth: F32, ratio: float, kernel: Literal["area", "bicubic"
     if name != "stills":
         operators["Wetgate frames"] = FramesUpscale(2)
     else:
-        card = model("compact-x2")
+        card = model("compact-x2" if ratio <= 2 else "compact-x4")
         half = card.half_allowed and half_pays(torch.device("cpu"))
         network = load_network(card, commercial=True)
-        operators["Wetgate compact-x2"] = NetworkUpscale(network, card, half)
+        operators[f"Wetgate {card.name}"] = NetworkUpscale(network, card, half)
+        if ratio > 2:
+            operators["Wetgate lanczos, from four times"] = ResampleUpscale(4)
     outputs = {k: ours_alone(small, op, FitOperator(size)) for k, op in operators.items()}
     outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, size, None)}
     return rows_of(head, truth, outputs)

@@ -1,7 +1,7 @@
 """How large a reel's pictures are delivered, and which enlargement leads there.
 
-A size that is not one, two or four times the scan's is reached from the next of these at or above
-it, by one resample more (``restore.upscale.fit``); docs/decisions/013.
+A size that is not two or four times the scan's is reached from twice the scan by one resample more
+(``restore.upscale.fit``), or from what a model makes; docs/decisions/013.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from media.reel import PictureFormat
 from wetgate.config import Project
 from wetgate.upscale_model import model_card
 
-WHOLE = (1, 2, 4)
-"""What the picture is enlarged by before it is brought to its size."""
-MOST = WHOLE[-1]
+MOST = 4
+"""Times the scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def size_of(project: Project, scan: PictureFormat, reel: str = "") -> Size:
             reel=reel or None,
             hint="set restore.upscale.smaller = 'reduce' if that is meant",
         )
-    factor = next(f for f in WHOLE if f >= least)
+    factor = _factor(out_px, scan_px, least)
     if options.method == "network":
         if factor == 1:
             raise ConfigError(
@@ -104,8 +103,16 @@ def size_of(project: Project, scan: PictureFormat, reel: str = "") -> Size:
                 reel=reel or None,
                 hint="use method = 'lanczos', or ask for a larger picture",
             )
-        factor = _of_model(project, factor, asked, reel)
+        factor = _of_model(project, 2 if least <= 2 else 4, asked, reel)
     return Size(scan_px, factor, out_px)
+
+
+def _factor(out_px: tuple[int, int], scan_px: tuple[int, int], least: Fraction) -> int:
+    """By which kernels enlarge. Four times is no better than twice on the way to less than that,
+    for two to four times the time and four times the memory."""
+    if least <= 1:
+        return 1
+    return 4 if out_px == (4 * scan_px[0], 4 * scan_px[1]) else 2
 
 
 def enlarges(project: Project) -> bool:

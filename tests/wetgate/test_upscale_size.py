@@ -77,7 +77,7 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("own", "options", "factor", "out"),
     [
-        ((1440, 1080), {"width": 3840}, 4, (3840, 2880)),
+        ((1440, 1080), {"width": 3840}, 2, (3840, 2880)),
         ((2048, 1556), {"width": 3840}, 2, (3840, 2918)),
         ((2048, 1556), {"height": 3112}, 2, (4096, 3112)),
         ((1920, 1080), {"width": 3840}, 2, (3840, 2160)),
@@ -85,7 +85,8 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ((2048, 1556), {"width": 3840, "height": 2917}, 2, (3840, 2917)),
         ((2048, 1107), {"factor": 1.875}, 2, (3840, 2076)),
         ((1998, 1080), {"factor": 1.5}, 2, (2998, 1620)),
-        ((333, 101), {"factor": 3}, 4, (999, 303)),
+        ((333, 101), {"factor": 3}, 2, (999, 303)),
+        ((333, 101), {"height": 404}, 4, (1332, 404)),
         ((333, 101), {}, 2, (666, 202)),
         ((333, 101), {"factor": 4}, 4, (1332, 404)),
         ((333, 101), {"width": 666}, 2, (666, 202)),
@@ -264,7 +265,7 @@ def test_the_picture_is_the_scan_s_and_not_moved(reel: Path, tmp_path: Path) -> 
     assert float(np.abs(squares[0] - squares[1]).max()) < 3e-3
 
 
-@pytest.mark.parametrize("ratio", [2.0, 1.875, 1.25])
+@pytest.mark.parametrize("ratio", [2.0, 1.875, 1.25, 2.75])
 def test_grain_is_compared_at_the_size_of_the_scan(ratio: float) -> None:
     """What the ledger finds in a result of any size is the grain that is in it."""
     clean = pan(3, 8, 120, 180, 0.7)
