@@ -2,10 +2,10 @@
 
     python -m benchmarks.overnight [--kills 30] [--out results/overnight.json]
 
-The demo's two reels are restored by one worker with one thread, by a leader and a helper with one
-thread each, and once more by two workers that are killed at random, leader, helper or both, and
-started again until the title is done. The last must give the same bytes; chunks that were rendered
-more than once are counted. What `wetgate status` said of the time left when a tenth of the frames
+The demo's two reels, and both once more run backwards, twelve shots in all, are restored by one
+worker with one thread, by a leader and a helper with one thread each, and once more by two workers
+that are killed at random, leader, helper or both, and started again until the title is done. The
+last must give the same bytes; chunks that were rendered more than once are counted. What `wetgate status` said of the time left when a tenth of the frames
 was done is held against the time it then took. docs/deploy.md says what the figures mean.
 """
 
@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from wetgate.agenda import read_agenda
+from wetgate.config import Project
 from wetgate.demo import build_demo
 from wetgate.eta import look
 from wetgate.events import read_events
@@ -47,7 +49,7 @@ def main() -> None:
         # These runs learn from each other, and from no other.
         os.environ["XDG_STATE_HOME"] = str(home / "state")
         title = home / "title.toml"
-        title.write_text(dump_project(build_demo(home / "material", quiet=True)), "utf-8")
+        title.write_text(dump_project(forth_and_back(home / "material")), "utf-8")
         alone = timed([run(title, home / "alone")])
         off = eta_off(home / "alone")
         again = timed([run(title, home / "alone")])
@@ -71,6 +73,22 @@ def main() -> None:
     print(json.dumps(result, indent=1))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def forth_and_back(material: Path) -> Project:
+    """The demo's title, and its reels once more with the frames in reverse order."""
+    project = build_demo(material, quiet=True)
+    reels = list(project.reels)
+    for reel in project.reels:
+        scans = sorted(Path(reel.path).iterdir())
+        name = f"{reel.id}B"
+        back = Path(reel.path).with_name(name)
+        back.mkdir()
+        for file, opposite in zip(scans, reversed(scans), strict=True):
+            shutil.copy2(opposite, back / file.name.replace(reel.id, name, 1))
+        more = {"path": str(back), "id": name, "reference": False}
+        reels.append(reel.model_copy(update=more))
+    return project.model_copy(update={"reels": tuple(reels)})
 
 
 def run(title: Path, out: Path) -> subprocess.Popen[bytes]:

@@ -36,6 +36,7 @@ from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.executor import ShotRenderer
 from wetgate.numerics import profile
+from wetgate.size import Size
 from wetgate.stages.analyse import TRIALS, measure
 from wetgate.stages.propose import propose_shot
 
@@ -130,8 +131,16 @@ def restored(scan: Frames, project: Project | None = None) -> Frames:
         lambda number: PlaneFrame(read(number)), pictures, project.analyse.width_px, color, wanted
     )
     decisions = propose_shot(project, shot, evidence, pictures)
+    as_scanned = (scan.shape[-2], scan.shape[-1])
     chain = build_chain(
-        project, shot, decisions, None, None, baked=False, numerics=profile(torch.device("cpu"))
+        project,
+        shot,
+        decisions,
+        None,
+        None,
+        baked=False,
+        numerics=profile(torch.device("cpu")),
+        size=Size(as_scanned, 1, as_scanned),
     )
     renderer = ShotRenderer(shot.id, pictures, read, chain)
     return np.stack([renderer.frame(n).pixels.numpy() for n in numbers])

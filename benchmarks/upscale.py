@@ -2,7 +2,8 @@
 
     python -m benchmarks.upscale [--quick] [--vapoursynth PYTHON] [--out results/upscale.json]
 
-Pictures are reduced by two or four, as a sensor's pixels do (area) or as files are scaled down
+Pictures are reduced by two or four (and by 1.5, 1.875 and 8/3, which is made good from twice
+the size by one resample more), as a sensor's pixels do (area) or as files are scaled down
 (bicubic, antialiased), left clean or given noise or film-like grain, and enlarged again. PSNR in
 RGB codes and in luma (BT.601, 16..235), 8 px of rim left out. Clips too: there several frames are
 compared with single ones, and change along the motion of the truth is measured. Seconds are
@@ -16,8 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -30,10 +32,15 @@ from benchmarks.upscale_peers import peers
 from media.frames import FrameRange
 from media.passes import Operator
 from media.pictures import all_own
+from restore.models.load import load_network
 from restore.models.precision import half_pays
+from restore.models.shelf import model
+from restore.upscale.fit import FitOperator
+from restore.upscale.fitting import fit
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.kernels import Kernel
 from restore.upscale.measure import change_along_motion
+from restore.upscale.network import NetworkUpscale
 from restore.upscale.resample import ResampleUpscale
 from restore.upscale.sampling import reduce
 from wetgate.chain import noise_operator
@@ -45,7 +52,9 @@ from wetgate.stages.propose import measured_noise
 RESULTS = Path(__file__).parent / "results" / "upscale.json"
 STILLS = Path(__file__).resolve().parents[2] / "shared" / "data" / "images" / "kodak24"
 MOVING = ("reds", "pan", "bikes", "park")
-KERNELS: tuple[Kernel, ...] = ("area", "bicubic")
+KERNELS: tuple[Literal["area", "bicubic"], ...] = ("area", "bicubic")
+SIZES = (1.5, 1.875, 8 / 3)
+"""Of the truth over the reduced picture: 1.875 makes 3840 px of 2048, 8/3 of 1440."""
 CLEAN = Grain(0.0, 0.0)
 DIRTY = (Grain(8.0, 0.0), Grain(8.0, 0.6), Grain(8.0, 1.0))
 _LUMA = np.array([65.481, 128.553, 24.966], np.float32) / 255.0
@@ -74,6 +83,7 @@ def main() -> None:
             for grain in grains:
                 for kernel in KERNELS if grain is CLEAN else KERNELS[:1]:
                     rows += measured(name, cut(clip, 8), scale, kernel, grain, given.vapoursynth)
+    rows += sized_rows(truth, quick=given.quick)
     result = {
         "schema": 1,
         "quick": given.quick,
@@ -109,9 +119,14 @@ def reduced(truth: F32, scale: int, kernel: Kernel, grain: Grain) -> F32:
     """As a 16-bit file holds it."""
     planes = torch.from_numpy(np.ascontiguousarray(truth.transpose(0, 3, 1, 2)))
     small = reduce(planes, scale, kernel).numpy().transpose(0, 2, 3, 1)
-    small = np.ascontiguousarray(np.clip(small, 0.0, 1.0))
     if grain.sigma:
-        return with_grain(small, grain)
+        return with_grain(np.ascontiguousarray(np.clip(small, 0.0, 1.0)), grain)
+    return as_stored(small)
+
+
+def as_stored(small: F32) -> F32:
+    """Clean codes as a 16-bit file holds them."""
+    small = np.ascontiguousarray(np.clip(small, 0.0, 1.0))
     found: F32 = (np.rint(small * 65535.0) / 65535.0).astype(np.float32)
     return found
 
@@ -121,6 +136,7 @@ def measured(
 ) -> list[Row]:
     """Ours and peers on one set of pictures."""
     small = reduced(truth, scale, kernel, grain)
+    size = (truth.shape[1], truth.shape[2])
     head = {
         "clip": name, "scale": scale, "kernel": kernel, "frames": len(truth),
         "grain": grain.name if grain.sigma else "clean", "sigma": grain.sigma,
@@ -137,7 +153,52 @@ def measured(
         half = half_pays(torch.device("cpu"))
         cleaner = noise_operator(measured_grain(small), 0.0, half=half)
         outputs["Wetgate noise, frames"] = ours_alone(small, cleaner, operators["Wetgate frames"])
-    outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, scale, vapoursynth)}
+    outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, size, vapoursynth)}
+    return rows_of(head, truth, outputs)
+
+
+def sized_rows(truth: F32, *, quick: bool) -> list[Row]:
+    """Clean pictures brought to sizes that no whole enlargement makes."""
+    rows = []
+    for ratio in SIZES[:1] if quick else SIZES:
+        for kernel in KERNELS if len(truth) else ():
+            rows += sized("stills", truth, ratio, kernel)
+    for name in () if quick else available(MOVING):
+        rows += sized(name, cut(CLIPS[name].load(CLIPS[name].path, 11), 8), SIZES[0], "area")
+    return rows
+
+
+def sized(name: str, truth: F32, ratio: float, kernel: Literal["area", "bicubic"]) -> list[Row]:
+    """Twice the size and then to that of the truth, against peers straight to it."""
+    size = (truth.shape[1], truth.shape[2])
+    planes = torch.from_numpy(np.ascontiguousarray(truth.transpose(0, 3, 1, 2)))
+    less = (round(size[0] / ratio), round(size[1] / ratio))
+    small = as_stored(fit(planes, less, kernel).numpy().transpose(0, 2, 3, 1))
+    head = {
+        "clip": name, "scale": round(ratio, 3), "kernel": kernel, "frames": len(truth),
+        "grain": "clean", "sigma": 0.0,
+    }  # fmt: skip
+    operators: dict[str, Operator] = {
+        "Wetgate lanczos": ResampleUpscale(2),
+        "Wetgate lanczos, kernel told": ResampleUpscale(2, kernel=kernel),
+    }
+    if name != "stills":
+        operators["Wetgate frames"] = FramesUpscale(2)
+    else:
+        card = model("compact-x2" if ratio <= 2 else "compact-x4")
+        half = card.half_allowed and half_pays(torch.device("cpu"))
+        network = load_network(card, commercial=True)
+        operators[f"Wetgate {card.name}"] = NetworkUpscale(network, card, half)
+        if ratio > 2:
+            operators["Wetgate lanczos, from four times"] = ResampleUpscale(4)
+    outputs = {k: ours_alone(small, op, FitOperator(size)) for k, op in operators.items()}
+    outputs |= {k: (o.frames, o.seconds) for k, o in peers(small, size, None)}
+    return rows_of(head, truth, outputs)
+
+
+def rows_of(head: Row, truth: F32, outputs: Mapping[str, tuple[F32, float]]) -> list[Row]:
+    """What each method came to, against the truth."""
+    moving = head["clip"] != "stills"
     megapixels = truth[..., 0].size / 1e6
     log = torch.stack(film_log(truth)) if moving else torch.empty(0)
     rows = []

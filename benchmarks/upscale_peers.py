@@ -25,24 +25,28 @@ _FFMPEG = {
 }
 
 
-def peers(small: F32, scale: int, vapoursynth: Path | None) -> Iterator[tuple[str, Output]]:
-    """Every peer there is over (T, H, W, 3) display codes, each in one thread."""
+def peers(
+    small: F32, size_px: tuple[int, int], vapoursynth: Path | None
+) -> Iterator[tuple[str, Output]]:
+    """Every peer there is over (T, H, W, 3) display codes, each in one thread, straight to
+    ``size_px``, height and width. znedi3 doubles, and is left out where that does not lead there.
+    """
     for name, flag in _OPENCV.items():
         started = time.process_time()
-        size = (small.shape[2] * scale, small.shape[1] * scale)
-        frames = np.stack([cv2.resize(f, size, interpolation=flag) for f in small])
+        frames = np.stack([cv2.resize(f, size_px[::-1], interpolation=flag) for f in small])
         yield name, Output(frames, time.process_time() - started)
     if installed():
         for name, setting in _FFMPEG.items():
-            yield name, _by_ffmpeg(small, scale, setting)
-    if vapoursynth is not None:
+            yield name, _by_ffmpeg(small, size_px, setting)
+    scale = size_px[0] // small.shape[1]
+    doubled = size_px == (small.shape[1] * scale, small.shape[2] * scale)
+    if vapoursynth is not None and doubled:
         yield "znedi3", _by_znedi3(small, scale, vapoursynth)
 
 
-def _by_ffmpeg(small: F32, scale: int, setting: str) -> Output:
+def _by_ffmpeg(small: F32, large: tuple[int, int], setting: str) -> Output:
     binary = importlib.import_module(PACKAGE).get_ffmpeg_exe()
     count, height, width, _ = small.shape
-    large = (height * scale, width * scale)
     raw = ["-f", "rawvideo", "-pix_fmt"]
     command = [
         binary, "-v", "error", "-threads", "1", "-filter_threads", "1", *raw, "gbrp16le",

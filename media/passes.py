@@ -152,7 +152,8 @@ class Operator(Protocol):
 
     @property
     def scale(self) -> int:
-        """Output size over input size: 1, 2 or 4."""
+        """Output size over input size: 1, 2 or 4; 0 for an operator that makes whole frames of a
+        stated size, which is never tiled."""
 
     @property
     def effect(self) -> Effect:

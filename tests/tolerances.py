@@ -18,5 +18,6 @@ CUDA_PARITY = {
     "grain": 1e-6,
     "rebuild": 1e-5,
     "upscale": 1e-4,
+    "fit": 1e-6,
 }
 """CPU against CUDA by operator name; flow is found on the CPU on both."""

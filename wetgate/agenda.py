@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from wetgate.chain import scale_of
 from wetgate.costs import Learner, kind_of_worker, known, learned_here
 from wetgate.files import Folder, read_json, write_json
 from wetgate.job import Job
@@ -21,6 +20,7 @@ from wetgate.pieces import analyse_piece, deliver_piece, megapixels, render_piec
 from wetgate.plan import PlannedShot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
+from wetgate.size import Size, size_of
 from wetgate.stages.verify import checks_with
 from wetgate.timing import Costs
 
@@ -75,10 +75,7 @@ def write_agenda(
     learned_here(job, here)
     costs = Costs(known(job), here)
     timed = all(
-        costs.has(render_piece(job.project, p.chain))
-        for v in planned.values()
-        for p in v
-        if p.chunks
+        costs.has(render_piece(job.project, p)) for v in planned.values() for p in v if p.chunks
     )
     of = {s.id: (r, s) for r in reels.values() for s in r.shots}
     turns = []
@@ -100,7 +97,9 @@ def write_agenda(
                 "frames": len(shot.frames),
                 "missing": missing,
                 "render": round(render, 3),
-                "verify": round(len(shot.frames) * size * _check_cost(costs, found), 3)
+                "verify": round(
+                    len(shot.frames) * size * _check_cost(costs, found, variants[0].size), 3
+                )
                 if checked
                 else 0.0,
             }
@@ -122,7 +121,10 @@ def write_agenda(
             "timed": timed,
             "deliver_s": round(deliver_s, 1) if all(c for _, c in delivery) else None,
             "deadline": deadline.isoformat() if deadline else None,
-            "scale": scale_of(job.project),
+            "sizes": {
+                name: list(reversed(size_of(job.project, r.reel.format, name).out_px))
+                for name, r in reels.items()
+            },
             "shots": turns,
         },
     )
@@ -147,14 +149,15 @@ def read_agenda(folder: Folder) -> Agenda | None:
 def _cost(job: Job, costs: Costs, variant: PlannedShot, *, timed: bool) -> float:
     """For a megapixel of a frame."""
     if timed:
-        found = costs.find(render_piece(job.project, variant.chain))
+        found = costs.find(render_piece(job.project, variant))
         return found.likely if found is not None else 0.0
     return _BASE + sum(_RELATIVE.get(op.name.split()[0], _OTHER) for op in variant.chain)
 
 
-def _check_cost(costs: Costs, found: frozenset[str]) -> float:
+def _check_cost(costs: Costs, found: frozenset[str], size: Size) -> float:
     """Checking takes about what measuring took, until it has been timed."""
-    cost = costs.find(verify_piece(checks_with(found))) or costs.find(analyse_piece(found))
+    does = verify_piece(checks_with(found, size), size)
+    cost = costs.find(does) or costs.find(analyse_piece(found))
     return cost.likely if cost is not None else 0.0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -30,7 +29,6 @@ from restore.grain.synth import GrainLook
 from restore.grain_curve import GrainCurve
 from restore.models.card import ModelCard
 from restore.models.load import load_network
-from restore.models.shelf import model
 from restore.noise.apply import NoiseOperator
 from restore.noise.efforts import EFFORTS, GUIDED
 from restore.noise.guide import Guide
@@ -38,6 +36,7 @@ from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.fit import FitOperator
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
@@ -56,6 +55,8 @@ from wetgate.decisions import (
     parts_of,
 )
 from wetgate.numerics import Numerics, halved
+from wetgate.size import Size
+from wetgate.upscale_model import model_card
 
 
 def build_chain(
@@ -67,6 +68,7 @@ def build_chain(
     *,
     baked: bool,
     numerics: Numerics,
+    size: Size,
     rebuilt: Mapping[int, float] | None = None,
 ) -> list[Operator]:
     """The operators that this shot needs, in order; an empty list passes the scan through.
@@ -75,6 +77,7 @@ def build_chain(
     baked: False leaves the color decision out (it is then only recorded).
     numerics: the profile of the kind of worker that is to render the shot; this machine is not
     asked for its own, so that every worker builds the same chain for it.
+    size: of the reel's pictures, as scanned and as delivered.
     rebuilt: frames to be made from both sides, whole or in part, with their place between them.
     raises: ModelRefused.
     """
@@ -83,8 +86,7 @@ def build_chain(
     if decisions.scratch.applied:
         chain.append(_scratch(decisions))
     weave = decisions.weave
-    upscale = project.restore.upscale
-    larger = upscale.enabled and upscale.factor > 1
+    larger = size.factor > 1
     # One resample: where the picture is enlarged by a kernel anyway, weave waits for that.
     together = larger and _enlarged_by(project, decisions.upscale) != "network"
     moved = _weave(numbers, weave) if weave.applied or any(weave.matte_px) else None
@@ -104,17 +106,20 @@ def build_chain(
             chain.append(_rebuilt_grain(decisions, whole))
     noise = decisions.noise
     if noise.applied:
-        made = decisions.grain.source == "made"
-        kept = 0.0 if made else decisions.grain.kept
+        kept = 0.0 if decisions.grain.source == "made" else decisions.grain.kept
         chain.append(noise_operator(noise, kept, half=halved(numerics)))
     if larger:
         place = moved if together else None
         pays = halved(numerics)
-        chain.append(_upscale(project, decisions.upscale, numbers, place, pays=pays))
-    if noise.applied and decisions.grain.source == "made" and decisions.grain.kept > 0.0:
-        look = grain_look(noise, decisions.grain)
-        size = scale_of(project)
-        chain.append(GrainOperator(look, decisions.grain.kept, decisions.grain.seed, size))
+        chain.append(_upscale(project, decisions.upscale, numbers, size.factor, place, pays=pays))
+    made = _made_grain(decisions, 1.0 if size.smaller else size.ratio)
+    if size.smaller:
+        # What a smaller picture cannot hold, it loses of its grain too.
+        chain += made
+    if size.fitted:
+        chain.append(FitOperator(size.out_px))
+    if not size.smaller:
+        chain += made
     if baked:
         if decisions.fade.applied and not decisions.protected:
             chain.append(UnfadeOperator(decisions.fade.matrix, decisions.fade.offset))
@@ -122,12 +127,6 @@ def build_chain(
         if color is not None:
             chain.append(color)
     return chain
-
-
-def scale_of(project: Project) -> int:
-    """Output size over scan size."""
-    upscale = project.restore.upscale
-    return upscale.factor if upscale.enabled else 1
 
 
 def as_cdl(decision: ColorDecision) -> CDL:
@@ -148,37 +147,6 @@ def as_transform(decisions: ShotDecisions) -> ShotTransform:
         reason=fade.reason,
     )
     return ShotTransform(unfading=unfading if fade.applied else None, cdl=as_cdl(decisions.balance))
-
-
-def model_card(project: Project) -> ModelCard:
-    """The card of the model the project names, or spells out.
-
-    raises: ModelRefused for a name nobody knows, another digest or another factor.
-    """
-    upscale = project.restore.upscale
-    said = upscale.model
-    if not said.name:
-        return ModelCard(
-            path=Path(said.path),
-            sha256=said.sha256,
-            licence=said.licence,
-            arch=said.arch,
-            scale=upscale.factor,
-            trained_on=said.trained_on,
-            settings=(("features", said.features), ("layers", said.layers)),
-        )
-    card = model(said.name)
-    if said.sha256 and said.sha256.lower() != card.sha256:
-        raise ModelRefused(
-            f"model {said.name} here has SHA-256 {card.sha256}, the project says {said.sha256}",
-            hint="bring in the weights this title was planned with, or change the project",
-        )
-    if card.scale != upscale.factor:
-        raise ModelRefused(
-            f"model {said.name} enlarges {card.scale} times, the project asks for {upscale.factor}",
-            hint=f"set restore.upscale.factor = {card.scale}, or name another model",
-        )
-    return card
 
 
 def _dirt(project: Project, dirt: DirtDecision, *, half: bool) -> DirtOperator:
@@ -262,6 +230,14 @@ def _parts(
     return out
 
 
+def _made_grain(decisions: ShotDecisions, ratio: float) -> list[Operator]:
+    """Grain that is made in place of what was taken out, at a size of ``ratio`` times the scan."""
+    noise, grain = decisions.noise, decisions.grain
+    if not noise.applied or grain.source != "made" or grain.kept <= 0.0:
+        return []
+    return [GrainOperator(grain_look(noise, grain), grain.kept, grain.seed, ratio)]
+
+
 def _rebuilt_grain(decisions: ShotDecisions, rebuilt: Mapping[int, float]) -> GrainOperator:
     """Frames made from two have less grain than those beside them: what they lack."""
     noise = decisions.noise
@@ -319,6 +295,7 @@ def _upscale(
     project: Project,
     decision: UpscaleDecision,
     numbers: Sequence[int],
+    factor: int,
     moved: WeaveOperator | None,
     *,
     pays: bool,
@@ -332,7 +309,7 @@ def _upscale(
         matte_px = (0, 0, 0, 0) if moved is None else moved.matte_px
         if method == "frames":
             return FramesUpscale(
-                upscale.factor,
+                factor,
                 places,
                 border,
                 matte_px,
@@ -340,9 +317,9 @@ def _upscale(
                 share=decision.share,
             )
         if moved is None:
-            return ResampleUpscale(upscale.factor, kernel=upscale.kernel)
-        return PlacedUpscale(upscale.factor, places, border, matte_px, kernel=upscale.kernel)
-    card = model_card(project)
+            return ResampleUpscale(factor, kernel=upscale.kernel)
+        return PlacedUpscale(factor, places, border, matte_px, kernel=upscale.kernel)
+    card = model_card(project, factor)
     network = _network(card, project.policy.use == "commercial")
     return NetworkUpscale(network, card, _half(project, card, pays=pays))
 

@@ -145,11 +145,25 @@ class UpscaleModel(Section):
 
 class Upscale(Section):
     enabled: bool = False
-    factor: Literal[1, 2, 4] = 2
+    factor: Annotated[float, Field(ge=0.0, le=4.0)] = 0.0
+    width: Annotated[int, Field(ge=0, le=65536)] = 0
+    height: Annotated[int, Field(ge=0, le=65536)] = 0
+    smaller: Literal["refuse", "reduce"] = "refuse"
     method: Literal["frames", "lanczos", "network"] = "frames"
     kernel: Literal["mixed", "area", "bicubic"] = "mixed"
     precision: Literal["auto", "full", "half"] = "auto"
     model: UpscaleModel = UpscaleModel()
+
+    @property
+    def asked(self) -> float:
+        """The factor that is said, or the usual one; of no account beside a width or a height."""
+        return self.factor or 2.0
+
+    @property
+    def whole(self) -> int:
+        """1, 2 or 4 where that is asked for; 0 where the picture is brought to some other size."""
+        sized = self.width or self.height
+        return int(self.asked) if not sized and self.asked in (1.0, 2.0, 4.0) else 0
 
 
 class Restore(Section):

@@ -134,7 +134,7 @@ def _sample(job: Job, title: Title, costs: Costs) -> None:
     wanted: dict[str, tuple[int, PlannedShot]] = {}
     for variants in title.planned.values():
         for planned in variants:
-            does = render_piece(job.project, planned.chain)
+            does = render_piece(job.project, planned)
             missing = sum(len(c.frames) for c in planned.chunks if not job.store.has(c.key))
             if missing > wanted.get(does, (0, planned))[0]:
                 wanted[does] = missing, planned
@@ -178,6 +178,7 @@ def operators_of(project: Project, planned: PlannedShot, decisions: ShotDecision
         None,
         baked=True,
         numerics=planned.numerics,
+        size=planned.size,
         rebuilt=between,
     )
     return [f"{op.name} {op.version}" for op in chain]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from media.passes import Operator
 from media.reel import Reel, SampleType
-from wetgate.chain import scale_of
 from wetgate.job import Job
 from wetgate.layout import lay_out
 from wetgate.pieces import megapixels, render_piece
 from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel
+from wetgate.size import size_of
 from wetgate.timing import Costs, Timing, time_title
 
 
@@ -49,8 +48,8 @@ def estimate(
                 frames += missing
                 disk += missing * _stored_bytes(job, reel)
                 if missing:
-                    memory = max(memory, _memory(job, reel, variant.chain) * job.workers)
-                    does, size = render_piece(job.project, variant.chain), megapixels(reel)
+                    memory = max(memory, _memory(job, reel, variant) * job.workers)
+                    does, size = render_piece(job.project, variant), megapixels(reel)
                     peaks = (costs.known.peak_bytes(does, size, w) for w in ("memory", "vram"))
                     seen.append(tuple(peaks))  # type: ignore[arg-type]
         disk += _deliver_bytes(job, reel)
@@ -58,10 +57,9 @@ def estimate(
     learned = bool(seen) and all(peak for peak, _ in seen)
     on_gpu = job.device.type == "cuda"
     vram = (max(v for _, v in seen) if seen else 0) or memory
-    scale = scale_of(job.project)
     return Estimate(
         frames_missing=frames,
-        timing=time_title(job, reels, evidence, planned, costs, before_s, scale),
+        timing=time_title(job, reels, evidence, planned, costs, before_s),
         disk_bytes=disk,
         memory_bytes=max(peak for peak, _ in seen) if learned else memory,
         vram_bytes=vram if on_gpu else 0,
@@ -83,28 +81,32 @@ def _sample_bytes(reel: Reel) -> int:
 
 def _stored_bytes(job: Job, reel: Reel) -> int:
     """One stored frame: raw code values, and a touch plane that packs well."""
-    area = reel.format.width * reel.format.height * scale_of(job.project) ** 2
+    height, width = size_of(job.project, reel.format, reel.id).out_px
+    area = height * width
     return area * reel.format.channels * _sample_bytes(reel) + area // 8
 
 
 def _deliver_bytes(job: Job, reel: Reel) -> int:
     """All deliverables of the reel, packed to 10 bit and more as if uncompressed."""
-    area = reel.format.width * reel.format.height * scale_of(job.project) ** 2
+    height, width = size_of(job.project, reel.format, reel.id).out_px
+    area = height * width
     total = 0
     for deliverable in job.project.deliver:
-        layout = lay_out(reel, deliverable, scale_of(job.project))
+        layout = lay_out(reel, deliverable, (height, width))
         bits = {10: 32 / 3, 12: 16}.get(layout.variant.format.bits, layout.variant.format.bits)
         total += int(area * reel.format.channels * bits / 8) + area // 8
     return total * len(reel.frames)
 
 
-def _memory(job: Job, reel: Reel, chain: Sequence[Operator]) -> int:
+def _memory(job: Job, reel: Reel, planned: PlannedShot) -> int:
     """For each shot worked on at once: sliding windows, one chunk, and what operators need."""
+    chain, size = planned.chain, planned.size
     halo = sum(op.radius for op in chain)
     # From several frames: five of them enlarged, the motion between them, and sums.
     inside = 36 if any(op.scale > 1 and op.radius for op in chain) else 6
     pixel = reel.format.width * reel.format.height * reel.format.channels
-    area_scale = scale_of(job.project) ** 2
     windows = pixel * 4 * (2 * halo + 12) * 2
-    chunk = pixel * area_scale * _sample_bytes(reel) * job.project.render.chunk_frames * 3
-    return windows + chunk + pixel * 4 * area_scale * inside
+    delivered = int(pixel * size.area)
+    chunk = delivered * _sample_bytes(reel) * job.project.render.chunk_frames * 3
+    working = pixel * 4 * size.factor**2 * inside
+    return windows + chunk + working + (delivered * 4 * 6 if size.fitted else 0)

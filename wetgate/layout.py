@@ -76,8 +76,10 @@ class Layout:
         return MOVIES[self.kind] if self.movie else SUFFIXES[self.kind]
 
 
-def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
-    """raises: ConfigError when the deliverable cannot hold what the reel has."""
+def lay_out(reel: Reel, deliverable: Deliverable, size_px: tuple[int, int]) -> Layout:
+    """size_px: height and width of what is delivered.
+
+    raises: ConfigError when the deliverable cannot hold what the reel has."""
     source = reel.format
     kind = deliverable.format
     if kind == "source":
@@ -110,9 +112,7 @@ def lay_out(reel: Reel, deliverable: Deliverable, scale: int) -> Layout:
     sample = SampleType.UINT
     if kind == "exr":
         sample = SampleType.HALF if bits == 16 else SampleType.FLOAT
-    out = replace(
-        source, bits=bits, sample=sample, width=source.width * scale, height=source.height * scale
-    )
+    out = replace(source, bits=bits, sample=sample, height=size_px[0], width=size_px[1])
     if kind in MOVIES:
         _check_movie(reel, deliverable, kind, out)
     return Layout(kind, Variant(deliverable.color == "baked", out, deliverable.encoding))

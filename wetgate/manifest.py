@@ -15,11 +15,11 @@ from restore.dirt.network import dirt_card
 from restore.noise.efforts import GUIDED, guide_for
 from restore.noise.guide import guide_card
 from wetgate import __version__
-from wetgate.chain import model_card
 from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.numerics import kind_of, profile
 from wetgate.plan import PlannedShot
+from wetgate.upscale_model import model_card
 
 SCHEMA = 1
 _PACKAGES = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from media.passes import Operator
 from media.reel import Reel
 from restore.noise.efforts import guide_for
-from wetgate.chain import scale_of
 from wetgate.config import Project
 from wetgate.layout import lay_out
+from wetgate.plan import PlannedShot
+from wetgate.size import Size, size_of
 
 
 def ingest_piece(kind: str) -> str:
@@ -22,18 +22,20 @@ def analyse_piece(probes: Iterable[str]) -> str:
     return "analyse " + " ".join(sorted(probes))
 
 
-def verify_piece(probes: Iterable[str]) -> str:
-    """Measuring what was rendered."""
-    return "verify " + " ".join(sorted(probes))
+def verify_piece(probes: Iterable[str], size: Size) -> str:
+    """Measuring what was rendered, at its size."""
+    return " ".join(["verify", *sorted(probes), size.word]).rstrip()
 
 
-def render_piece(project: Project, chain: Iterable[Operator]) -> str:
+def render_piece(project: Project, planned: PlannedShot) -> str:
     """One chain: operators in their order, with what decides how long they take."""
     words = []
-    for op in chain:
+    for op in planned.chain:
         word = op.name.replace(" ", "-")
         if op.scale > 1:
             word += f"-x{op.scale}"
+        if op.name == "fit":
+            word += f"-{planned.size.word}"
         if op.name == "noise":
             noise = project.restore.noise
             word += f"-{noise.effort}-{guide_for(noise.effort, noise.guide)}"
@@ -43,8 +45,10 @@ def render_piece(project: Project, chain: Iterable[Operator]) -> str:
 
 def deliver_piece(project: Project, reel: Reel) -> str:
     """All deliverables of a reel, and its touch planes."""
-    words = [lay_out(reel, d, scale_of(project)).kind for d in project.deliver]
-    return "deliver " + " ".join(words + ["touch"] * any(d.touch for d in project.deliver))
+    size = size_of(project, reel.format, reel.id)
+    words = [lay_out(reel, d, size.out_px).kind for d in project.deliver]
+    words += ["touch"] * any(d.touch for d in project.deliver)
+    return " ".join(["deliver", *words, size.word]).rstrip()
 
 
 def megapixels(reel: Reel) -> float:

@@ -11,7 +11,7 @@ from media.frames import FrameRange
 from media.passes import Operator
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, Shot
-from wetgate.chain import build_chain, scale_of
+from wetgate.chain import build_chain
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest
 from wetgate.frames import made_in
@@ -21,6 +21,7 @@ from wetgate.marks import Marks, marks_of
 from wetgate.numerics import Numerics, profile
 from wetgate.pins import known_pin
 from wetgate.records import IngestedReel
+from wetgate.size import Size, size_of
 
 PIPELINE = 1
 """Rises when the executor or the store makes other pixels from the same decisions."""
@@ -47,6 +48,7 @@ class PlannedShot:
     """Empty for a shot that is handed on as it is: there is nothing to render."""
     numerics: Numerics
     """Of the kind of worker that makes the shot, whatever kind planned it."""
+    size: Size
 
     @property
     def untouched(self) -> bool:
@@ -83,6 +85,7 @@ def plan_shot(
     after = decisions[ingested.shots[at + 1].id] if at + 1 < len(ingested.shots) else None
     pictures = pictures_of(ingested.reel, shot.frames)
     marks = marks_of(ingested.reel, decisions[shot.id])
+    size = size_of(job.project, ingested.reel.format, ingested.reel.id)
     planned = []
     for variant in variants(job, ingested.reel):
         chain = build_chain(
@@ -93,6 +96,7 @@ def plan_shot(
             after,
             baked=variant.baked,
             numerics=numerics,
+            size=size,
             rebuilt=made_in(pictures, decisions[shot.id].frame_damage),
         )
         reel = ingested.reel
@@ -105,15 +109,15 @@ def plan_shot(
             if not untouched
         ]
         planned.append(
-            PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks), numerics)
+            PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks), numerics, size)
         )
     return planned
 
 
 def variants(job: Job, reel: Reel) -> list[Variant]:
     """Distinct variants of a reel, in the order of the deliverables."""
-    scale = scale_of(job.project)
-    found = [lay_out(reel, d, scale).variant for d in job.project.deliver]
+    size = size_of(job.project, reel.format, reel.id)
+    found = [lay_out(reel, d, size.out_px).variant for d in job.project.deliver]
     return list(dict.fromkeys(found))
 
 

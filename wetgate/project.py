@@ -323,10 +323,17 @@ def _check(project: Project) -> None:
             "restore.upscale.method = 'network' makes pixels no frame of the scan shows",
             hint="set policy.allow_invented = true to permit it, or use method = 'lanczos'",
         )
-    if upscale.enabled and upscale.method == "network" and upscale.factor == 1:
+    if upscale.enabled and upscale.method == "network" and upscale.whole == 1:
         raise ConfigError(
             "restore.upscale.method = 'network' with factor = 1 would run no model",
             hint="set factor to that of the model; models that do not enlarge are not run yet",
+        )
+    if upscale.factor and (upscale.width or upscale.height):
+        side = "width" if upscale.width else "height"
+        raise ConfigError(
+            f"restore.upscale.factor = {upscale.factor:g} and {side} = "
+            f"{upscale.width or upscale.height} both say how large the picture becomes",
+            hint="leave one of them at 0",
         )
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from wetgate.config import Project
 from wetgate.dryrun import DryRun, operators_of
+from wetgate.size import size_of
 from wetgate.status import Status
 
 
@@ -91,6 +92,10 @@ def plan_dict(project: Project, found: DryRun) -> dict[str, Any]:
             }
             for s in shots
         ],
+        "sizes": {
+            name: list(reversed(size_of(project, r.reel.format, name).out_px))
+            for name, r in found.title.reels.items()
+        },
         "chunks": {"total": found.chunks, "cached": found.cached},
         "chunks_missing": found.chunks - found.cached,
         "frames_missing": found.estimate.frames_missing,
@@ -140,6 +145,10 @@ def print_plan(console: Console, project: Project, found: DryRun) -> None:
             "; ".join(shot["left_alone"]),
         )
     console.print(table)
+    for name, ingested in found.title.reels.items():
+        size = size_of(project, ingested.reel.format, name).text
+        if size:
+            console.print(f"size: reel {name} {size}", markup=False)
     console.print("settings in force that differ from the defaults:", markup=False)
     for line in changed_settings(project) or ["  none"]:
         console.print(f"  {line}", markup=False)

@@ -16,6 +16,7 @@ from wetgate.plan import PlannedShot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
 from wetgate.schedule import Work, finish_times
+from wetgate.size import Size
 from wetgate.stages.verify import checks_with
 
 Range = tuple[float, float]
@@ -95,15 +96,16 @@ class Costs:
             self.unknown.add(does)
         return found or Spread(0.0, 0.0, 0.0, 0)
 
-    def verify(self, probes: frozenset[str], evidence: frozenset[str], scale: int) -> Spread:
+    def verify(self, probes: frozenset[str], evidence: frozenset[str], size: Size) -> Spread:
         """Cost of checking a result, for a megapixel of the scan."""
-        found = self.find(verify_piece(probes))
+        does = verify_piece(probes, size)
+        found = self.find(does)
         measured = self.find(analyse_piece(evidence)) if found is None else None
         if measured is not None:
             low, high = _LIKE_MEASURING
-            area = scale * scale
-            return Spread(measured.low * low, measured.likely, measured.high * high * area, 0)
-        return found or self.of(verify_piece(probes))
+            most = max(size.area, 1.0)
+            return Spread(measured.low * low, measured.likely, measured.high * high * most, 0)
+        return found or self.of(does)
 
 
 def time_title(
@@ -113,7 +115,6 @@ def time_title(
     planned: Mapping[str, list[PlannedShot]],
     costs: Costs,
     before_s: Mapping[str, float],
-    scale: int,
 ) -> Timing:
     """before_s: wall seconds of the stages before rendering, as they were just now."""
     works: dict[str, Work] = {}
@@ -125,12 +126,13 @@ def time_title(
             for variant in variants:
                 missing = sum(len(c.frames) for c in variant.chunks if not job.store.has(c.key))
                 if missing:
-                    cost = costs.of(render_piece(job.project, variant.chain))
+                    cost = costs.of(render_piece(job.project, variant))
                     parts.append((missing * size, cost))
             verdict = job.folder.verdict(shot.reel, shot.id)
             if parts or (variants and variants[0].chunks and not verdict.is_file()):
                 found = frozenset(evidence.get(shot.id, {}))
-                cost = costs.verify(checks_with(found), found, scale)
+                made = variants[0].size
+                cost = costs.verify(checks_with(found, made), found, made)
                 parts.append((len(shot.frames) * size, cost))
             works[shot.id] = Work(
                 shot.id,

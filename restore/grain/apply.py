@@ -28,7 +28,7 @@ class GrainOperator:
     amount: float
     """0..1 of the measured strength."""
     seed: int
-    size: int = 1
+    size: float = 1
     """How many times larger than the scan the picture is."""
     only: Mapping[int, float] | None = None
     """Frame number to amount, where not every frame gets ``amount``."""
@@ -51,7 +51,7 @@ class GrainOperator:
         return {
             "look": self.look.as_json(),
             "seed": self.seed,
-            "size": self.size,
+            "size": int(self.size) if self.size == int(self.size) else self.size,
             "frames": [[f, self._amount(f)] for f in frames],
         }
 

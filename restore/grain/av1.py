@@ -80,7 +80,7 @@ def places() -> list[tuple[int, int]]:
 
 
 def entry(
-    look: GrainLook, share: float, size: int, seed: int, start_ticks: int, end_ticks: int
+    look: GrainLook, share: float, size: float, seed: int, start_ticks: int, end_ticks: int
 ) -> GrainEntry:
     """share: of the measured grain that decoders are to lay on. size: of the picture over the
     scan."""

@@ -8,6 +8,7 @@ made up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,7 @@ class GrainField:
     """Unit grain of one look at one size."""
 
     look: GrainLook
-    scale: int
+    scale: float
     seed: int
 
     @cached_property
@@ -124,12 +125,12 @@ def strength(curve: GrainCurve, pixels: Tensor) -> Tensor:
     return torch.stack(planes)
 
 
-def enlarged(near: F64, scale: int) -> F64:
+def enlarged(near: F64, scale: float) -> F64:
     """Autocorrelation of the same grain ``scale`` times larger: band-limited between lags."""
     if scale == 1:
         return near
     size = len(near)
-    lags = np.arange(size * scale) / scale
+    lags = np.arange(math.ceil(size * scale)) / scale
     # Mirrored: it is even. Lanczos over the known lags, nothing beyond them.
     known = np.arange(-size + 1, size)
     offset = lags[:, None] - known[None]

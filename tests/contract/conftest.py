@@ -29,6 +29,7 @@ from restore.noise.transform import Effort, GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.fit import FitOperator
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.network import NetworkUpscale
 from restore.upscale.placed import PlacedUpscale
@@ -54,6 +55,7 @@ NAMES = (
     "upscale-frames-x4",
     "upscale-frames-placed-x2",
     "upscale-network-x2",
+    "fit",
     "color",
 )
 
@@ -146,6 +148,7 @@ def operator(name: str, channels: int = 3) -> Operator:
             2, {f: Placement(float(rng.normal()), float(rng.normal()), 0.3) for f in frames[1:]}
         ),
         "upscale-network-x2": network(),
+        "fit": FitOperator((45, 61)),
         "color": BalanceOperator(
             CDL((1.1, 1.1, 1.1), (0.02, 0.02, 0.02)),
             SHOT,

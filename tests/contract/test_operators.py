@@ -25,6 +25,8 @@ from restore.noise.apply import NoiseOperator
 from restore.noise.transform import GrainModel
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.solve import ScratchPlace
+from restore.upscale.fit import FitOperator
+from restore.upscale.fitting import strongest
 from restore.upscale.frames import FramesUpscale
 from restore.upscale.placed import PlacedUpscale
 from restore.upscale.resample import ResampleUpscale
@@ -54,6 +56,13 @@ def whole_window(pixels: Tensor) -> Window:
     touch[:, :, 4:12, 4:12] = int(Effect.INVENTED)
     touch[:, :, 20:24, :] = int(Effect.ADJUSTED)
     return replace(window, touch=touch)
+
+
+def made_px(repair: Operator) -> tuple[int, int]:
+    """Height and width of what it makes of a frame of the shot."""
+    if isinstance(repair, FitOperator):
+        return repair.size_px
+    return HEIGHT_PX * repair.scale, WIDTH_PX * repair.scale
 
 
 def noise(sigma: float, strength: float, grain_kept: float) -> NoiseOperator:
@@ -87,15 +96,15 @@ def test_is_pure_and_says_the_same_twice(name: str, channels: int) -> None:
 def test_gives_the_middle_frames_at_its_scale(name: str, channels: int) -> None:
     repair = operator(name, channels)
     done = repair(whole_window(damaged(channels)))
-    r, s = repair.radius, repair.scale
-    frames = FRAMES - 2 * r
+    r = repair.radius
+    frames, size = FRAMES - 2 * r, made_px(repair)
     assert isinstance(repair, Operator)
     assert done.frames == tuple(SHOT)[r : FRAMES - r]
-    assert done.pixels.shape == (frames, channels, HEIGHT_PX * s, WIDTH_PX * s)
+    assert done.pixels.shape == (frames, channels, *size)
     assert done.pixels.dtype == torch.float32
-    assert done.touch.shape == (frames, 1, HEIGHT_PX * s, WIDTH_PX * s)
+    assert done.touch.shape == (frames, 1, *size)
     assert done.touch.dtype == torch.uint8
-    assert done.size_px == (HEIGHT_PX * s, WIDTH_PX * s)
+    assert done.size_px == size
 
 
 @every
@@ -124,6 +133,10 @@ def test_touch_marks_exactly_what_changed(name: str) -> None:
     window = whole_window(damaged())
     done = repair(window)
     source = window.middle(repair.radius)
+    if isinstance(repair, FitOperator):
+        covered = strongest(source.touch, repair.size_px)
+        assert torch.equal(done.touch, covered.clamp_min(int(repair.effect)))
+        return
     if repair.scale > 1:
         s = repair.scale
         before = source.touch.repeat_interleave(s, dim=-2).repeat_interleave(s, dim=-1)
@@ -149,7 +162,7 @@ def test_marks_are_honest_about_what_is_only_looked_at(name: str) -> None:
     repair = operator(name)
     window = Window.whole(damaged(), tuple(SHOT))
     done = repair(window)
-    if repair.scale > 1:
+    if repair.scale != 1:
         return
     same = (done.pixels == window.middle(repair.radius).pixels).all(dim=1, keepdim=True)
     assert float((same & (done.touch > 0)).float().mean()) < 1e-3
@@ -251,6 +264,7 @@ _PLACE = ScratchPlace(x_px=20.0, width_px=2.0, top_px=0, bottom_px=64)
         (FramesUpscale(2), FramesUpscale(2, kernel="bicubic")),
         (FramesUpscale(2), FramesUpscale(2, {FIRST: Placement(0.1, 0.0)})),
         (network(5), network(6)),
+        (FitOperator((45, 61)), FitOperator((45, 60))),
         (BalanceOperator(CDL(), SHOT), BalanceOperator(CDL(saturation=0.9), SHOT)),
     ],
 )
@@ -294,7 +308,7 @@ def test_a_shot_of_one_frame(name: str) -> None:
     window = Window.whole(pixels.expand(len(numbers), -1, -1, -1).contiguous(), numbers)
     done = repair(window)
     assert done.frames == (FIRST,)
-    if repair.scale > 1:
+    if repair.scale != 1:
         assert int(done.touch.max()) <= int(repair.effect)
     elif repair.radius and name != "noise":  # grain is told from a frame's own blocks too
         assert torch.equal(done.pixels, pixels)

@@ -97,6 +97,16 @@ def test_texture_and_channels_are_those_of_the_look(size_px: float, size: int) -
     assert abs(float(apart)) < 0.02
 
 
+@pytest.mark.parametrize("size", [1.5, 1.875, 2.6667])
+def test_texture_grows_with_a_picture_of_any_size(size: float) -> None:
+    """Neighbours so many pixels of the result apart are as alike as on the scan."""
+    made = GrainField(look(1.0), size, 3).grain(101, 0, 0, (420, 500))
+    assert float(made.std()) == pytest.approx(1.0, abs=0.05)
+    for lag in (1, 2, 3, 4):
+        expected = np.exp(-((lag / size) ** 2) / 4.0)
+        assert autocorrelation(made, lag) == pytest.approx(expected, abs=0.05)
+
+
 def test_a_kernel_has_unit_energy_and_its_own_autocorrelation() -> None:
     taps = kernel(near(1.0))
     assert float(np.square(taps).sum()) == pytest.approx(1.0)

@@ -253,7 +253,7 @@ def test_the_encoding_is_never_guessed(reel: Path, tmp_path: Path) -> None:
         ("restore.weave.limit_px=inf", "finite"),
         ("restore.noise.strength=much", "number"),
         ("render.workers=2.5", "integer"),
-        ("restore.upscale.factor=3", "1, 2 or 4"),
+        ("restore.upscale.factor=5", "less than or equal to 4"),
         ("policy.protected_shots=7", "tuple"),
         ("deliver.name=../elsewhere", "pattern"),
         ("deliver.name=..", "pattern"),

@@ -8,7 +8,7 @@ import pytest
 from color.apply import BalanceOperator
 from media.frames import FrameRange
 from media.reel import Shot
-from tests.reels import HERE
+from tests.reels import HERE, TEN_BIT
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import (
@@ -20,7 +20,9 @@ from wetgate.decisions import (
     ShotDecisions,
     WeaveDecision,
 )
+from wetgate.size import size_of
 
+AS_SCANNED = size_of(Project(), TEN_BIT)
 OUT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 20), dissolve_out=4)
 INTO = Shot(id="R1_0020", reel="R1", frames=FrameRange(20, 40), dissolve_in=4, fade_out=5)
 
@@ -35,7 +37,9 @@ def decided(shot: Shot, red_offset: float) -> ShotDecisions:
 def color_of(shot: Shot, own: ShotDecisions, other: ShotDecisions) -> BalanceOperator:
     """The color operator of a chain that has nothing else."""
     before, after = (None, other) if shot is OUT else (other, None)
-    (operator,) = build_chain(Project(), shot, own, before, after, baked=True, numerics=HERE)
+    (operator,) = build_chain(
+        Project(), shot, own, before, after, baked=True, numerics=HERE, size=AS_SCANNED
+    )
     assert isinstance(operator, BalanceOperator)
     return operator
 
@@ -55,7 +59,16 @@ def test_a_dissolve_carries_one_decision_over_into_the_next() -> None:
 
 def test_recorded_color_is_left_out_of_the_picture() -> None:
     assert (
-        build_chain(Project(), OUT, decided(OUT, 0.05), None, None, baked=False, numerics=HERE)
+        build_chain(
+            Project(),
+            OUT,
+            decided(OUT, 0.05),
+            None,
+            None,
+            baked=False,
+            numerics=HERE,
+            size=AS_SCANNED,
+        )
         == []
     )
 
@@ -74,10 +87,21 @@ def test_repairs_come_in_their_order() -> None:
         }
     )
     project = Project(restore=Restore(upscale=Upscale(enabled=True, factor=2)))
-    chain = build_chain(project, OUT, everything, None, None, baked=True, numerics=HERE)
+    chain = build_chain(
+        project,
+        OUT,
+        everything,
+        None,
+        None,
+        baked=True,
+        numerics=HERE,
+        size=size_of(project, TEN_BIT),
+    )
     # One resample: a kernel that enlarges also moves the picture to its place.
     names = ["scratch", "flicker", "dirt", "noise", "weave and upscale", "color"]
     assert [op.name for op in chain] == names
-    chain = build_chain(Project(), OUT, everything, None, None, baked=True, numerics=HERE)
+    chain = build_chain(
+        Project(), OUT, everything, None, None, baked=True, numerics=HERE, size=AS_SCANNED
+    )
     names = ["scratch", "weave", "flicker", "dirt", "noise", "color"]
     assert [op.name for op in chain] == names

@@ -26,6 +26,7 @@ SPECIAL = {
     "restore.noise.effort": "fine",
     "restore.dirt.detector": "rules",
     "restore.frames.beyond": "hold",
+    "restore.upscale.smaller": "reduce",
     "restore.weave.border": "matte",
     "restore.weave.reference": "edge",
     "reels.rate": "18",

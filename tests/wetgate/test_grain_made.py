@@ -13,11 +13,12 @@ from media.frames import FrameRange
 from media.reel import Shot
 from restore.grain.apply import GrainOperator
 from restore.grain.av1 import read_table
-from tests.reels import FIRST, HERE, project_of, put_reel, run_here, scene
+from tests.reels import FIRST, HERE, TEN_BIT, project_of, put_reel, run_here, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import GrainDecision, NoiseDecision, ShotDecisions
 from wetgate.files import Folder
+from wetgate.size import size_of
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 DECIDED = ShotDecisions(
@@ -41,7 +42,16 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_grain_is_made_after_enlarging_and_before_color() -> None:
     project = Project(restore=Restore(upscale=Upscale(enabled=True, factor=2)))
-    chain = build_chain(project, SHOT, DECIDED, None, None, baked=True, numerics=HERE)
+    chain = build_chain(
+        project,
+        SHOT,
+        DECIDED,
+        None,
+        None,
+        baked=True,
+        numerics=HERE,
+        size=size_of(project, TEN_BIT),
+    )
     assert [op.name for op in chain] == ["noise", "upscale", "grain"]
     operator = chain[-1]
     assert isinstance(operator, GrainOperator)
@@ -49,7 +59,16 @@ def test_grain_is_made_after_enlarging_and_before_color() -> None:
     # All of the grain is taken out first: none of it is given back twice.
     assert chain[0].key((0,))["grain_kept"] == 0.0
     own = DECIDED.model_copy(update={"grain": GrainDecision(kept=0.4)})
-    chain = build_chain(Project(), SHOT, own, None, None, baked=True, numerics=HERE)
+    chain = build_chain(
+        Project(),
+        SHOT,
+        own,
+        None,
+        None,
+        baked=True,
+        numerics=HERE,
+        size=size_of(Project(), TEN_BIT),
+    )
     assert [op.name for op in chain] == ["noise"]
     assert chain[0].key((0,))["grain_kept"] == 0.4
 

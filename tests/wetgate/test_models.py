@@ -21,8 +21,8 @@ from restore.models.ncnn import read_ncnn
 from restore.models.packages import PACKED, take
 from restore.models.shelf import FOLDER_VARIABLE, model
 from restore.noise.guide import SHA256
-from tests.reels import HERE
-from wetgate.chain import build_chain, model_card
+from tests.reels import HERE, TEN_BIT
+from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
 from wetgate.events import Events
@@ -30,6 +30,8 @@ from wetgate.files import Folder
 from wetgate.job import Job
 from wetgate.manifest import models_used
 from wetgate.project import load_project
+from wetgate.size import size_of
+from wetgate.upscale_model import model_card
 from wetgate.weights import get_model, import_model, verify_models
 
 CARD = """schema = 1
@@ -146,7 +148,16 @@ def test_half_precision_must_have_been_measured(tmp_path: Path, weights: Path) -
     shot = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 20))
     nothing = ShotDecisions(shot=shot.id, reel="R1", frames=(0, 19))
     with pytest.raises(ModelRefused, match="never measured"):
-        build_chain(told, shot, nothing, None, None, baked=True, numerics=HERE)
+        build_chain(
+            told,
+            shot,
+            nothing,
+            None,
+            None,
+            baked=True,
+            numerics=HERE,
+            size=size_of(told, TEN_BIT),
+        )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from media.errors import StoreError
 from media.frames import FrameRange
 from media.reel import Shot
 from restore.dirt.apply import DirtOperator
-from tests.reels import HERE, events, project_of, result, run_here
+from tests.reels import HERE, TEN_BIT, events, project_of, result, run_here
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import DirtDecision, ShotDecisions
@@ -21,6 +21,7 @@ from wetgate.kinds import KindWatch, be_there, clear_away
 from wetgate.leases import Leases
 from wetgate.numerics import kind_beside, kind_of
 from wetgate.pins import pins_in, read_pin, write_pin
+from wetgate.size import size_of
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(86400, 86408))
 OTHER = {**HERE, "torch": "1.0"}
@@ -35,7 +36,10 @@ def test_the_chain_is_built_for_the_profile_that_is_stated(features: str) -> Non
         dirt=DirtDecision(applied=True, sigma=0.01),
     )
     stated = {**HERE, "features": features}
-    (operator,) = build_chain(Project(), SHOT, dirty, None, None, baked=True, numerics=stated)
+    size = size_of(Project(), TEN_BIT)
+    (operator,) = build_chain(
+        Project(), SHOT, dirty, None, None, baked=True, numerics=stated, size=size
+    )
     assert isinstance(operator, DirtOperator)
     assert operator.key(range(86398, 86410))["half"] is (features == "bf16")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from media.frames import FrameRange
-from media.passes import Effect
+from media.passes import Effect, Operator
 from media.reel import Shot
 from restore.upscale.frames import FramesUpscale
-from tests.reels import HERE, project_of, put_reel, run_here, scene
+from tests.reels import HERE, TEN_BIT, project_of, put_reel, run_here, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project, Restore, Upscale
 from wetgate.decisions import (
@@ -25,6 +25,7 @@ from wetgate.decisions import (
 )
 from wetgate.files import Folder
 from wetgate.settle import settle
+from wetgate.size import size_of
 
 SHOT = Shot(id="R1_0010", reel="R1", frames=FrameRange(0, 12))
 DECIDED = ShotDecisions(
@@ -45,13 +46,18 @@ def project(method: str = "frames") -> Project:
     return Project(restore=Restore(upscale=upscale))
 
 
+def chain_of(decisions: ShotDecisions) -> list[Operator]:
+    size = size_of(project(), TEN_BIT)
+    return build_chain(project(), SHOT, decisions, None, None, baked=True, numerics=HERE, size=size)
+
+
 def names(decisions: ShotDecisions) -> list[str]:
-    chain = build_chain(project(), SHOT, decisions, None, None, baked=True, numerics=HERE)
+    chain = chain_of(decisions)
     return [op.name for op in chain]
 
 
 def test_the_chain_follows_the_decision() -> None:
-    (operator,) = build_chain(project(), SHOT, DECIDED, None, None, baked=True, numerics=HERE)
+    (operator,) = chain_of(DECIDED)
     assert isinstance(operator, FramesUpscale)
     assert operator.share == 0.6
     assert operator.effect is Effect.BORROWED
@@ -63,15 +69,7 @@ def test_the_chain_follows_the_decision() -> None:
 
 def test_weave_waits_for_the_resample_of_several_frames() -> None:
     weave = WeaveDecision(applied=True, dx_px=(0.5,) * 12, dy_px=(-0.25,) * 12)
-    (operator,) = build_chain(
-        project(),
-        SHOT,
-        DECIDED.model_copy(update={"weave": weave}),
-        None,
-        None,
-        baked=True,
-        numerics=HERE,
-    )
+    (operator,) = chain_of(DECIDED.model_copy(update={"weave": weave}))
     assert isinstance(operator, FramesUpscale)
     assert operator.placements[3].dx_px == 0.5
     assert operator.name == "weave and upscale from frames"

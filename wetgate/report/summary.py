@@ -20,6 +20,7 @@ from wetgate.records import IngestedReel, span_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.limits import not_attempted
 from wetgate.report.words import OPERATOR_WORDS, TOUCH, counted, effect_word
+from wetgate.size import size_of
 
 SCHEMA = 1
 _DOUBTFUL = 0.75
@@ -73,6 +74,7 @@ def _reel(given: ReportInput, ingested: IngestedReel) -> dict[str, Any]:
         "rate": rate_text(reel.rate),
         "encoding": reel.encoding,
         "format": str(reel.format),
+        "delivered": size_of(given.job.project, reel.format, reel.id).text,
         "kind": reel.kind,
         "timecode": reel.timecode,
         "notes": list(reel.notes),

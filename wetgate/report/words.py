@@ -38,6 +38,7 @@ OPERATOR_WORDS = {
         "Enlargement from several frames",
         "made the picture larger with what the frames beside it show of the same place",
     ),
+    "fit": ("Size", "brought each frame to the size that was asked for, in one more resample"),
     "fade": ("Unfading", "gave each dye layer of the reel its share back"),
     "color": ("Color", "applied the shot's CDL"),
 }

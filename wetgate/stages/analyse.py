@@ -23,6 +23,7 @@ from restore.flicker.measure import FlickerProbe
 from restore.grain.measure import GrainProbe
 from restore.models.precision import half_pays
 from restore.scratch.measure import ScratchProbe
+from restore.upscale.fitting import fitted_part, pixels_of
 from restore.upscale.measure import SteadinessProbe, UpscaleProbe
 from restore.weave.measure import WeaveProbe
 from restore.weave.overscan import OverscanProbe
@@ -33,6 +34,7 @@ from wetgate.layers import effective
 from wetgate.numerics import Numerics, kind_of, pin_numerics, profile
 from wetgate.pieces import analyse_piece, megapixels
 from wetgate.records import IngestedReel, read_evidence, write_evidence
+from wetgate.size import Size
 from wetgate.stages.early import solve_early
 from wetgate.stages.ingest import frame_reader
 
@@ -180,11 +182,11 @@ def measure(
     width_px: int,
     color: ColorProbe,
     wanted: frozenset[str] = PROBED,
-    scale: int = 1,
+    size: Size | None = None,
 ) -> dict[str, Any]:
     """Run the wanted probes over a shot. read: frame number to the frame, full size.
 
-    scale: how much larger than the scan the frames are.
+    size: of frames that are not as large as the scan.
     Only pictures of their own are looked at, counted without holes (``Pictures.strip``): a
     doubled frame would pass for stillness. Used on the scan before the repair, and on the
     result after it.
@@ -208,6 +210,7 @@ def measure(
     }
     probes = {probe: view for probe, view in probes.items() if probe.name in wanted}
     color_step = max(1, width // step // _COLOR_PX)
+    ratio = 1.0 if size is None else size.ratio
     for at, number in zip(pictures.strip, pictures.own, strict=True):
         # A few frames of a shot say enough about its color: the others are not even read.
         if alone and not color.due(number):
@@ -222,9 +225,9 @@ def measure(
                 probe.observe(at, frame.whole)
             elif view is _View.MIDDLE:
                 # At the scan's size, so that grain before and after can be compared.
-                probe.observe(at, plane_means(_middle(frame, scale * _GRAIN_CROP_PX), scale))
+                probe.observe(at, _middle_at_scan(frame, size, _GRAIN_CROP_PX))
             elif view is _View.SAME_MIDDLE:
-                probe.observe(at, _middle(frame, scale * _GRAIN_CROP_PX))
+                probe.observe(at, _middle(frame, round(ratio * _GRAIN_CROP_PX)))
             elif color.due(number):
                 probe.observe(number, plane_means(proxy, color_step))
             else:
@@ -250,3 +253,23 @@ def _middle(frame: LogFrame, size_px: int) -> Tensor:
     h, w = frame.size_px
     y, x = max(0, (h - size_px) // 2), max(0, (w - size_px) // 2)
     return frame.part(slice(y, y + size_px), slice(x, x + size_px))
+
+
+def _middle_at_scan(frame: LogFrame, size: Size | None, size_px: int) -> Tensor:
+    """The same, as large as the scan shows it: every pixel the mean over one of the scan's."""
+    if size is None or size.out_px == size.scan_px:
+        return _middle(frame, size_px)
+    if not size.fitted:
+        return plane_means(_middle(frame, size.factor * size_px), size.factor)
+    # Back to where it was enlarged to, and from there as any enlargement.
+    spans = [
+        pixels_of(
+            out,
+            large,
+            size.factor * max(0, (own - size_px) // 2),
+            size.factor * min(size_px, own),
+        )
+        for out, large, own in zip(size.out_px, size.enlarged_px, size.scan_px, strict=True)
+    ]
+    rows, columns = (slice(s.begin, s.end) for s in spans)
+    return plane_means(fitted_part(frame.part(rows, columns), spans[0], spans[1]), size.factor)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from media.reader import FrameReader
 from restore.grain.av1 import TICKS_PER_S, entry, table_text
-from wetgate.chain import grain_look, scale_of
+from wetgate.chain import grain_look
 from wetgate.decisions import ShotDecisions
 from wetgate.job import Job
 from wetgate.layout import lay_out
@@ -15,6 +15,7 @@ from wetgate.manifest import DeliveredFile
 from wetgate.pieces import deliver_piece, megapixels
 from wetgate.plan import PlannedShot, variants
 from wetgate.records import IngestedReel
+from wetgate.size import size_of
 from wetgate.stages.kept import Kept, small_file
 from wetgate.stages.masters import OutFrame, deliver_movie, deliver_sequence, deliver_touch
 from wetgate.stages.sidecar import deliver_sidecar
@@ -37,9 +38,10 @@ def deliver_reel(
     started = time.monotonic()
     reel = ingested.reel
     order = variants(job, reel)
+    size = size_of(job.project, reel.format, reel.id)
     files: list[DeliveredFile] = []
     for deliverable in job.project.deliver:
-        layout = lay_out(reel, deliverable, scale_of(job.project))
+        layout = lay_out(reel, deliverable, size.out_px)
         at = order.index(layout.variant)
         frames = [
             OutFrame(n, planned[shot.id][at])
@@ -59,7 +61,7 @@ def deliver_reel(
         files += deliver_sidecar(job, reel, layout, folder, kept)
     marked = next((d for d in job.project.deliver if d.touch), None)
     if marked is not None:
-        at = order.index(lay_out(reel, marked, scale_of(job.project)).variant)
+        at = order.index(lay_out(reel, marked, size.out_px).variant)
         frames = [
             OutFrame(n, planned[s.id][at])
             for s in ingested.shots
@@ -93,6 +95,7 @@ def deliver_grain(
     files = []
     for reel_id, ingested in reels.items():
         reel = ingested.reel
+        ratio = size_of(job.project, reel.format, reel_id).ratio
         entries = []
         for shot in ingested.shots:
             decided = decisions[shot.id]
@@ -106,7 +109,7 @@ def deliver_grain(
             look = grain_look(decided.noise, decided.grain)
             # Each shot has a seed of its own, the same in every run.
             seed = decided.grain.seed + shot.frames.start
-            entries.append(entry(look, share, scale_of(job.project), seed, start, end))
+            entries.append(entry(look, share, ratio, seed, start, end))
         if entries:
             path = job.folder.deliver / "grain" / f"{reel_id}.tbl"
             files.append(small_file(job, path, table_text(entries).encode(), kept))

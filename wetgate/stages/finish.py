@@ -9,7 +9,6 @@ from typing import Any
 from media.errors import StoreError, WetgateError
 from media.fixity import file_sha256
 from media.write import atomic_write_bytes
-from wetgate.chain import scale_of
 from wetgate.config import ReelConfig
 from wetgate.decisions import ShotDecisions
 from wetgate.files import read_json, write_json
@@ -32,6 +31,7 @@ from wetgate.plan import PlannedShot
 from wetgate.records import IngestedReel, shot_to_json
 from wetgate.report.given import ReportInput
 from wetgate.report.html import report_key, write_report
+from wetgate.size import size_of
 from wetgate.stages.deliver import deliver_grain, deliver_reel
 from wetgate.stages.handover import deliver_color
 from wetgate.stages.ingest import frame_reader
@@ -146,8 +146,9 @@ def _expected(job: Job, reels: Mapping[str, IngestedReel], missing: frozenset[st
     count = 0
     for ingested in reels.values():
         lost = [s for s in ingested.shots if s.id in missing]
+        size = size_of(job.project, ingested.reel.format, ingested.reel.id)
         for deliverable in job.project.deliver:
-            layout = lay_out(ingested.reel, deliverable, scale_of(job.project))
+            layout = lay_out(ingested.reel, deliverable, size.out_px)
             if layout.movie:
                 count += 0 if lost else 1
             else:

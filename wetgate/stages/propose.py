@@ -38,6 +38,7 @@ from wetgate.decisions import (
 from wetgate.stages.propose_dirt import OFF, propose_dirt
 
 NO_LINES = "no persistent line was found"
+ENOUGH = "the scan is as large as what is asked for"
 TOO_SMALL = "the picture is too small to be measured"
 
 
@@ -48,17 +49,18 @@ def propose_shot(
     pictures: Pictures,
     changeover: FrameRange | None = None,
     *,
+    larger: bool = False,
     weave: WeaveDecision | None = None,
     flicker: FlickerDecision | None = None,
 ) -> ShotDecisions:
     """What the measurements of one shot propose for its repair; color is solved for all together.
 
     Curves are solved over its pictures; frames that repeat one are given the same.
-    changeover: frames of the reel on which cue marks may be. weave, flicker: what was solved
-    from the same measurements and settings before.
+    changeover: frames of the reel on which cue marks may be. larger: its reel is enlarged. weave,
+    flicker: what was solved from the same measurements and settings before.
     """
     if not evidence:
-        return _unmeasured(project, shot)
+        return _unmeasured(project, shot, larger=larger)
     grain = evidence.get("grain") or GrainProbe().finish()
     flags = tuple(str(f["name"]) for f in evidence["color"].get("flags", []))
     return ShotDecisions(
@@ -72,8 +74,8 @@ def propose_shot(
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=propose_dirt(project, shot, evidence, grain, pictures, changeover),
         noise=_noise(project, shot, grain),
-        grain=_grain(project, shot, grain),
-        upscale=_upscale(project, shot, evidence.get("upscale") or {}),
+        grain=_grain(project, shot, grain, larger=larger),
+        upscale=_upscale(project, shot, evidence.get("upscale") or {}, larger=larger),
     )
 
 
@@ -112,7 +114,7 @@ def propose_fade(
     )
 
 
-def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
+def _unmeasured(project: Project, shot: Shot, *, larger: bool) -> ShotDecisions:
     """A shot nothing was measured on: because nothing was asked for, or nothing could be."""
     restore = project.restore
 
@@ -130,7 +132,7 @@ def _unmeasured(project: Project, shot: Shot) -> ShotDecisions:
         dirt=DirtDecision(reason=why("dirt")),
         noise=NoiseDecision(reason=why("noise")),
         grain=GrainDecision(reason=why("grain")),
-        upscale=_upscale(project, shot, {}),
+        upscale=_upscale(project, shot, {}, larger=larger),
     )
 
 
@@ -288,9 +290,11 @@ def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecision:
-    options, upscale = project.restore.grain, project.restore.upscale
-    enlarged = upscale.enabled and upscale.factor > 1 and project.policy.allow_invented
+def _grain(
+    project: Project, shot: Shot, grain: Mapping[str, Any], *, larger: bool
+) -> GrainDecision:
+    options = project.restore.grain
+    enlarged = larger and project.policy.allow_invented
     made = options.source == "made" or (options.source == "auto" and enlarged)
     return GrainDecision(
         kept=options.amount if options.enabled else 0.0,
@@ -306,10 +310,12 @@ def _grain(project: Project, shot: Shot, grain: Mapping[str, Any]) -> GrainDecis
     )
 
 
-def _upscale(project: Project, shot: Shot, evidence: Mapping[str, Any]) -> UpscaleDecision:
+def _upscale(
+    project: Project, shot: Shot, evidence: Mapping[str, Any], *, larger: bool
+) -> UpscaleDecision:
     options = project.restore.upscale
-    if not options.enabled or options.factor == 1:
-        return UpscaleDecision(reason=OFF)
+    if not larger:
+        return UpscaleDecision(reason=ENOUGH if options.enabled else OFF)
     if options.method != "frames":
         return UpscaleDecision(applied=True, method=options.method)
     if shot.kind is not SegmentKind.SHOT:

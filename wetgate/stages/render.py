@@ -124,7 +124,7 @@ def _render_chunks(
         marks=planned.marks.reader(source.read_log, job.device),
     )
     costs = {
-        "does": render_piece(job.project, planned.chain),
+        "does": render_piece(job.project, planned),
         "megapixels": round(megapixels(ingested.reel), 4),
     }
     rendered = cached = damaged = 0

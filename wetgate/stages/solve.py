@@ -35,6 +35,7 @@ from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
+from wetgate.size import enlarges, size_of
 from wetgate.solved import earlier, note_solved, shot_questions
 from wetgate.stages.early import solved_flicker, solved_weave
 from wetgate.stages.propose import (
@@ -103,12 +104,14 @@ def solve_title(
         asked = _switched_on(layered, people.get(name))
         pictures = pictures_of(reels[shot.reel].reel, shot.frames)
         changeover = _changeover(reels[shot.reel].reel)
+        larger = size_of(job.project, scans[shot.reel].format, shot.reel).factor > 1
         proposed[name] = propose_shot(
             asked,
             shot,
             evidence[name],
             pictures,
             changeover,
+            larger=larger,
             weave=solved_weave(job.folder, asked, shot),
             flicker=solved_flicker(job.folder, asked, shot),
         )
@@ -175,7 +178,7 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     if "dirt" in asked and _by_rules(job.project, layers):
         found.add(trial_name("rules"))
     upscale = restore.upscale
-    if upscale.enabled and upscale.factor > 1 and upscale.method == "frames":
+    if enlarges(job.project) and upscale.method == "frames":
         found |= {"upscale", "steadiness"}
     if not any(reel.defect_map for reel in job.project.reels):
         found.discard("defects")

@@ -18,7 +18,6 @@ from media.write import AnyCodes
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
-from wetgate.chain import scale_of
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
 from wetgate.frames import to_review
@@ -29,6 +28,7 @@ from wetgate.packing import Codes, Packed, PackedFrame
 from wetgate.pieces import megapixels, verify_piece
 from wetgate.plan import PlannedChunk, PlannedShot
 from wetgate.records import IngestedReel
+from wetgate.size import Size
 from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
 from wetgate.touch import counts as effect_counts
@@ -37,7 +37,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 5
+CHECKS = 6
 """Rises when a verdict would come out differently."""
 
 
@@ -69,7 +69,7 @@ def verify_shot(
     kept = kept_verdict(job, ingested, planned, decisions, before)
     if kept is not None:
         return kept
-    probes = checks_with(frozenset(before))
+    probes = checks_with(frozenset(before), planned.size)
     key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
         return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
@@ -83,12 +83,12 @@ def verify_shot(
         job.project.analyse.width_px,
         ColorProbe(space, clipping_only=True),
         probes,
-        scale_of(job.project),
+        planned.size,
     )
     frames.count_rest()
     numbers = {
         "before": _numbers(before, planned),
-        "after": _numbers(after, planned),
+        "after": _numbers(after, planned, planned.size.ratio),
         "grain": grain_ledger(before, after, decisions, baked=planned.variant.baked),
         "touch_share": frames.touch_shares(),
         "max_repaired_share": frames.worst_repaired,
@@ -101,7 +101,7 @@ def verify_shot(
     }
     costs = {
         "frames": len(planned.shot.frames),
-        "does": verify_piece(probes),
+        "does": verify_piece(probes, planned.size),
         "megapixels": round(megapixels(ingested.reel), 4),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -118,7 +118,7 @@ def _verdict_key(
     return digest(
         {
             "checks": CHECKS,
-            "probes": [PROBES, *sorted(checks_with(frozenset(before)))],
+            "probes": [PROBES, *sorted(checks_with(frozenset(before), planned.size))],
             "chunks": [c.key for c in planned.chunks],
             "scan": [ingested.reel.frame(n).sha256 for n in planned.shot.frames]
             if planned.untouched
@@ -132,12 +132,15 @@ def _verdict_key(
     )
 
 
-def checks_with(before: frozenset[str]) -> frozenset[str]:
+def checks_with(before: frozenset[str], size: Size) -> frozenset[str]:
     """Probes that look at the result of a shot whose scan was looked at with these."""
     # Marks in the overscan lead the repair; what it reached shows in the picture.
     # What enlarging does was tried on the scan; what it did shows in its steadiness.
     # What dirt repair would find and take was tried on copies; what it did is in the marks.
     led = {"overscan", "upscale", "defects", *TRIALS}
+    # Grain is compared at the size of the scan, which a smaller picture does not hold.
+    if size.smaller:
+        led.add("grain")
     return (before - led) or frozenset({"color"})
 
 
@@ -269,8 +272,13 @@ class _Frames:
         return {n: round(int(c) / total, 6) for n, c in zip(names, self._counts, strict=True)}
 
 
-def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, float | None]:
-    """Residuals in the units people know; None where a thing cannot be or was not measured."""
+def _numbers(
+    evidence: Mapping[str, Any], planned: PlannedShot, ratio: float = 1.0
+) -> dict[str, float | None]:
+    """Residuals in the units people know; None where a thing cannot be or was not measured.
+
+    ratio: of what was measured over the scan, whose pixels are counted.
+    """
     if not evidence:
         return dict.fromkeys(_MEASURES)
     frames = planned.pictures.strip
@@ -283,7 +291,7 @@ def _numbers(evidence: Mapping[str, Any], planned: PlannedShot) -> dict[str, flo
         still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
         weave = solve_weave(evidence["weave"], frames, still)
         square = np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean()
-        found["weave_px"] = round(float(np.sqrt(square)), 4)
+        found["weave_px"] = round(float(np.sqrt(square)) / ratio, 4)
     grain = evidence.get("grain")
     if grain and grain["frames_used"]:
         found["grain_sigma"] = round(float(grain["sigma_luma"]), 6)
