@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, LAD_LOG, PRINTER_POINT_LOG, Triple, apply_cdl, triple
-from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
+from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, from_cdl, to_cdl
 from color.dark import kept_dark
 from color.equations import Edge, Priors, WeakEdge
 from color.neighbours import neighbour_edges
@@ -82,6 +82,8 @@ _MATCHES_USED = 400
 _FALSE_LINK_LOG = 0.06
 _LAD_STD_LOG = 0.004
 """A third of a printer point: what a grey patch is read and was exposed to."""
+LEFT_AS_IT_IS, NO_CHANGE = "; left as it is", "; no change needed"
+"""How reasons end where a shot keeps its color."""
 _NO_CHANGE_SLOPE = 0.003
 _NO_CHANGE_POINTS = 0.25
 
@@ -171,7 +173,11 @@ def _solved(
             colors[shot.id] = _decide(shot, solution, mates, partners, reel_of, aims, options)
     ties = [(k.a, k.b) for k in usable]
     ties += [(e.a, e.b) for e in weak if e.a in colors and e.b is not None and e.b in colors]
-    return colors, ties
+    tied: dict[str, set[str]] = {n: set() for n in colors}
+    for a, b in ties:
+        tied[a].add(b)
+        tied[b].add(a)
+    return {n: replace(c, tied=tuple(sorted(tied[n]))) for n, c in colors.items()}, ties
 
 
 def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
@@ -323,11 +329,17 @@ def _decide(
         links=mates,
     )
     if confidence < options.min_confidence:
-        low = f"left as it is: confidence {confidence:.2f} is below {options.min_confidence:.2f}"
-        return _left(result, f"{reason}; {low}")
+        low = f"confidence {confidence:.2f} is below {options.min_confidence:.2f}"
+        return _left(result, f"{reason}{LEFT_AS_IT_IS}: {low}")
     if _is_no_change(cdl):
-        return _left(result, f"{reason}; no change needed")
+        return _left(result, reason + NO_CHANGE)
     return result
+
+
+def within_limits(cdl: CDL, options: MatchOptions) -> tuple[CDL, bool]:
+    """A CDL cut back to what the options allow, and whether it was."""
+    theta, cut = _within(from_cdl(cdl), options)
+    return (to_cdl(theta), True) if cut else (cdl, False)
 
 
 def _within(theta: NDArray[np.float64], options: MatchOptions) -> tuple[NDArray[np.float64], bool]:
