@@ -24,7 +24,7 @@ def colors_of(seed: int) -> F64:
     rng = np.random.default_rng(seed)
     grey = rng.uniform(0.25, 0.6, (300, 1)) + rng.normal(0.0, 0.003, (300, 3))
     color = rng.uniform(0.25, 0.6, (100, 1)) + rng.normal(0.0, 0.06, (100, 3))
-    return np.concatenate([grey, color]) + CAST
+    return np.asarray(np.concatenate([grey, color]) + CAST)
 
 
 def evidence(samples: F64, *flags: dict[str, object]) -> dict[str, object]:
