@@ -27,7 +27,7 @@ from benchmarks import color_clips as clips
 from benchmarks.color_beside import title_without_links, unrelated_neighbours
 from benchmarks.color_checks import fading_cases, golden, recovery, tints
 from benchmarks.color_peers import peers
-from benchmarks.color_title import shots, solved, spread_and_contrast
+from benchmarks.color_title import mean_of_grades, shots, solved, spread_and_contrast
 from color.cdl import CDL, IDENTITY, apply_cdl
 from color.difference import delta_e_2000, subsample
 from color.links import find_links
@@ -164,17 +164,41 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def title_figures() -> dict[str, Any]:
-    """The twenty-shot title: untouched, with heroes, without."""
+def _few_wrong(titles: int) -> dict[str, Any]:
+    """Titles in which most shots of a scene are right: mean, and worst of the differences."""
+    before, after = [], []
+    for seed in range(titles):
+        title = shots(few_wrong=seed)
+        before.append(spread_and_contrast(title, {s.id: CDL() for s in title}))
+        colors = solved(title)
+        after.append(spread_and_contrast(title, {n: c.cdl for n, c in colors.items()}))
+    return {
+        "titles": titles,
+        "none_within": float(np.mean([f["within"] for f in before])),
+        "none_between_worst": max(f["between_worst"] for f in before),
+        "within": float(np.mean([f["within"] for f in after])),
+        "within_worst_scene": max(f["within_worst_scene"] for f in after),
+        "between_worst": max(f["between_worst"] for f in after),
+    }
+
+
+def title_figures(quick: bool) -> dict[str, Any]:
+    """The twenty-shot title: untouched, with heroes, without, and with most shots right."""
     title = shots()
     nothing = {s.id: CDL() for s in title}
     found: dict[str, Any] = {"shots": len(title), "none": spread_and_contrast(title, nothing)}
-    for label, heroes in (("one hero a scene", True), ("no hero", False)):
+    for label, heroes, balance in (
+        ("one hero a scene", True, False),
+        ("no hero", False, False),
+        ("no hero, balanced", False, True),
+    ):
         started = time.process_time()
-        colors = solved(title, heroes=heroes)
+        colors = solved(title, heroes=heroes, balance=balance)
         found[label] = spread_and_contrast(title, {n: c.cdl for n, c in colors.items()})
         found[label]["seconds"] = round(time.process_time() - started, 1)
         found[label]["untouched_shots"] = sum(c.cdl == IDENTITY for c in colors.values())
+    found["agreeing on the mean of grades"] = {"between_worst": mean_of_grades(title)}
+    found["two wrong shots a scene, no hero"] = _few_wrong(1 if quick else 4)
     found["neighbours instead of links"] = title_without_links(title)
     return found
 
@@ -218,7 +242,7 @@ def main() -> None:
         "clips": clips.available(),
         "peers": before.get("peers") or sorted(others),
         "groups": groups,
-        "title": title_figures() if have_all else None,
+        "title": title_figures(given.quick) if have_all else None,
         "unrelated_neighbours": unrelated_neighbours(2 if given.quick else 4),
         "recovery": recovery(),
         "fading": fading_cases(),

@@ -208,9 +208,11 @@ def _read_xml(data: bytes, name: str) -> list[tuple[str, CDL]]:
     for id_ in named:
         if named.count(id_) > 1:
             raise ConfigError(f"{name} has two decisions called {id_!r}", hint="keep one")
-    return [
-        (e.get("id") or str(index), read_correction(e, name)) for index, e in enumerate(corrections)
-    ]
+    found = []
+    for index, element in enumerate(corrections):
+        id_ = element.get("id") or str(index)
+        found.append((id_, read_correction(element, f"{name}, decision {id_!r}")))
+    return found
 
 
 def _space(element: Element) -> str:
@@ -219,7 +221,10 @@ def _space(element: Element) -> str:
 
 
 def read_correction(element: Element, name: str) -> CDL:
-    """The CDL whose nodes are children of an element of the file ``name``. raises: ConfigError."""
+    """The CDL whose nodes are children of an element. name: of the file, for messages.
+
+    raises: ConfigError for numbers that are no CDL, and for one said twice.
+    """
     values: dict[str, list[float]] = {}
     for node in element:
         if _local(node) not in _SOP_NAMES | _SAT_NAMES:
@@ -227,6 +232,9 @@ def read_correction(element: Element, name: str) -> CDL:
         for leaf in node:
             if _local(leaf) not in {"Slope", "Offset", "Power", "Saturation"}:
                 continue
+            if _local(leaf) in values:
+                # Programs disagree on which of the two counts.
+                raise ConfigError(f"{name} has {_local(leaf)} twice", hint="keep one")
             try:
                 values[_local(leaf)] = [number(v) for v in (leaf.text or "").split()]
             except ValueError as error:
@@ -241,9 +249,9 @@ def read_correction(element: Element, name: str) -> CDL:
     saturation = values.get("Saturation", [IDENTITY.saturation])
     if len(saturation) != 1:
         raise ConfigError(f"{name}: Saturation has {len(saturation)} numbers", hint="one is needed")
-    return CDL(
-        three("Slope", IDENTITY.slope),
-        three("Offset", IDENTITY.offset),
-        three("Power", IDENTITY.power),
-        saturation[0],
-    )
+    slope, offset = three("Slope", IDENTITY.slope), three("Offset", IDENTITY.offset)
+    power = three("Power", IDENTITY.power)
+    try:
+        return CDL(slope, offset, power, saturation[0])
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error.what}", hint=error.hint) from error

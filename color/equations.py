@@ -58,7 +58,7 @@ class WeakEdge:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Shots whose corrections have zero mean: they meet where they stand on the mean.
+    """Shots whose corrections have zero weighted mean: they meet where they stand on the mean.
 
     Else agreeing would be easiest where there is least to agree on: without saturation, and with
     the channels drawn towards each other.
@@ -67,6 +67,13 @@ class Level:
     shots: tuple[str, ...]
     own: bool
     """Only what is the shots' own counts, so that their reels may still be off."""
+    weights: tuple[float, ...] = ()
+    """Of the shots, any sum above 0; empty: all count alike."""
+
+    def shares(self) -> F64:
+        """(len(shots),) weights that add up to 1."""
+        weights = np.array(self.weights) if self.weights else np.ones(len(self.shots))
+        return np.asarray(weights / weights.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,11 +274,11 @@ def fixed_terms(
 def _keep_level(terms: Terms, index: Index, level: Level) -> None:
     for parameter in range(SIZE):
         shares: dict[int, float] = {}
-        for shot in level.shots:
+        for shot, share in zip(level.shots, level.shares(), strict=True):
             firsts = index.of_shot(shot)
             for k in firsts[-1:] if level.own else firsts:
                 column = k + parameter
-                shares[column] = shares.get(column, 0.0) + 1.0 / len(level.shots)
+                shares[column] = shares.get(column, 0.0) + float(share)
         columns = np.array(sorted(shares), dtype=np.intp)
         row = np.array([shares[k] for k in columns])
         terms.add(columns, np.outer(row, row) / _LEVEL_STD**2)

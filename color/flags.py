@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import LAD_LOG
-from color.lad import PATCH_EVEN_LOG
+from color.lad import even_patches, steps_in_a_row
 from color.protect import RULES
 
 F64 = NDArray[np.float64]
@@ -30,6 +30,7 @@ BLACK_LUMA_LOG = 0.105
 """Just above code 95 (film base of a negative, black of video) in film log."""
 _FLAT_RANGE_LOG = 0.03
 _TWO_DYES_LOG = 0.05
+_LEAST_PATCHES, _LEAST_STEPS = 5, 3
 _STROKES = 3.0
 _LOW_MIDDLE_LOG, _LOW_HIGH_LOG = 0.26, 0.50
 
@@ -156,31 +157,30 @@ def _share(value: float) -> float:
 
 
 def lad_flag(log: F64, even: F64, frame_change_log: float | None) -> Flag | None:
-    """A laboratory aim frame: even patches, one of them near code 445 in all channels.
+    """A laboratory aim frame: even rectangles, one of them near code 445 in all channels.
 
     log: (rows, columns, 3) block means, film log. even: (rows, columns) deviation inside them.
     Source: Kodak H-387 (LAD), ST 268 code values.
     """
     if log.size == 0 or (frame_change_log is not None and frame_change_log > 0.01):
         return None
-    flat = even < PATCH_EVEN_LOG
-    colors = log[flat]
-    if flat.mean() < 0.15 or len(colors) < 40:
+    patches = even_patches(log, even)
+    if len(patches) < _LEAST_PATCHES:
         return None
+    colors, sizes = np.array([p.log for p in patches]), np.array([p.blocks for p in patches])
     neutral = np.ptp(colors, axis=1) < 0.03
-    cells, counts = np.unique(np.round(colors / 0.02).astype(int), axis=0, return_counts=True)
-    patches = int((counts >= max(6, 0.004 * even.size)).sum())
     near = neutral & (np.abs(colors.mean(axis=1) - LAD_LOG) < 0.03)
-    share = float(near.sum()) / even.size
-    saturated = cells[(counts >= 6) & (np.ptp(cells, axis=1) >= 4)]
-    # A chart has grey steps and color bars; a wall has neither.
-    if patches < 4 or len(saturated) < 2 or not 0.01 < share < 0.5:
+    steps = steps_in_a_row([p for p, is_grey in zip(patches, neutral, strict=True) if is_grey])
+    saturated = int((np.ptp(colors, axis=1) > 0.08).sum())
+    share = float(sizes[near].sum()) / even.size
+    # A chart has a row of grey steps and color bars; a wall has neither.
+    if steps < _LEAST_STEPS or saturated < 2 or not 0.01 < share < 0.5:
         return None
-    r, g, b = (round(float(v) * 1023.0) for v in np.median(colors[near], axis=0))
+    r, g, b = (round(float(v) * 1023.0) for v in colors[near][sizes[near].argmax()])
     return Flag(
         name="lad",
-        confidence=_share(0.5 + 0.05 * patches),
-        reason=f"{patches} even patches, the middle grey reads {r} {g} {b} (aim 445)",
+        confidence=_share(0.5 + 0.05 * len(patches)),
+        reason=f"{len(patches)} even patches, the middle grey reads {r} {g} {b} (aim 445)",
     )
 
 

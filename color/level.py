@@ -4,8 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from color.curve import GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE
 from color.equations import Edge, Index, Level, WeakEdge
+
+F64 = NDArray[np.float64]
+
+_TONES_LOG = (0.2, 0.4, 0.6)
+_CHROMA_LOG = 0.05
+"""What saturation acts on: colors stand this far off grey."""
+_ALIKE_LOG = 0.003
+"""Shots that are off their group by no more than this, a quarter of a printer point, agree."""
+_AGREED = 0.35
+"""Most shots agree when half of them are this much nearer to each other than all are at large."""
+_ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Where a shot stands in a group whose level most of its shots agree on."""
+
+    one_of_them: bool
+    agreeing: int
+    shots: int
 
 
 def floating_levels(
@@ -34,6 +59,58 @@ def floating_levels(
         if still or not moving & (held | spoken_for):
             found.append(Level(still or family, own=False))
     return found
+
+
+def agreed_levels(levels: Sequence[Level], index: Index, theta: F64, *, last: bool) -> list[Level]:
+    """Levels where shots count the less, the further they are off what most of their group are.
+
+    A group in which most shots were right keeps the level of those, and the wrong ones come to
+    it; where all are off, each in its own way, all count alike. Cauchy weights around the group's
+    own center (Huber 1981), their scale the median distance from it.
+
+    theta: (index.size,) of a solve with ``levels``. last: whether most agree is decided now; before
+    that it is looked for, since reels that are taken to be off hide it at first.
+    """
+    weight_of: dict[str, float] = {}
+    for level in levels:
+        if level.own:
+            # The last columns of a shot are what is its own.
+            own = np.stack([theta[(k := index.of_shot(s)[-1]) : k + SIZE] for s in level.shots])
+            weight_of |= zip(level.shots, _agreeing(own, decide=last), strict=True)
+    return [
+        replace(level, weights=tuple(weight_of.get(s, 1.0) for s in level.shots))
+        for level in levels
+    ]
+
+
+def agreed(levels: Sequence[Level]) -> dict[str, Agreed]:
+    """By shot, of all groups in which most were found to agree."""
+    found: dict[str, Agreed] = {}
+    for level in levels:
+        if level.own and min(level.weights, default=1.0) < 0.5:
+            many = sum(w >= 0.5 for w in level.weights)
+            for shot, weight in zip(level.shots, level.weights, strict=True):
+                found[shot] = Agreed(weight >= 0.5, many, len(level.shots))
+    return found
+
+
+def _agreeing(own: F64, *, decide: bool) -> list[float]:
+    """Weights 0..1 of corrections (N, SIZE)."""
+    # What a correction does to greys and to chroma, film log: (N, M).
+    tones = [own[:, GAIN] * (level - PIVOT_LOG) + own[:, SHIFT] for level in _TONES_LOG]
+    acts = np.concatenate([*tones, _CHROMA_LOG * own[:, SATURATION, None]], axis=1) / np.sqrt(3.0)
+    at_large = float(np.sqrt(np.square(acts - acts.mean(axis=0)).sum(axis=1).mean()))
+    weights = np.ones(len(own))
+    for _ in range(_ROUNDS):
+        center = weights @ acts / weights.sum()
+        away = np.linalg.norm(acts - center, axis=1)
+        scale = 2.0 * max(float(np.median(away)), _ALIKE_LOG)
+        before, weights = weights, 1.0 / (1.0 + (away / scale) ** 2)
+        if np.abs(weights - before).max() < 1e-4:
+            break
+    if decide and float(np.median(away)) > _AGREED * at_large:
+        return [1.0] * len(own)
+    return [float(w) for w in weights]
 
 
 def _groups(

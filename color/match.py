@@ -13,19 +13,19 @@ torch and no cv2.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from color.cdl import CDL, IDENTITY, LAD_LOG, PRINTER_POINT_LOG, Triple, apply_cdl, triple
-from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, to_cdl
+from color.curve import BEND, GAIN, PIVOT_LOG, SATURATION, SHIFT, SIZE, bounded, from_cdl, to_cdl
 from color.dark import kept_dark
 from color.equations import Edge, Priors, WeakEdge
 from color.neighbours import neighbour_edges
 from color.records import Link, ShotColor, ShotInput
 from color.system import Solution, mean_std, solve_system
-from color.weak import reel_edges, scene_edges
+from color.weak import reel_edges, scene_edges, tied_to
 from media.errors import ConfigError
 
 F64 = NDArray[np.float64]
@@ -82,6 +82,8 @@ _MATCHES_USED = 400
 _FALSE_LINK_LOG = 0.06
 _LAD_STD_LOG = 0.004
 """A third of a printer point: what a grey patch is read and was exposed to."""
+LEFT_AS_IT_IS, NO_CHANGE = "; left as it is", "; no change needed"
+"""How reasons end where a shot keeps its color."""
 _NO_CHANGE_SLOPE = 0.003
 _NO_CHANGE_POINTS = 0.25
 
@@ -93,7 +95,9 @@ def solve_match(
 
     The result does not depend on the order of ``shots`` or ``links``. A decision made by a
     person comes back as it is, an anchor comes back as what it is pinned to (identity unless
-    given), a protected shot as the identity.
+    given), a protected shot as the identity. A person's decision moves what is tied to that shot,
+    directly or through others that may move, and shots of its reel that nothing is tied to; every
+    other shot is exactly what it is without that person.
     raises: ConfigError when an anchor or pin names nothing here, or two shots share an id.
     """
     options = options or MatchOptions()
@@ -101,6 +105,27 @@ def solve_match(
     if len({s.id for s in ordered}) != len(ordered):
         raise ConfigError("two shots share an id", hint="shot ids are unique in a title")
     anchor = _anchor(ordered, options)
+    aims = _aims(ordered, options, _held(ordered, options))
+    colors, ties = _solved(ordered, links, options, anchor, aims)
+    fixed = {s.id for s in ordered if s.fixed is not None}
+    if fixed:
+        unsaid = [replace(s, fixed=None) for s in ordered]
+        before, _ = _solved(unsaid, links, options, anchor, aims)
+        moved = tied_to(fixed, ties, _held(unsaid, options).keys())
+        loose, spoken_for = {*colors}.difference(*ties), {s.reel for s in ordered if s.id in fixed}
+        moved |= {s.id for s in ordered if s.id in loose and s.reel in spoken_for}
+        colors |= {n: before[n] for n in colors if n not in moved}
+    return colors
+
+
+def _solved(
+    ordered: Sequence[ShotInput],
+    links: Sequence[Link],
+    options: MatchOptions,
+    anchor: str | None,
+    aims: Mapping[str, tuple[F64, F64]],
+) -> tuple[dict[str, ShotColor], list[tuple[str, str]]]:
+    """A decision for every shot, and the pairs of shots that were compared."""
     held = _held(ordered, options)
     protected = {s.id: s.protected for s in ordered if s.protected and s.id not in held}
     active = [s for s in ordered if s.id not in protected]
@@ -109,7 +134,6 @@ def solve_match(
         (k for k in links if k.a in reel_of and k.b in reel_of), key=lambda k: (k.a, k.b)
     )
     # With one reel the reel itself cannot move: its shots meet around the identity.
-    aims = _aims(ordered, options, held)
     still = {anchor} - aims.keys() if anchor is not None else set()
     free = {s.id: s.reel for s in active if s.id not in held}
     priors = Priors(
@@ -147,7 +171,13 @@ def solve_match(
             colors[shot.id] = ShotColor(confidence=1.0, reason=f"protected: {protected[shot.id]}")
         else:
             colors[shot.id] = _decide(shot, solution, mates, partners, reel_of, aims, options)
-    return colors
+    ties = [(k.a, k.b) for k in usable]
+    ties += [(e.a, e.b) for e in weak if e.a in colors and e.b is not None and e.b in colors]
+    tied: dict[str, set[str]] = {n: set() for n in colors}
+    for a, b in ties:
+        tied[a].add(b)
+        tied[b].add(a)
+    return {n: replace(c, tied=tuple(sorted(tied[n]))) for n, c in colors.items()}, ties
 
 
 def _anchor(shots: Sequence[ShotInput], options: MatchOptions) -> str | None:
@@ -277,6 +307,11 @@ def _decide(
         reason = f"reel {shot.reel} has no link to any other"
     if mates and shot.reel in aims:
         reason += f"; reel {shot.reel} is set by its LAD frame"
+    alike = solution.agreed.get(shot.id)
+    if alike is not None and alike.one_of_them:
+        reason += f"; one of {alike.agreeing} of {alike.shots} shots that agree and set the level"
+    elif alike is not None:
+        reason += f"; comes to what {alike.agreeing} of {alike.shots} shots agree on"
     if night and lowered:
         most = options.night_lift_points
         reason += f"; dark on purpose: lifted by no more than {most:g} printer points"
@@ -294,11 +329,17 @@ def _decide(
         links=mates,
     )
     if confidence < options.min_confidence:
-        low = f"left as it is: confidence {confidence:.2f} is below {options.min_confidence:.2f}"
-        return _left(result, f"{reason}; {low}")
+        low = f"confidence {confidence:.2f} is below {options.min_confidence:.2f}"
+        return _left(result, f"{reason}{LEFT_AS_IT_IS}: {low}")
     if _is_no_change(cdl):
-        return _left(result, f"{reason}; no change needed")
+        return _left(result, reason + NO_CHANGE)
     return result
+
+
+def within_limits(cdl: CDL, options: MatchOptions) -> tuple[CDL, bool]:
+    """A CDL cut back to what the options allow, and whether it was."""
+    theta, cut = _within(from_cdl(cdl), options)
+    return (to_cdl(theta), True) if cut else (cdl, False)
 
 
 def _within(theta: NDArray[np.float64], options: MatchOptions) -> tuple[NDArray[np.float64], bool]:

@@ -74,6 +74,8 @@ class ShotColor:
     reason: str = ""
     links: tuple[str, ...] = field(default=())
     """The shots this one was compared with, sorted."""
+    tied: tuple[str, ...] = field(default=())
+    """Those and the shots whose tones draw it, of its scene or beside it; sorted."""
 
     def as_dict(self) -> dict[str, object]:
         """JSON values."""

@@ -31,13 +31,15 @@ from color.equations import (
     fixed_terms,
     match_weights,
 )
-from color.level import floating_levels
+from color.level import Agreed, agreed, agreed_levels, floating_levels
 
 F64 = NDArray[np.float64]
 
 _ROUNDS = 30
 _CONVERGED = 1e-7
 _PLAIN_ROUNDS = 2
+_LEVEL_ROUNDS = 4
+"""Which shots agree is seen better once those that do not have less of a say."""
 _CLEAR = 2.5
 """Power and saturation of a shot stay 1 unless they stand out by this many deviations."""
 _TINY = 0.005
@@ -66,6 +68,8 @@ class Solution:
     """What ``mean_std`` gives before anything was seen."""
     weak: frozenset[str] = field(default=frozenset())
     """Reels and shots that a weak edge speaks for."""
+    agreed: Mapping[str, Agreed] = field(default_factory=dict)
+    """Shots of groups in which most shots were found to agree already."""
 
 
 def mean_std(covariance: F64) -> F64:
@@ -110,23 +114,30 @@ def solve_system(
     )
     levels = floating_levels(index, free, edges, weak, {reel for reel, _ in hints})
     theta, factor = _descend(index, edges, fixed_terms(index, weak, hints, stds, priors, levels))
+    for left in reversed(range(_LEVEL_ROUNDS if levels else 0)):
+        levels = agreed_levels(levels, index, theta, last=left == 0)
+        terms = fixed_terms(index, weak, hints, stds, priors, levels)
+        theta, factor = _descend(index, edges, terms, theta)
     unclear = _unclear(index, theta, factor)
     if unclear.any():
         stds = np.where(unclear, LOCKED_STD, stds)
         terms = fixed_terms(index, weak, hints, stds, priors, levels)
         theta, factor = _descend(index, edges, terms)
         theta[unclear] = 0.0
-    return _solution(index, free, still, edges, weak, theta, factor, priors)
+    return _solution(index, free, still, edges, weak, theta, factor, priors, agreed(levels))
 
 
-def _descend(index: Index, edges: Sequence[Edge], terms: Terms) -> tuple[F64, _Factor | None]:
-    """Gauss-Newton from the identity."""
-    theta: F64 = np.zeros(index.size)
+def _descend(
+    index: Index, edges: Sequence[Edge], terms: Terms, start: F64 | None = None
+) -> tuple[F64, _Factor | None]:
+    """Gauss-Newton from the identity, or from ``start``."""
+    theta: F64 = np.zeros(index.size) if start is None else start
+    unweighted = _PLAIN_ROUNDS if start is None else 0
     factor: _Factor | None = None
     still = terms.matrix()
     for step in range(_ROUNDS if index.size else 0):
         rows = [edge_rows(e, index, theta) for e in edges]
-        weights = match_weights(rows, plain=step < _PLAIN_ROUNDS)
+        weights = match_weights(rows, plain=step < unweighted)
         whole = Terms([*terms.row], [*terms.column], [*terms.value], terms.right)
         right = terms.right - still @ theta
         for row, w in zip(rows, weights, strict=True):
@@ -153,7 +164,7 @@ def _descend(index: Index, edges: Sequence[Edge], terms: Terms) -> tuple[F64, _F
         )
         change = factor.solve(right)
         theta = theta + change
-        if step > _PLAIN_ROUNDS and np.abs(change).max() < _CONVERGED:
+        if step > unweighted and np.abs(change).max() < _CONVERGED:
             break
     return theta, factor
 
@@ -194,6 +205,7 @@ def _solution(
     theta: F64,
     factor: _Factor | None,
     priors: Priors,
+    alike: Mapping[str, Agreed],
 ) -> Solution:
     shots: dict[str, Node] = {}
     for shot in index.shots:
@@ -218,4 +230,5 @@ def _solution(
         },
         prior_std=float(mean_std(np.diag(own if alone else own + shared))[0]),
         weak=frozenset(name for e in weak for name in (e.a, e.b) if name is not None),
+        agreed=alike,
     )

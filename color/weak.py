@@ -71,6 +71,19 @@ def scene_edges(
     return found
 
 
+def tied_to(
+    names: AbstractSet[str], ties: Sequence[tuple[str, str]], held: AbstractSet[str]
+) -> set[str]:
+    """``names``, and shots tied to one of them directly or through others that are not held."""
+    found = set(names)
+    while True:
+        reaching = found - held | names
+        more = {n for pair in ties if reaching & {*pair} for n in pair} - found
+        if not more:
+            return found
+        found |= more
+
+
 def _tied(shots: Sequence[ShotInput], links: Sequence[Link], anchor: str) -> set[str]:
     reel_of = {s.id: s.reel for s in shots}
     tied = {anchor} | {s.reel for s in shots if s.fixed is not None}

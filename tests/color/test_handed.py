@@ -257,7 +257,20 @@ def test_a_table_for_linear_light_carries_a_shaper() -> None:
         ),
         (
             "<ColorCorrection><SOPNode><Slope>-1 1 1</Slope></SOPNode></ColorCorrection>",
-            "negative",
+            r"x.ccc, decision '0': CDL slope .* is negative",
+        ),
+        (
+            "<ColorCorrection id='R1_0010'><SOPNode><Slope>1 1 1</Slope></SOPNode>"
+            "<ASC_SOP><Slope>2 1 1</Slope></ASC_SOP></ColorCorrection>",
+            "'R1_0010' has Slope twice",
+        ),
+        (
+            "<ColorCorrection><SOPNode><Power>0 1 1</Power></SOPNode></ColorCorrection>",
+            "not positive",
+        ),
+        (
+            "<ColorCorrection><SatNode><Saturation>-0.1</Saturation></SatNode></ColorCorrection>",
+            "saturation",
         ),
         (
             "<ColorCorrectionCollection><ColorCorrection id='a'/><ColorCorrection id='a'/>"

@@ -58,6 +58,32 @@ def test_a_laboratory_aim_frame_is_found_and_read(observed: Observed) -> None:
     assert "aim 445" in why
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_an_even_sky_over_a_grey_street_is_no_aim_frame(seed: int) -> None:
+    """Even blocks, a grey near the aim, something saturated: but no rectangles of one color."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:240, 0:320]
+    image = (0.40 + 0.12 * y / 240 + 0.02 * x / 320)[..., None] * np.ones(3)
+    for color in ((0.55, 0.3, 0.3), (0.3, 0.3, 0.55), (0.3, 0.5, 0.3), (0.2, 0.2, 0.21)):
+        cy, cx, reach = rng.uniform(60, 200), rng.uniform(40, 280), rng.uniform(25, 40)
+        image[np.hypot(y - cy, x - cx) < reach] = color
+    probe = ColorProbe()
+    for frame in range(2):
+        grainy = image + rng.normal(0.0, 0.001, image.shape)
+        probe.observe(frame, torch.from_numpy(grainy.astype(np.float32)).permute(2, 0, 1))
+    assert "lad" not in names(probe.finish())
+
+
+@pytest.mark.parametrize("grain_log", [0.0, 0.004, 0.01])
+def test_grain_hides_no_aim_frame(observed: Observed, grain_log: float) -> None:
+    rng = np.random.default_rng(8)
+    found = observed(lad() + rng.normal(0.0, grain_log, (240, 320, 3)), 3)
+    assert "lad" in names(found)
+    patch = found["grey_patch"]
+    assert isinstance(patch, dict)
+    assert patch["log"] == pytest.approx([445 / 1023] * 3, abs=1.5 / 1023)
+
+
 def test_night_is_left_dark(view: View, observed: Observed) -> None:
     night = view(3, 0, 0) * 0.35 + np.array([0.06, 0.07, 0.11])
     evidence = observed(night, 1)

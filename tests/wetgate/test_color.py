@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from color.amf import read_amf_cdl
-from color.cdl import CDL
+from color.cdl import CDL, apply_cdl
 from color.cdl_files import Correction, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
 from color.fade import ABSORPTION, fading
@@ -338,3 +338,44 @@ def test_an_aces_metadata_file_goes_out_where_aces_knows_the_scan(
         else:
             assert not file.exists()
             assert told["without_amf"] == {"R1": "ACES has no transform for cineon"}
+
+
+def test_balance_leaves_shots_of_a_scene_together_on_every_reel(
+    tmp_path: Path, large: Callable[[int, bool], NDArray[np.uint16]]
+) -> None:
+    """Also on the first reel: balanced one by one, shots of a scene would drift apart."""
+    scene_codes = large(3, False).astype(np.float64)
+    casts = np.array([[0.0, 0.0, 0.0], [30.0, -10.0, -20.0], [-15.0, 10.0, 25.0]])
+    reels = [
+        put(tmp_path / f"R{k + 1}", np.rint(scene_codes + cast).astype(np.uint16))
+        for k, cast in enumerate(casts)
+    ]
+    found = decide(reels, tmp_path / "out", "", "color.balance.enabled=true")
+    now = []
+    for decided, cast in zip(found.values(), casts, strict=True):
+        assert "balance" in decided.balance.reason
+        now.append(
+            apply_cdl(
+                (scene_codes[0, ::9, ::9] + cast) / 1023, as_cdl(decided.balance), clamp=False
+            )
+        )
+    assert np.ptp(now, axis=0).mean() < 4 / 1023
+    assert len({decided.balance.reason for decided in found.values()}) < 3
+
+
+def test_a_reel_of_black_is_left_alone_and_cannot_lead(
+    tmp_path: Path, large: Callable[[int, bool], NDArray[np.uint16]]
+) -> None:
+    black = put(tmp_path / "R1", np.full((4, 192, 256, 3), 40, np.uint16))
+    reels = [black, put(tmp_path / "R2", large(3, False))]
+    found = decide(reels, tmp_path / "out", "", "color.balance.enabled=true")
+    first, second = found.values()
+    assert first.balance.reason == "black: left alone"
+    assert "no link" in second.balance.reason
+    name = next(iter(found))
+    for setting, why in (
+        (f'color.match.heroes=["{name}"]', "which is black"),
+        ('color.match.reference_reel="R1"', "holds no picture"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            decide(reels, tmp_path / "out", "", setting)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from color.balance import BalanceOptions, balance_shot
+from color.balance import balance_shot
 from color.cdl import CDL, IDENTITY, Triple
 from color.cdl_files import read_cdls
 from color.fade import FadeOptions, Unfading, unfade
@@ -21,6 +21,7 @@ from color.links import find_links
 from color.match import MatchOptions, solve_match
 from color.protect import RULES, with_persons_flags
 from color.records import Link, ShotColor, protection, shot_input
+from color.scene_balance import balance_scenes
 from color.unfade import unfaded_evidence
 from media.encoding import STOP, reel_encoding
 from media.errors import ConfigError
@@ -164,7 +165,7 @@ def solve_color(
 ) -> Colors:
     """One color decision per shot, all shots together, and one unfading per faded reel.
 
-    raises: ConfigError for heroes and references that name nothing here.
+    raises: ConfigError for heroes and references that name nothing here, or no picture.
     """
     options = project.color
     _check_names(project, shots, reels)
@@ -188,21 +189,17 @@ def solve_color(
             for n, e in color.items()
         }
         links = find_links(color) if options.match.enabled else []
-    balanced = (
-        {n: balance_shot(e, BalanceOptions()) for n, e in color.items()}
-        if options.balance.enabled
-        else {}
-    )
     if not options.match.enabled:
-        left = {n: balanced.get(n, ShotColor(reason=OFF)) for n in measured}
-        return small | left, unfaded
+        balance = options.balance.enabled
+        alone = {n: balance_shot(e) if balance else ShotColor(reason=OFF) for n, e in color.items()}
+        return small | alone, unfaded
     no_density = "the scan does not hold densities, so no code is the aim"
     left_out = {n: no_density for n, r in reels.items() if not reel_encoding(r).film}
     left_out |= dict.fromkeys(unfaded, "the reel is unfaded, and the frame is not")
     reel_of = {n: s.reel for n, s in measured.items()}
     aims = reel_aims(color, reel_of, left_out, options.match.max_offset)
     used = aims.by_reel if options.match.lad else {}
-    solved = _matched(project, measured, color, links, balanced, people, used)
+    solved = _matched(project, measured, color, links, people, used)
     for name, said in aims.said.items() if options.match.lad else ():
         solved[name] = replace(solved[name], reason=f"{solved[name].reason}; {said}")
     return small | solved, unfaded
@@ -213,54 +210,54 @@ def _matched(
     shots: Mapping[str, Shot],
     color: Mapping[str, Mapping[str, Any]],
     links: list[Link],
-    balanced: Mapping[str, ShotColor],
     people: Mapping[str, ShotOverride],
     aims: Mapping[str, Triple],
 ) -> dict[str, ShotColor]:
     options = project.color
     wide = options.fade.enabled and options.fade.model == "match"
     limits = options.fade if wide else options.match
+    pictures = {n: s for n, s in shots.items() if s.kind is SegmentKind.SHOT}
     anchor = reference_reel(project)
-    present = {s.reel for s in shots.values()}
-    if balanced and len(present) > 1 and not anchor:
-        anchor = reel_name(project.reels[0])
-    anchor = anchor if anchor in present else ""
-    pinned = {n: b.cdl for n, b in balanced.items() if shots[n].reel == anchor}
-    pinned |= {n: IDENTITY for n in options.match.heroes if n in shots}
+    anchor = anchor if anchor in {s.reel for s in pictures.values()} else ""
+    heroes = [n for n in options.match.heroes if n in pictures]
     scene_of = {shot: s.name for s in project.scenes for shot in s.shots}
     running = sorted(shots, key=lambda n: (shots[n].reel, shots[n].frames.start))
     places = {name: place for place, name in enumerate(running)}
+    allowed = MatchOptions(
+        anchor_reel=anchor or None,
+        pinned=dict.fromkeys(heroes, IDENTITY),
+        min_confidence=options.match.min_confidence,
+        slope_limits=(1.0 / limits.max_slope, limits.max_slope),
+        offset_limit_log=limits.max_offset,
+        power_limits=(1.0 / options.match.max_power, options.match.max_power),
+        saturation_limits=(1.0 / options.match.max_saturation, options.match.max_saturation),
+        aims=aims,
+        night_lift_points=options.match.night_lift_points,
+        fit_power=options.match.max_power > 1.0,
+        fit_saturation=options.match.max_saturation > 1.0,
+    )
+    given = {n: cdl for n in pictures if (cdl := _fixed(people.get(n))) is not None}
     solved = solve_match(
         [
             shot_input(
                 name,
                 shot.reel,
                 color[name],
-                fixed=_fixed(people.get(name)),
+                fixed=given.get(name),
                 scene=scene_of.get(name),
                 place=places[name],
             )
-            for name, shot in shots.items()
-            if shot.kind is SegmentKind.SHOT
+            for name, shot in pictures.items()
         ],
         links,
-        MatchOptions(
-            anchor_reel=anchor or None,
-            pinned=pinned,
-            min_confidence=options.match.min_confidence,
-            slope_limits=(1.0 / limits.max_slope, limits.max_slope),
-            offset_limit_log=limits.max_offset,
-            power_limits=(1.0 / options.match.max_power, options.match.max_power),
-            saturation_limits=(
-                1.0 / options.match.max_saturation,
-                options.match.max_saturation,
-            ),
-            aims=aims,
-            night_lift_points=options.match.night_lift_points,
-            fit_power=options.match.max_power > 1.0,
-            fit_saturation=options.match.max_saturation > 1.0,
-        ),
+        allowed,
     )
+    if options.balance.enabled:
+        spoken_for = {anchor, *aims, *(shots[n].reel for n in given)}
+        told = {n for n, s in pictures.items() if s.reel in {anchor, *aims}}
+        told |= {*heroes, *given}
+        told |= {n for n in solved if not solved[n].tied and shots[n].reel in spoken_for}
+        solved = balance_scenes(solved, color, told, allowed)
     return {
         n: solved.get(n, ShotColor(confidence=1.0, reason=f"{shots[n].kind.value}: left alone"))
         for n in shots
@@ -343,11 +340,23 @@ def _check_names(project: Project, shots: Mapping[str, Shot], reels: Mapping[str
             f"color.match.reference_reel {anchor!r} is no reel of this title",
             hint="reels: " + ", ".join(sorted(reels)),
         )
+    pictures = [s for s in shots.values() if s.kind is SegmentKind.SHOT]
+    if anchor and anchor not in {s.reel for s in pictures}:
+        raise ConfigError(
+            f"reel {anchor!r} cannot be the reference: it holds no picture, only "
+            + ", ".join(sorted({s.kind.value for s in shots.values() if s.reel == anchor})),
+            hint="name another reel in color.match.reference_reel, or none",
+        )
     for name in project.color.match.heroes:
         if name not in shots:
             raise ConfigError(
                 f"color.match.heroes names {name!r}, which is no shot of this title",
                 hint="shots are listed by 'wetgate plan'",
+            )
+        if shots[name].kind is not SegmentKind.SHOT:
+            raise ConfigError(
+                f"color.match.heroes names {name!r}, which is {shots[name].kind.value}",
+                hint="a hero is a shot that others can look like",
             )
 
 
