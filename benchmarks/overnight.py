@@ -5,8 +5,9 @@
 The demo's two reels, and both once more run backwards, twelve shots in all, are restored by one
 worker with one thread, by a leader and a helper with one thread each, and once more by two workers
 that are killed at random, leader, helper or both, and started again until the title is done. The
-last must give the same bytes; chunks that were rendered more than once are counted. What `wetgate status` said of the time left when a tenth of the frames
-was done is held against the time it then took. docs/deploy.md says what the figures mean.
+last must give the same bytes; chunks that were rendered more than once are counted. What `wetgate
+status` said of the time left when a tenth of the frames was done is held against the time it then
+took. docs/deploy.md says what the figures mean.
 """
 
 from __future__ import annotations
