@@ -18,6 +18,7 @@ from media.errors import InputError, WetgateError, WorkerError
 from media.fixity import picture_sha256
 from media.movie.codecs import codec_named, color_tags, padded_size, samples, timecode_at
 from media.movie.copied import CopiedStreams, first_sound_s, shared_clock
+from media.movie.mkv_aspect import display_shape, state_aspect
 from media.reel import PictureFormat
 from media.write import commit, part_path, storage_error
 
@@ -52,7 +53,8 @@ class MovieWriter:
         subtitle packets are copied unchanged; streams_start_s: when its first picture is shown.
         Where its sound is heard before, the first picture comes as much later here too.
 
-        raises: InputError (codec, format or sound do not fit), StorageFull, UsageError.
+        raises: InputError (codec, format, pixel aspect or sound do not fit), StorageFull,
+        UsageError.
         """
         self._codec = codec_named(codec, fmt, path.suffix)
         self.path, self.format, self.rate, self.codec = path, fmt, rate, codec
@@ -60,6 +62,8 @@ class MovieWriter:
         """SHA-256 of the pictures written so far."""
         self._encoding = encoding
         self._part, self._durable = part_path(path), durable
+        self._pixel_aspect = pixel_aspect
+        display_shape(path.name, *padded_size(self._codec, fmt), pixel_aspect)
         self._count = 0
         self._copied: CopiedStreams | None = None
         self._container: OutputContainer | None = None
@@ -200,6 +204,9 @@ class MovieWriter:
                 self._copied.mux(None)
             self._container.close()
             self._container = None
+            if self._codec.container == "matroska":
+                width, height = padded_size(self._codec, self.format)
+                state_aspect(self._part, width, height, self._pixel_aspect)
             commit(self._part, self.path, durable=self._durable)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._named(error) from error

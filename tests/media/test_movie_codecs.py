@@ -15,6 +15,7 @@ from media.errors import InputError, StorageFull
 from media.movie import MovieReader, MovieWriter, inspect_movie
 from media.movie.codecs import CODECS, timecode_at
 from media.movie.ffv1 import slices_are_sound
+from media.movie.mkv import check_mkv
 from media.reel import PictureFormat, SampleType
 from tests.media.movie_makers import RATE, fmt_of, noise, put_movie
 
@@ -195,10 +196,37 @@ def test_timecode_is_written_where_the_rate_has_it(
 
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
     fmt = fmt_of(10)
-    for name, codec in (("a.mov", "prores_422hq"), ("a.mp4", "h264")):
+    for name, codec in (("a.mov", "prores_422hq"), ("a.mp4", "h264"), ("a.mkv", "ffv1")):
         with MovieWriter(tmp_path / name, fmt, RATE, codec, pixel_aspect=Fraction(16, 15)) as out:
             out.write(noise(fmt)[0])
         assert inspect_movie(tmp_path / name).pixel_aspect == Fraction(16, 15)
+
+
+@pytest.mark.parametrize("aspect", [Fraction(2), Fraction(64, 45), Fraction(12, 11)])
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (719, 575), (2, 2), (1998, 2)])
+def test_a_shape_in_matroska_moves_no_byte_of_the_pictures(
+    tmp_path: Path, aspect: Fraction, width: int, height: int
+) -> None:
+    fmt = PictureFormat(width=width, height=height, channels=3, bits=10)
+    for name, shape in (("a.mkv", Fraction(1)), ("b.mkv", aspect)):
+        with MovieWriter(tmp_path / name, fmt, RATE, "ffv1", pixel_aspect=shape) as out:
+            for picture in noise(fmt):
+                out.write(picture)
+        check = check_mkv(tmp_path / name)
+        assert check is not None
+        assert check.checked > 3
+        assert inspect_movie(tmp_path / name).pixel_aspect == shape
+    plain, shaped = ((tmp_path / n).read_bytes() for n in ("a.mkv", "b.mkv"))
+    assert len(plain) == len(shaped)
+    cluster = plain.index(bytes.fromhex("1f43b675"))
+    assert plain[cluster:] == shaped[cluster:]
+
+
+def test_a_shape_that_cannot_be_written_is_refused_before_any_picture(tmp_path: Path) -> None:
+    fmt = fmt_of(10)
+    with pytest.raises(InputError, match="cannot be written"):
+        MovieWriter(tmp_path / "a.mkv", fmt, RATE, "ffv1", pixel_aspect=Fraction(70001, 70003))
+    assert not list(tmp_path.iterdir())
 
 
 def test_gray_prores_at_a_slow_rate(tmp_path: Path) -> None:
