@@ -70,20 +70,25 @@ def main() -> None:
                 out = home / f"out{len(rounds)}"
                 farm.disturb(title, out, given.kills)
                 rounds.append(looked_at(out, truth))
-                print(json.dumps({**farm.killed, **rounds[-1]}), flush=True)
+                result = summed_up(farm, rounds)
+                print(json.dumps(result, indent=1), flush=True)
+                # After every title, so that a long night of this may be cut short.
+                given.out.parent.mkdir(parents=True, exist_ok=True)
+                given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         finally:
             farm.end()
-        result: dict[str, Any] = {
-            "schema": 1,
-            "killed": dict(sorted(farm.killed.items())),
-            "kills": farm.killed.total(),
-            "titles": len(rounds),
-            "same_bytes": all(r["same_bytes"] for r in rounds),
-            **{k: sum(r[k] for r in rounds) for k in rounds[0] if k != "same_bytes"},
-        }
-    print(json.dumps(result, indent=1))
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def summed_up(farm: Farm, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """All titles so far."""
+    return {
+        "schema": 1,
+        "killed": dict(sorted(farm.killed.items())),
+        "kills": farm.killed.total(),
+        "titles": len(rounds),
+        "same_bytes": all(r["same_bytes"] for r in rounds),
+        **{k: sum(r[k] for r in rounds) for k in rounds[0] if k != "same_bytes"},
+    }
 
 
 def looked_at(out: Path, truth: dict[str, str]) -> dict[str, Any]:
