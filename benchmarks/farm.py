@@ -85,6 +85,7 @@ def summed_up(farm: Farm, rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "schema": 1,
         "killed": dict(sorted(farm.killed.items())),
         "kills": farm.killed.total(),
+        "processes_killed": farm.sent,
         "titles": len(rounds),
         "same_bytes": all(r["same_bytes"] for r in rounds),
         **{k: sum(r[k] for r in rounds) for k in rounds[0] if k != "same_bytes"},
@@ -116,6 +117,9 @@ class Farm:
     home: Path
     chance: random.Random
     killed: Counter[str] = field(default_factory=Counter)
+    """Moments, by what was killed."""
+    sent: int = 0
+    """SIGKILLs: one for each process."""
     _up: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _port: int = field(default_factory=free_port)
     _swept: float = 0.0
@@ -181,6 +185,7 @@ class Farm:
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)
+                self.sent += 1
             except ProcessLookupError:
                 continue
         if victims:
