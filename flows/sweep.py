@@ -124,19 +124,18 @@ def _since(run: FlowRun) -> datetime:
     return run.state.timestamp if run.state is not None else datetime.now(UTC)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Watched:
     """A run, and the leases that would show that somebody works for it."""
 
     run: FlowRun
-    folder: Folder
     leases: Leases
 
     def at_work(self) -> bool:
-        leader = self.leases.newest(LEAD)
         if LEADS in self.run.tags:
             return self.leases.alive(LEAD)
         mine = marked(self.run.id)
+        leader = self.leases.newest(LEAD)
         leads = leader is not None and mine in leader.owner and self.leases.alive(LEAD)
         helps = [self.leases.alive(n) for n in self.leases.names(f"worker-{mine}-*")]
         return leads or any(helps)
@@ -148,10 +147,9 @@ def _lost(runs: Sequence[FlowRun], expiry_s: float) -> list[FlowRun]:
     for run in runs:
         out = run.parameters.get("out")
         if isinstance(out, str):
-            folder = Folder(Path(out))
-            leases = leases_of(folder)
+            leases = leases_of(Folder(Path(out)))
             leases.expiry_s = expiry_s - 2 * _LOOK_S
-            watched.append(_Watched(run, folder, leases))
+            watched.append(_Watched(run, leases))
     deadline = time.monotonic() + expiry_s
     while watched and time.monotonic() < deadline:
         # Each is looked at every time: who beats is seen by watching.

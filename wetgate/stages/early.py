@@ -8,7 +8,7 @@ worker. To any other question the solver gives its own answer (``wetgate/stages/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.solved import file_digest, solver_digest
 from wetgate.stages.propose import propose_flicker, propose_weave
 
+Decision = TypeVar("Decision", WeaveDecision, FlickerDecision)
 _SCHEMA = 1
 _SOLVERS = 1
 """Rises when weave or flicker is solved differently from the same evidence."""
@@ -46,20 +47,12 @@ def solve_early(
 
 def solved_weave(folder: Folder, project: Project, shot: Shot) -> WeaveDecision | None:
     """What was kept, if it answers the same question."""
-    found = _answer(folder, project, shot, "weave")
-    try:
-        return None if found is None else WeaveDecision.model_validate(found)
-    except ValidationError:
-        return None
+    return _answer(folder, project, shot, "weave", WeaveDecision)
 
 
 def solved_flicker(folder: Folder, project: Project, shot: Shot) -> FlickerDecision | None:
     """What was kept, if it answers the same question."""
-    found = _answer(folder, project, shot, "flicker")
-    try:
-        return None if found is None else FlickerDecision.model_validate(found)
-    except ValidationError:
-        return None
+    return _answer(folder, project, shot, "flicker", FlickerDecision)
 
 
 def _kept(
@@ -75,16 +68,20 @@ def _kept(
     }
 
 
-def _answer(folder: Folder, project: Project, shot: Shot, name: str) -> object | None:
+def _answer(
+    folder: Folder, project: Project, shot: Shot, name: str, kind: type[Decision]
+) -> Decision | None:
+    """None for a file that is not there, damaged or of another question: it is solved again."""
     try:
         found = read_json(folder.early(shot.reel, shot.id)) or {}
-    except StoreError:
+        said = found.get(name)
+        if found.get("schema") != _SCHEMA or not isinstance(said, dict):
+            return None
+        if said.get("question") != _question(folder, project, shot, name):
+            return None
+        return kind.model_validate(said.get("answer"))
+    except (StoreError, ValidationError):
         return None
-    said = found.get(name)
-    if found.get("schema") != _SCHEMA or not isinstance(said, dict):
-        return None
-    same = said.get("question") == _question(folder, project, shot, name)
-    return said.get("answer") if same else None
 
 
 def _question(folder: Folder, project: Project, shot: Shot, name: str) -> str:
