@@ -82,7 +82,8 @@ def read_ale_cdls(text: str, name: str) -> list[tuple[str, CDL]]:
             row = dict(zip(columns, line.split("\t"), strict=False))
             sop, sat = row.get("ASC_SOP", "").strip(), row.get("ASC_SAT", "").strip()
             if sop or sat:
-                found.append((row.get("Name", "").strip(), cdl_of_text(sop, sat, name)))
+                clip = row.get("Name", "").strip()
+                found.append((clip, cdl_of_text(sop, sat, f"{name}, clip {clip!r}")))
     return found
 
 

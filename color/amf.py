@@ -43,9 +43,11 @@ class AmfClip:
     description: str
     """Reel, timecode and reason, one line."""
     file: str
-    """Name of the movie, or of the frames with their number as ``#``."""
+    """Name of the movie, or of the frames with a ``mark`` for each digit of their number."""
     frames: tuple[int, int] | None
     """First and last number in the names of frames; None for a movie."""
+    mark: str = "#"
+    """A character that is nowhere else in the names."""
     scanned: datetime
     """When the newest frame was written, with a time zone: the same scan gives the same file."""
 
@@ -71,10 +73,10 @@ def amf_document(clip: AmfClip) -> str:
     if clip.frames is None:
         source = f"<aces:file>{escape(quote(clip.file))}</aces:file>"
     else:
-        width = "#" * clip.file.count("#")
         first, last = clip.frames
+        # idx is one character, however many digits the number has.
         source = (
-            f'<aces:sequence idx="{width}" min="{first}" max="{last}">'
+            f'<aces:sequence idx="{clip.mark}" min="{first}" max="{last}">'
             f"{escape(clip.file)}</aces:sequence>"
         )
     lines = [

@@ -27,6 +27,12 @@ that solving needs no torch (a test holds the two together)."""
 LAD_LOG = 445.0 / 1023.0
 """The middle grey of the Laboratory Aim Density system. Source: Kodak H-387."""
 FILE_DECIMALS = 6
+MOST_SLOPE = MOST_OFFSET = MOST_POWER = MOST_SATURATION = 10.0
+LEAST_POWER = 0.1
+"""What a person's CDL may hold: slope and saturation 0 to 10, offset -10 to 10 in film log, power
+0.1 to 10. No grade comes near: film log holds all of a film in 0..1, and cdl-convert already
+warns outside 0.1 to 3 and an offset of 1. Inside, single precision cannot overflow: codes of a
+16-bit density scan reach 4, and (4 * 10 + 10) ** 10 * 10 is 1e18."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,28 @@ class CDL:
 
 
 IDENTITY = CDL()
+
+
+def given_cdl(cdl: CDL, name: str) -> CDL:
+    """A CDL that a person gave, unless its numbers are beyond any grade.
+
+    name: whose it is, for the message.
+    raises: ConfigError that names the value and what it may be.
+    """
+    for what, values, least, most in (
+        ("slope", cdl.slope, 0.0, MOST_SLOPE),
+        ("offset", cdl.offset, -MOST_OFFSET, MOST_OFFSET),
+        ("power", cdl.power, LEAST_POWER, MOST_POWER),
+        ("saturation", (cdl.saturation,), 0.0, MOST_SATURATION),
+    ):
+        for value in values:
+            if not least <= value <= most:
+                raise ConfigError(
+                    f"{name}: a {what} of {value:g} is no grade",
+                    hint=f"{what} may be {least:g} to {most:g}, on film log; check the file, and "
+                    "that its decision was made in a log space",
+                )
+    return cdl
 
 
 def triple(values: NDArray[np.float64]) -> Triple:

@@ -9,6 +9,7 @@ Source: ASC CDL v1.2 transfer XML (``urn:ASC:CDL:v1.01``).
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
 from color.ale import read_ale_cdls
-from color.cdl import CDL, FILE_DECIMALS, IDENTITY, Triple
+from color.cdl import CDL, FILE_DECIMALS, IDENTITY, Triple, given_cdl
 from color.edl import number, read_edl_cdls
 from media.errors import ConfigError
 
@@ -30,8 +31,13 @@ _READ_NAMESPACES = frozenset({_NAMESPACE, "urn:ASC:CDL:v1.2"})
 _ID = re.compile(r"[A-Za-z0-9_.]+")
 _MAX_BYTES = 32 * 1024 * 1024
 
-_SOP_NAMES = frozenset({"SOPNode", "SopNode", "ASC_SOP"})
-_SAT_NAMES = frozenset({"SatNode", "SATNode", "ASC_SAT"})
+_ROOTS = frozenset({"ColorCorrection", "ColorCorrectionCollection", "ColorDecisionList"})
+_SOP, _SAT = ("Slope", "Offset", "Power"), ("Saturation",)
+_NODES = {
+    **dict.fromkeys(("SOPNode", "SopNode", "ASC_SOP"), _SOP),
+    **dict.fromkeys(("SatNode", "SATNode", "ASC_SAT"), _SAT),
+}
+"""What each node has to hold, all of it: the schema of the ASC, and what OpenColorIO asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +144,11 @@ def read_cdls(path: Path) -> dict[str, CDL]:
     """The decisions in a .cc, .ccc, .cdl, .edl, .ale or .otio file, by id.
 
     Accepts the node names hosts write (``SatNode``, ``SATNode``, ``ASC_SAT``; ``SOPNode``,
-    ``SopNode``, ``ASC_SOP``); a missing half is the identity. A correction without an id gets
-    its place in the file (``0``, ``1``, ..), as OpenColorIO looks it up. In an EDL the id is
-    the clip name, else the reel.
-    raises: ConfigError for a file that cannot be read, is not such a file, has a bad number
-        or one id twice.
+    ``SopNode``, ``ASC_SOP``); a missing node is the identity, a node that lacks one of its
+    numbers is refused. A correction without an id gets its place in the file (``0``, ``1``, ..),
+    as OpenColorIO looks it up. In an EDL the id is the clip name, else the reel.
+    raises: ConfigError for a file that cannot be read, is not such a file, has a bad number, one
+    beyond any grade (``color.cdl.given_cdl``) or one id twice.
     """
     kind = path.suffix.lower()
     if kind not in {".cc", ".ccc", ".cdl", ".edl", ".ale", ".otio"}:
@@ -157,9 +163,9 @@ def read_cdls(path: Path) -> dict[str, CDL]:
         raise ConfigError(f"{path.name} cannot be read", hint=str(error)) from error
     match kind:
         case ".edl":
-            pairs = read_edl_cdls(data.decode("utf-8", "replace"), path.name)
+            pairs = read_edl_cdls(data.decode("utf-8-sig", "replace"), path.name)
         case ".ale":
-            pairs = read_ale_cdls(data.decode("utf-8", "replace"), path.name)
+            pairs = read_ale_cdls(data.decode("utf-8-sig", "replace"), path.name)
         case ".otio":
             pairs = _read_otio(data, path.name)
         case _:
@@ -168,7 +174,7 @@ def read_cdls(path: Path) -> dict[str, CDL]:
     for name, cdl in pairs:
         if name in found and found[name] != cdl:
             raise ConfigError(f"{path.name} has two decisions called {name!r}", hint="keep one")
-        found[name] = cdl
+        found[name] = given_cdl(cdl, f"{path.name}, decision {name!r}")
     if not found:
         raise ConfigError(f"{path.name} holds no color decision", hint="check the file")
     return found
@@ -178,8 +184,8 @@ def _read_otio(data: bytes, name: str) -> list[tuple[str, CDL]]:
     from color.otio_file import read_otio_cdls
 
     try:
-        return read_otio_cdls(data.decode("utf-8"))
-    except (KeyError, ValueError, IndexError, TypeError, RuntimeError) as error:
+        return read_otio_cdls(data.decode("utf-8-sig"), name)
+    except (AttributeError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"{name} is no usable timeline", hint=str(error)) from error
 
 
@@ -196,17 +202,23 @@ def _read_xml(data: bytes, name: str) -> list[tuple[str, CDL]]:
         root = fromstring(data)
     except (ParseError, DefusedXmlException) as error:
         raise ConfigError(f"{name} is not usable XML", hint=str(error)) from error
-    strange = _space(root)
-    if strange and strange not in _READ_NAMESPACES:
+    _check_space(root, name)
+    if _local(root) not in _ROOTS:
         raise ConfigError(
-            f"{name} is in namespace {strange!r}, which is no ASC CDL", hint=f"use {_NAMESPACE}"
+            f"{name} is no ASC CDL: its root is {_local(root)!r}", hint=", ".join(sorted(_ROOTS))
         )
-    corrections = [
-        e for e in root.iter() if _local(e) == "ColorCorrection" and _space(e) == strange
-    ]
-    named = [e.get("id") for e in corrections if e.get("id")]
-    for id_ in named:
-        if named.count(id_) > 1:
+    corrections = []
+    for element in root.iter():
+        if _local(element) == "ColorCorrection":
+            _check_space(element, name)
+            corrections.append(element)
+        elif _local(element) in {"ColorCorrectionRef", "ASC_CC_XML"}:
+            raise ConfigError(
+                f"{name} points at the decision {element.get('ref')!r} in another file",
+                hint="name that file in color.decisions instead",
+            )
+    for id_, times in Counter(e.get("id") for e in corrections).items():
+        if id_ and times > 1:
             raise ConfigError(f"{name} has two decisions called {id_!r}", hint="keep one")
     found = []
     for index, element in enumerate(corrections):
@@ -220,25 +232,30 @@ def _space(element: Element) -> str:
     return element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
 
 
+def _check_space(element: Element, name: str) -> None:
+    space = _space(element)
+    if space and space not in _READ_NAMESPACES:
+        raise ConfigError(
+            f"{name} has {_local(element)} in namespace {space!r}, which is no ASC CDL",
+            hint=f"use {_NAMESPACE}",
+        )
+
+
 def read_correction(element: Element, name: str) -> CDL:
     """The CDL whose nodes are children of an element. name: of the file, for messages.
 
-    raises: ConfigError for numbers that are no CDL, and for one said twice.
+    raises: ConfigError for numbers that are no CDL, for one that is missing from its node, stands
+    in the wrong one or is said twice, and where there is no node at all.
     """
     values: dict[str, list[float]] = {}
-    for node in element:
-        if _local(node) not in _SOP_NAMES | _SAT_NAMES:
-            continue
-        for leaf in node:
-            if _local(leaf) not in {"Slope", "Offset", "Power", "Saturation"}:
-                continue
-            if _local(leaf) in values:
-                # Programs disagree on which of the two counts.
-                raise ConfigError(f"{name} has {_local(leaf)} twice", hint="keep one")
-            try:
-                values[_local(leaf)] = [number(v) for v in (leaf.text or "").split()]
-            except ValueError as error:
-                raise ConfigError(f"{name} has a bad number", hint=str(error)) from error
+    nodes = [n for n in element if _local(n) in _NODES]
+    if not nodes:
+        raise ConfigError(
+            f"{name} holds neither SOPNode nor SatNode", hint="give it one, or take it out"
+        )
+    for node in nodes:
+        _check_space(node, name)
+        _read_node(node, values, name)
 
     def three(key: str, default: Triple) -> Triple:
         found = values.get(key, [*default])
@@ -255,3 +272,28 @@ def read_correction(element: Element, name: str) -> CDL:
         return CDL(slope, offset, power, saturation[0])
     except ConfigError as error:
         raise ConfigError(f"{name}: {error.what}", hint=error.hint) from error
+
+
+def _read_node(node: Element, values: dict[str, list[float]], name: str) -> None:
+    """Puts the numbers of a SOPNode or SatNode into values. raises: ConfigError."""
+    wanted = _NODES[_local(node)]
+    for leaf in node:
+        key = _local(leaf)
+        if key not in {*_SOP, *_SAT}:
+            continue
+        _check_space(leaf, name)
+        if key not in wanted:
+            raise ConfigError(f"{name} has {key} in its {_local(node)}", hint="move it")
+        if key in values:
+            # Programs disagree on which of the two counts.
+            raise ConfigError(f"{name} has {key} twice", hint="keep one")
+        try:
+            values[key] = [number(v) for v in (leaf.text or "").split()]
+        except ValueError as error:
+            raise ConfigError(f"{name} has a bad number", hint=str(error)) from error
+    for key in wanted:
+        if key not in values:
+            raise ConfigError(
+                f"{name}: its {_local(node)} has no {key}",
+                hint=f"an ASC CDL gives {', '.join(wanted)} together",
+            )

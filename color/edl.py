@@ -24,7 +24,8 @@ _SMPTE_RATES = frozenset(
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})([:;.])(\d{2})")
 _EVENT = re.compile(r"^(\d{3,6})\s+(\S+)\s+\S+\s+\S+")
 _GROUP = re.compile(r"\(([^()]*)\)")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# ASCII alone, and no two ways to take a digit: a long bad number must not take for ever.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 EDL_DECIMALS = 4
 
 
@@ -166,7 +167,7 @@ def cdl_of_text(sop: str, saturation: str, name: str) -> CDL:
     values = (IDENTITY.slope, IDENTITY.offset, IDENTITY.power)
     if sop:
         groups = [_floats(g, 3, name) for g in _GROUP.findall(sop)]
-        if len(groups) != 3:
+        if len(groups) != 3 or _GROUP.sub("", sop).strip(" \t,"):
             raise ConfigError(f"{name}: {sop!r} is not three groups", hint="check the file")
         s, o, p = ((g[0], g[1], g[2]) for g in groups)
         values = (s, o, p)
@@ -187,30 +188,52 @@ def _floats(text: str, count: int, name: str) -> list[float]:
 def read_edl_cdls(text: str, name: str) -> list[tuple[str, CDL]]:
     """(id, CDL) of every event that carries a decision, in file order.
 
-    raises: ConfigError for a malformed ``ASC_SOP`` or ``ASC_SAT``. name: for the message.
+    raises: ConfigError for a malformed ``ASC_SOP`` or ``ASC_SAT``, for one said twice or before
+    any event, for a dissolve whose two clips leave open which is meant, and for ``ASC_CC_XML``,
+    which only points at another file. name: for the message.
     """
     found: list[tuple[str, CDL]] = []
-    reel = clip = ""
-    sop = saturation = ""
+    where, reel = "", ""
+    told: dict[str, str] = {}
 
     def close() -> None:
-        if sop or saturation:
-            found.append((clip or reel, cdl_of_text(sop, saturation, name)))
+        sop, saturation = told.get("ASC_SOP", ""), told.get("ASC_SAT", "")
+        if not sop and not saturation:
+            return
+        if not where:
+            raise ConfigError(
+                f"{name} has a color decision before any event", hint="put it under its event"
+            )
+        if "TO" in told:
+            raise ConfigError(
+                f"{name}, event {where}: a color decision under a dissolve from "
+                f"{told.get('FROM', reel)!r} to {told['TO']!r} does not say which it is for",
+                hint="give it under an event of one clip, or in a .ccc",
+            )
+        of = f"{name}, event {where}"
+        found.append((told.get("FROM") or reel, cdl_of_text(sop, saturation, of)))
 
     for line in text.splitlines():
         event = _EVENT.match(line)
         if event is not None:
             close()
-            reel, clip, sop, saturation = event[2], "", "", ""
+            where, reel, told = event[1], event[2], {}
             continue
         body = line.lstrip("* ").strip()
         key, _, rest = body.partition(" ")
         match key.rstrip(":").upper():
-            case "ASC_SOP":
-                sop = rest.strip() or "()"
-            case "ASC_SAT":
-                saturation = rest.strip() or "()"
-            case "FROM" if body.upper().startswith("FROM CLIP NAME:"):
-                clip = body.partition(":")[2].strip()
+            case "ASC_SOP" | "ASC_SAT" as what:
+                if what in told:
+                    raise ConfigError(
+                        f"{name}, event {where}: {what} is there twice", hint="keep one"
+                    )
+                told[what] = rest.strip() or "()"
+            case "ASC_CC_XML":
+                raise ConfigError(
+                    f"{name}, event {where}: ASC_CC_XML points at a decision in another file",
+                    hint="name that .cc, .ccc or .cdl instead",
+                )
+            case "FROM" | "TO" as what if body.upper().startswith(f"{what} CLIP NAME:"):
+                told[what] = body.partition(":")[2].strip()
     close()
     return found

@@ -56,7 +56,7 @@ def read_back(name: str, text: str) -> dict[str, Apply]:
         case "amf":
             return _cdls([read_amf_cdl(text.encode(), name)])
         case "otio":
-            return _cdls(read_otio_cdls(text))
+            return _cdls(read_otio_cdls(text, name))
         case "ccc" | "cdl" | "cc":
             return _by_opencolorio(text, suffix)
         case _:

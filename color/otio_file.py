@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from color.cdl import CDL
+from color.cdl import CDL, IDENTITY, Triple
 from color.cdl_files import INPUT_SPACE
 from color.edl import EdlEvent, edl_reel
+from media.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,13 @@ def cdl_metadata(cdl: CDL) -> dict[str, object]:
     }
 
 
-def read_otio_cdls(text: str) -> list[tuple[str, CDL]]:
-    """(clip name, CDL) of every clip that carries one, in order."""
+def read_otio_cdls(text: str, name: str) -> list[tuple[str, CDL]]:
+    """(clip name, CDL) of every clip that carries one, in order. name: for the message.
+
+    A missing half is the identity, as in the EDL that OpenTimelineIO made it of.
+    raises: ConfigError for numbers that are no CDL; KeyError, TypeError, ValueError or
+    RuntimeError for what is no such timeline.
+    """
     import opentimelineio as otio
 
     timeline = otio.adapters.read_from_string(text, adapter_name="otio_json")
@@ -74,19 +80,31 @@ def read_otio_cdls(text: str) -> list[tuple[str, CDL]]:
         told = clip.metadata.get("cdl")
         if told is None:
             continue
-        sop = told["asc_sop"]
-        slope, offset, power = (
-            tuple(float(v) for v in sop[k]) for k in ("slope", "offset", "power")
-        )
-        found.append(
-            (
-                str(clip.name),
-                CDL(
-                    (slope[0], slope[1], slope[2]),
-                    (offset[0], offset[1], offset[2]),
-                    (power[0], power[1], power[2]),
-                    float(told["asc_sat"]),
-                ),
+        where = f"{name}, clip {clip.name!r}"
+        if "asc_sop" not in told and "asc_sat" not in told:
+            raise ConfigError(
+                f"{where}: its cdl holds neither asc_sop nor asc_sat", hint="check the file"
             )
-        )
+        slope, offset, power = IDENTITY.slope, IDENTITY.offset, IDENTITY.power
+        if "asc_sop" in told:
+            sop = told["asc_sop"]
+            slope, offset, power = (_three(sop, k, where) for k in ("slope", "offset", "power"))
+        saturation = _number(told.get("asc_sat", IDENTITY.saturation), where)
+        try:
+            found.append((str(clip.name), CDL(slope, offset, power, saturation)))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error.what}", hint=error.hint) from error
     return found
+
+
+def _three(sop: Mapping[str, Sequence[object]], key: str, where: str) -> Triple:
+    values = [_number(v, where) for v in sop.get(key, ())]
+    if len(values) != 3:
+        raise ConfigError(f"{where}: {key} has {len(values)} numbers", hint="three are needed")
+    return (values[0], values[1], values[2])
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{where}: {value!r} is no number", hint="check its cdl")
+    return float(value)

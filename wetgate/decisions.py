@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from color.cdl import LEAST_POWER, MOST_OFFSET, MOST_POWER, MOST_SATURATION, MOST_SLOPE
 from media.errors import ConfigError
 from wetgate.config import Box, NonNegative, Section, Share
 from wetgate.project import nearest
@@ -282,11 +283,18 @@ class FramesOverride(Switch):
     leave: tuple[int, ...] = ()
 
 
+_Slope = Annotated[float, Field(ge=0.0, le=MOST_SLOPE)]
+_Offset = Annotated[float, Field(ge=-MOST_OFFSET, le=MOST_OFFSET)]
+_Power = Annotated[float, Field(ge=LEAST_POWER, le=MOST_POWER)]
+
+
 class BalanceOverride(Switch):
-    slope: Triple | None = None
-    offset: Triple | None = None
-    power: Triple | None = None
-    saturation: NonNegative | None = None
+    """Numbers beyond any grade are refused, as in files (``color.cdl.given_cdl``)."""
+
+    slope: tuple[_Slope, _Slope, _Slope] | None = None
+    offset: tuple[_Offset, _Offset, _Offset] | None = None
+    power: tuple[_Power, _Power, _Power] | None = None
+    saturation: Annotated[float, Field(ge=0.0, le=MOST_SATURATION)] | None = None
 
 
 class ShotOverride(Section):

@@ -33,7 +33,7 @@ def test_what_is_written_is_read_back(encoding: str) -> None:
     text = amf_document(clip(encoding))
     assert read_amf_cdl(text.encode(), "R1_0010.amf") == ("R1_0010", GRADE.rounded())
     assert f"{encoding.upper()}_to_ACES.a2.v1" in text
-    assert 'idx="#######" min="86400" max="86500"' in text
+    assert 'idx="#" min="86400" max="86500"' in text
     assert "2024-03-01T12:00:00Z" in text
     assert "e-0" not in text
     # the same scan and decision give the same bytes

@@ -102,12 +102,12 @@ def test_the_timeline_carries_frames_rates_and_decisions(tmp_path: Path) -> None
         assert _told(clip) == pytest.approx(event.cdl.as_list(), abs=1e-9)
         assert clip.source_range.start_time.value == event.frames.start
     assert "film log" in timeline.metadata["wetgate"]["color_space"]
-    assert dict(read_otio_cdls(text)) == CDLS
+    assert dict(read_otio_cdls(text, "x.otio")) == CDLS
     path = tmp_path / "title.otio"
     path.write_text(text)
     assert read_cdls(path) == CDLS
-    path.write_text(text.replace('"asc_sat"', '"asc_sut"'))
-    with pytest.raises(ConfigError, match="no usable timeline"):
+    path.write_text(text.replace('"power"', '"pover"'))
+    with pytest.raises(ConfigError, match="power has 0 numbers"):
         read_cdls(path)
 
 
@@ -256,16 +256,19 @@ def test_a_table_for_linear_light_carries_a_shaper() -> None:
             "bad number",
         ),
         (
-            "<ColorCorrection><SOPNode><Slope>-1 1 1</Slope></SOPNode></ColorCorrection>",
+            "<ColorCorrection><SOPNode><Slope>-1 1 1</Slope><Offset>0 0 0</Offset>"
+            "<Power>1 1 1</Power></SOPNode></ColorCorrection>",
             r"x.ccc, decision '0': CDL slope .* is negative",
         ),
         (
-            "<ColorCorrection id='R1_0010'><SOPNode><Slope>1 1 1</Slope></SOPNode>"
-            "<ASC_SOP><Slope>2 1 1</Slope></ASC_SOP></ColorCorrection>",
+            "<ColorCorrection id='R1_0010'><SOPNode><Slope>1 1 1</Slope><Offset>0 0 0</Offset>"
+            "<Power>1 1 1</Power></SOPNode><ASC_SOP><Slope>2 1 1</Slope></ASC_SOP>"
+            "</ColorCorrection>",
             "'R1_0010' has Slope twice",
         ),
         (
-            "<ColorCorrection><SOPNode><Power>0 1 1</Power></SOPNode></ColorCorrection>",
+            "<ColorCorrection><SOPNode><Slope>1 1 1</Slope><Offset>0 0 0</Offset>"
+            "<Power>0 1 1</Power></SOPNode></ColorCorrection>",
             "not positive",
         ),
         (

@@ -15,6 +15,8 @@ from media.reel import Reel, Shot
 from wetgate.records import IngestedReel
 
 _NUMBER = re.compile(r"\d+(?=\.[^.]+$)")
+_MARKS = "#@%$+=~!"
+"""What stands for a digit in the name of a frame: the first of these that the name lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,13 @@ def shot_amfs(
 
 def _clip(reel: Reel, shot: Shot, handed: HandedShot) -> AmfClip:
     frames = [f for f in reel.frames if f.number in shot.frames]
-    file, numbers = frames[0].path.name, None
+    file, numbers, mark = frames[0].path.name, None, "#"
     if reel.kind != "movie":
         found = [_NUMBER.search(f.path.name) for f in (frames[0], frames[-1])]
         if found[0] is not None and found[1] is not None:
             numbers = (int(found[0].group()), int(found[1].group()))
-            file = _NUMBER.sub("#" * len(found[0].group()), file)
+            mark = next((c for c in _MARKS if c not in file), "#")
+            file = _NUMBER.sub(mark * len(found[0].group()), file)
     newest = max(f.mtime_ns for f in frames)
     start = source_timecode(reel.rate, reel.range.start, shot.frames.start, reel.timecode)
     return AmfClip(
@@ -69,6 +72,7 @@ def _clip(reel: Reel, shot: Shot, handed: HandedShot) -> AmfClip:
         cdl=handed.cdl,
         description=f"reel {reel.id}, from {start}; {handed.description}",
         file=file,
+        mark=mark,
         frames=numbers,
         scanned=datetime.fromtimestamp(newest // 10**9, UTC),
     )
