@@ -130,7 +130,11 @@ def edl_document(
     if drop:
         record -= fps // 15 * 54
     name = edl_reel(reel)
-    lines = [f"TITLE: {title}", f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}"]
+    # One line, whatever the title holds: a second one would be read as an event.
+    lines = [
+        f"TITLE: {' '.join(title.split())}",
+        f"FCM: {'DROP FRAME' if drop else 'NON-DROP FRAME'}",
+    ]
     for number, event in enumerate(sorted(events, key=lambda e: e.frames), 1):
         first, last = event.frames.start - first_frame, event.frames.stop - first_frame
         times = " ".join(

@@ -187,6 +187,14 @@ def test_timecode_goes_there_and_back() -> None:
         edl_document("t", "R", Fraction(24), 0, [])
 
 
+def test_a_title_is_one_line() -> None:
+    event = EdlEvent(id="R_1", frames=FrameRange(0, 5), cdl=IDENTITY)
+    title = "A\n\n001  X V C 00:00:00:00 00:00:00:01 00:00:00:00 00:00:00:01"
+    text = edl_document(title, "R", Fraction(24), 0, [event])
+    assert [name for name, _ in read_edl_cdls(text, "r.edl")] == ["R_1"]
+    assert len(_otio(text, 24)[1]) == 1
+
+
 def test_reel_names_fit() -> None:
     assert edl_reel("reel-07_b") == "reel07b"
     assert edl_reel("___") == "REEL"

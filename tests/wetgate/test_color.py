@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from color.amf import read_amf_cdl
 from color.cdl import CDL, apply_cdl
-from color.cdl_files import Correction, ccc_document, read_cdls
+from color.cdl_files import Correction, cc_document, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
 from color.fade import ABSORPTION, fading
 from media.encoding import STOP
@@ -127,6 +127,20 @@ def test_decisions_brought_in_stand_as_a_persons(
     over = "[R2_0010]\nbalance.slope = [1.0, 1.0, 1.0]\n"
     again = decide(reels, out, over, f'color.decisions=["{file}"]')["R2_0010"]
     assert as_cdl(again.balance) == CDL()
+    over = "[R2_0010]\nbalance.enabled = false\n"
+    off = decide(reels, out, over, f'color.decisions=["{file}"]')["R2_0010"]
+    assert as_cdl(off.balance) == CDL()
+    assert off.balance.reason == "switched off by a person"
+    # Two files may agree, and no more.
+    second = tmp_path / "second.cc"
+    for cdl, agrees in ((mine, True), (CDL(), False)):
+        second.write_text(cc_document(Correction(id="R2_0010", cdl=cdl)), "utf-8")
+        both = f'color.decisions=["{file}", "{second}"]'
+        if agrees:
+            assert as_cdl(decide(reels, out, "", both)["R2_0010"].balance) == mine
+        else:
+            with pytest.raises(ConfigError, match=r"second\.cc decide 'R2_0010' differently"):
+                decide(reels, out, "", both)
     file.write_text(text.replace("R2_0010", "R2_0011"), "utf-8")
     with pytest.raises(ConfigError, match="'R2_0011'") as caught:
         decide(reels, out, "", f'color.decisions=["{file}"]')

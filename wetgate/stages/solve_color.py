@@ -132,9 +132,11 @@ def with_given_cdls(
 ) -> dict[str, ShotOverride]:
     """overrides.toml, and beneath it the decisions of the files in ``color.decisions``.
 
-    raises: ConfigError for a file that cannot be read, or that names what is no shot.
+    raises: ConfigError for a file that cannot be read, or that names what is no shot, and for two
+    files that decide one shot differently.
     """
     found = dict(people)
+    decided: dict[str, tuple[str, CDL]] = {}
     for file in project.color.decisions:
         for name, cdl in read_cdls(Path(file)).items():
             if name not in shots:
@@ -144,8 +146,16 @@ def with_given_cdls(
                     "which is no shot of this title",
                     hint=f"did you mean {close[0]!r}? In an EDL the clip name is the shot",
                 )
+            other, before = decided.setdefault(name, (file, cdl))
+            if before != cdl:
+                raise ConfigError(
+                    f"color.decisions: {Path(other).name} and {Path(file).name} decide {name!r} "
+                    "differently",
+                    shot=name,
+                    hint="take it out of one of them",
+                )
             person = found.get(name, ShotOverride())
-            if not _gives_color(person.balance):
+            if not _gives_color(person.balance) and person.balance.enabled is not False:
                 given = BalanceOverride(
                     slope=cdl.slope,
                     offset=cdl.offset,
