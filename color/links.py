@@ -123,12 +123,18 @@ def _mutual(a: F32, b: F32, ratio: float) -> NDArray[np.intp]:
     if len(a) < 2 or len(b) < 2:
         return np.zeros((0, 2), dtype=np.intp)
     similar = a @ b.T
-    best = similar.argmax(axis=1)
-    rows = np.arange(len(a))
-    top = np.partition(similar, -2, axis=1)[:, -2:]
+    rows, best = np.arange(len(a)), similar.argmax(axis=1)
+    most = similar[rows, best]
+    # Maxima of whole rows and columns, and the slower argmax only for what may be kept: this is
+    # most of the time of a title of many shots.
+    may = most == similar.max(axis=0)[best]
+    similar[rows, best] = -np.inf
     # unit vectors: squared distance is 2 - 2 * similarity
-    second, first = 2.0 - 2.0 * top[:, 0], 2.0 - 2.0 * top[:, 1]
-    keep = (first < ratio**2 * second) & (similar.argmax(axis=0)[best] == rows)
+    may &= 2.0 - 2.0 * most < ratio**2 * (2.0 - 2.0 * similar.max(axis=1))
+    similar[rows, best] = most
+    rows, best = rows[may], best[may]
+    # Of rows that are as like to a column, the first is its best.
+    keep = similar[:, best].argmax(axis=0) == rows
     return np.stack([rows[keep], best[keep]], axis=1)
 
 
