@@ -96,7 +96,11 @@ def unfade(
     # Tones of each dye, from colors of each band: faded layers differ in range.
     signal = np.ptp(np.quantile(pooled @ inverse.T, (0.01, 0.99), axis=0), axis=0)
     noise = np.sqrt(np.square(inverse) @ np.square(noise_log))
-    for layer, (range_log, grain) in enumerate(zip(signal, noise, strict=True)):
+    # And of the bands themselves: a flat one may look full of a dye that only mirrors the others.
+    signal = np.concatenate([np.ptp(np.quantile(pooled, (0.01, 0.99), axis=0), axis=0), signal])
+    noise = np.concatenate([np.broadcast_to(noise_log, 3), noise])
+    for place, (range_log, grain) in enumerate(zip(signal, noise, strict=True)):
+        layer = place % 3
         if range_log < options.min_signal * max(float(grain), 1e-4):
             return _refused(
                 f"{LAYERS[layer]} has no more range ({range_log:.3f} film log) than "
@@ -119,6 +123,11 @@ def unfade(
             return _refused(
                 f"{LAYERS[layer]} kept only {100 * max(share, 0.0):.0f} % of its density, "
                 f"less than 1/{options.gain_limit:g}: it would be grain, not color"
+            )
+        if share > options.gain_limit:
+            return _refused(
+                f"{LAYERS[layer]} would have more than {options.gain_limit:g} times the density "
+                "of the best kept layer, which is not how dyes fade"
             )
     moved = np.abs(matrix @ np.full(3, BASE_LOG) + offset - BASE_LOG).max()
     if moved > options.offset_limit_log:

@@ -109,6 +109,26 @@ def test_a_layer_that_is_gone_is_refused_by_name(view: View) -> None:
     assert "blue (yellow dye) kept only" in told.reason
 
 
+def test_a_flat_band_is_refused_by_name(view: View) -> None:
+    """The others' cross-talk, taken off it, is no dye."""
+    scanned = [t.copy() for t in shots(view)]
+    rng = np.random.default_rng(3)
+    for picture in scanned:
+        picture[..., 0] = 0.3 + rng.normal(0.0, 5e-4, picture.shape[:-1])
+    for neutrals in (None, np.array([[0.3, 0.2, 0.2], [0.3, 0.5, 0.5], [0.3, 0.4, 0.4]])):
+        found = unfade(scanned, np.full(3, 1e-3), neutrals)
+        assert not found.applied
+        assert "red (cyan dye) has no more range" in found.reason
+
+
+def test_what_is_not_how_dyes_fade_is_refused(view: View) -> None:
+    """Colors that a person calls neutral and that run against each other."""
+    neutrals = np.array([[0.2, 0.4, 0.6], [0.4, 0.4, 0.4], [0.6, 0.4, 0.2]])
+    found = unfade(shots(view), GRAIN, neutrals)
+    assert not found.applied
+    assert "red (cyan dye) would have more than 4 times" in found.reason
+
+
 def test_nothing_measured_is_an_error() -> None:
     with pytest.raises(ConfigError):
         unfade([], GRAIN)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from color.amf import read_amf_cdl
@@ -18,9 +19,12 @@ from color.cdl_files import Correction, cc_document, ccc_document, read_cdls
 from color.edl import EdlEvent, edl_document
 from color.fade import ABSORPTION, fading
 from media.encoding import STOP
+from media.encoding import encoding as encoding_of
 from media.errors import ConfigError
 from media.frames import FrameRange
+from media.reel import PictureFormat, SampleType
 from media.scan import read_codes
+from media.write import AnyCodes
 from tests.color.test_protect import lad
 from tests.reels import RATE, project_of, put_reel, run_here, scene
 from wetgate.chain import as_cdl
@@ -52,7 +56,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, bool], NDA
 
 
 def put(folder: Path, codes: NDArray[np.uint16], first: int = 100) -> Path:
-    from media.reel import PictureFormat
 
     h, w = codes.shape[1:3]
     fmt = PictureFormat(width=w, height=h, channels=3, bits=10)
@@ -211,6 +214,50 @@ def test_a_faded_reel_is_unfaded_baked_and_handed_over(
         np.testing.assert_array_equal(
             read_codes(out / "deliver/restored/R1" / file.name), read_codes(file)
         )
+
+
+@pytest.mark.parametrize("kind", ["dpx", "exr"])
+def test_neutrals_are_codes_of_the_scan(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path, kind: str
+) -> None:
+    """Of a float scan the samples themselves; codes that a scan cannot hold are refused."""
+    matrix, offset = fading(np.array(LEFT), ABSORPTION, np.array([0.0, 0.0, -0.02]))
+    log = large(5) / 1023.0 @ matrix.T + offset
+    greys = np.linspace(0.2, 0.6, 5)[:, None] * np.ones(3) @ matrix.T + offset
+    whole = kind == "dpx"
+    space = encoding_of("cineon" if whole else "linear")
+    # Both curves act on each value by itself, whatever the order of axes.
+    codes, neutrals = (space.from_log(torch.from_numpy(v)).numpy() for v in (log, greys))
+    if whole:
+        codes, neutrals = np.rint(codes * 1023.0), np.rint(neutrals * 1023.0)
+    fmt = PictureFormat(
+        width=256,
+        height=192,
+        channels=3,
+        bits=10 if whole else 32,
+        sample=SampleType.UINT if whole else SampleType.FLOAT,
+    )
+    pictures: AnyCodes = codes.astype(np.uint16) if whole else codes.astype(np.float32)
+    reel = put_reel(tmp_path / "R1", pictures, 100, fmt=fmt, kind=kind)
+
+    def unfaded(given: NDArray[np.float64]) -> ShotDecisions:
+        text = json.dumps(given.tolist())
+        project = project_of(
+            [reel],
+            ONE_SHOT,
+            "color.fade.model=dyes",
+            "color.fade.enabled=true",
+            f"reels.neutrals={text}",
+            preset="prebalance",
+            encoding=space.name,
+        )
+        out = tmp_path / "out"
+        return launch_prebalance(project, out, quiet=True, replace=True).decisions["R1_0010"]
+
+    np.testing.assert_allclose(unfaded(neutrals).fade.dyes_left, LEFT, atol=0.03)
+    if whole:
+        with pytest.raises(ConfigError, match="codes of this scan end at 1023"):
+            unfaded(neutrals + 600.0)
 
 
 def test_colors_are_compared_at_the_exposure_of_the_shot() -> None:
@@ -375,6 +422,20 @@ def test_balance_leaves_shots_of_a_scene_together_on_every_reel(
         )
     assert np.ptp(now, axis=0).mean() < 4 / 1023
     assert len({decided.balance.reason for decided in found.values()}) < 3
+
+
+def test_a_scan_of_one_channel_takes_no_unlike_channels(
+    tmp_path: Path, large: Callable[[int, bool], NDArray[np.uint16]]
+) -> None:
+    codes = large(3, True)[..., :1]
+    fmt = PictureFormat(width=256, height=192, channels=1, bits=10)
+    reel = put_reel(tmp_path / "R1", codes, 1, fmt=fmt)
+    over = "[R1_0010]\nbalance.{} = [{}, 1.0, 1.0]\n"
+    for what in ("slope", "offset", "power"):
+        with pytest.raises(ConfigError, match=f"the {what} .* of 'R1_0010' differs"):
+            decide([reel], tmp_path / "out", over.format(what, 1.1))
+    found = decide([reel], tmp_path / "out", over.format("slope", 1.0))
+    assert found["R1_0010"].balance.origin == "human"
 
 
 def test_a_reel_of_black_is_left_alone_and_cannot_lead(

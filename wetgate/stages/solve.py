@@ -47,6 +47,7 @@ from wetgate.stages.propose import (
 )
 from wetgate.stages.propose_dirt import OFF
 from wetgate.stages.solve_color import (
+    check_one_channel,
     flag_reasons,
     solve_color,
     with_flags,
@@ -81,6 +82,7 @@ def solve_title(
     for name, person in people.items():
         _check_color_switch(job.project, name, person)
     people = with_given_cdls(job.project, people, shots)
+    check_one_channel(people, shots, {name: r.reel for name, r in reels.items()})
     protected = {*job.project.policy.protected_shots} | {n for n, p in people.items() if p.protect}
     unknown = sorted(protected - set(shots))
     if unknown:

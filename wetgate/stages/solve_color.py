@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from color.balance import balance_shot
 from color.cdl import CDL, IDENTITY, Triple
 from color.cdl_files import read_cdls
-from color.fade import FadeOptions, Unfading, unfade
+from color.fade import Unfading
 from color.lad import reel_aims
 from color.links import find_links
 from color.match import MatchOptions, solve_match
@@ -32,13 +31,12 @@ from wetgate.decisions import BalanceOverride, ShotDecisions, ShotOverride
 from wetgate.stages.ingest import reel_name
 from wetgate.stages.propose import TOO_SMALL
 from wetgate.stages.propose_dirt import OFF
+from wetgate.stages.solve_fade import unfade_reels, unfades
 
 F64 = NDArray[np.float64]
 Evidence = Mapping[str, Mapping[str, Any]]
 Colors = tuple[dict[str, ShotColor], dict[str, Unfading]]
 """By shot; and by reel, only reels that unfading was asked for."""
-
-_REFERENCE_MATCHES = 200
 
 
 def with_flags(
@@ -166,6 +164,30 @@ def with_given_cdls(
     return found
 
 
+def check_one_channel(
+    people: Mapping[str, ShotOverride], shots: Mapping[str, Shot], reels: Mapping[str, Reel]
+) -> None:
+    """raises: ConfigError where a person gives unlike red, green and blue to a one-channel scan."""
+    for name, person in people.items():
+        reel = shots[name].reel
+        given = person.balance
+        if reels[reel].format.channels != 1:
+            continue
+        for what, values in (
+            ("slope", given.slope),
+            ("offset", given.offset),
+            ("power", given.power),
+        ):
+            if values is not None and len(set(values)) > 1:
+                raise ConfigError(
+                    f"the {what} {values} of {name!r} differs from channel to channel, and its "
+                    "scan has one",
+                    reel=reel,
+                    shot=name,
+                    hint="give three equal values",
+                )
+
+
 def solve_color(
     project: Project,
     reels: Mapping[str, Reel],
@@ -179,7 +201,7 @@ def solve_color(
     """
     options = project.color
     _check_names(project, shots, reels)
-    wanted = options.match.enabled or options.balance.enabled or _unfades(project)
+    wanted = options.match.enabled or options.balance.enabled or unfades(project)
     if not wanted:
         return dict.fromkeys(shots, ShotColor(reason=OFF)), {}
     measured = {n: s for n, s in shots.items() if evidence[n]}
@@ -187,8 +209,8 @@ def solve_color(
     if not measured:
         return small, {}
     color: dict[str, Mapping[str, Any]] = {n: evidence[n]["color"] for n in measured}
-    links = find_links(color) if options.match.enabled or _unfades(project) else []
-    unfaded = _unfade_reels(project, reels, measured, color, links)
+    links = find_links(color) if options.match.enabled or unfades(project) else []
+    unfaded = unfade_reels(project, reels, measured, color, links, reference_reel(project))
     if unfaded:
         color = {
             n: unfaded_evidence(e, u)
@@ -279,68 +301,6 @@ def reference_reel(project: Project) -> str:
     return project.color.match.reference_reel or next(
         (reel_name(r) for r in project.reels if r.reference), ""
     )
-
-
-def _unfades(project: Project) -> bool:
-    return project.color.fade.enabled and project.color.fade.model == "dyes"
-
-
-def _unfade_reels(
-    project: Project,
-    reels: Mapping[str, Reel],
-    shots: Mapping[str, Shot],
-    color: Mapping[str, Mapping[str, Any]],
-    links: list[Link],
-) -> dict[str, Unfading]:
-    """Every reel but the reference: by its neutrals, by what it shares with the reference, or
-    by its tones."""
-    if not _unfades(project):
-        return {}
-    anchor = reference_reel(project)
-    found: dict[str, Unfading] = {}
-    options = FadeOptions(gain_limit=project.color.fade.max_gain)
-    for config in project.reels:
-        name = reel_name(config)
-        mine = [n for n, s in shots.items() if s.reel == name and s.kind is SegmentKind.SHOT]
-        usable = [
-            n for n in mine if protection(color[n], "fade") is None and "samples_log" in color[n]
-        ]
-        if name == anchor or not usable or reels[name].format.channels == 1:
-            continue
-        neutrals = None
-        if config.neutrals:
-            codes = (
-                torch.tensor(config.neutrals, dtype=torch.float64) / reels[name].format.full_scale
-            )
-            neutrals = reel_encoding(reels[name]).to_log(codes.T[:, :, None])[:, :, 0].T.numpy()
-        pairs = [(k.x, k.y) for k in links if k.a in usable and shots[k.b].reel == anchor]
-        pairs += [(k.y, k.x) for k in links if k.b in usable and shots[k.a].reel == anchor]
-        enough = sum(len(x) for x, _ in pairs) >= _REFERENCE_MATCHES
-        reference = (
-            (np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs]))
-            if enough and neutrals is None
-            else None
-        )
-        found[name] = unfade(
-            [np.asarray(color[n]["samples_log"], np.float64) for n in usable],
-            _grain(color, usable),
-            neutrals,
-            reference,
-            options,
-        )
-    return found
-
-
-def _grain(color: Mapping[str, Mapping[str, Any]], shots: list[str]) -> np.ndarray[Any, Any]:
-    """(3,) grain of block means, film log, at most: what the evenest blocks hold inside."""
-    evens = [
-        float(np.quantile(even[even < 1.0], 0.05))
-        for n in shots
-        if isinstance(color[n].get("features"), Mapping)
-        and ((even := np.asarray(color[n]["features"]["grid_even"])) < 1.0).any()
-    ]
-    # A block mean over 64 px has an eighth of it; channels are taken to be alike.
-    return np.full(3, (float(np.median(evens)) if evens else 0.002) / 8.0 * np.sqrt(3.0))
 
 
 def _check_names(project: Project, shots: Mapping[str, Shot], reels: Mapping[str, Reel]) -> None:
