@@ -111,3 +111,8 @@ def test_what_is_not_understood_is_refused(old: str, new: str, why: str) -> None
     assert old in text
     with pytest.raises(ConfigError, match=why):
         read_amf_cdl(text.replace(old, new, 1).encode(), "x.amf")
+
+
+def test_another_mark_where_names_hold_the_usual_one() -> None:
+    text = amf_document(clip(file="take#2.@@@@@@@.dpx", mark="@"))
+    assert 'idx="@" min="86400" max="86500">take#2.@@@@@@@.dpx<' in text
