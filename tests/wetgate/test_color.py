@@ -375,6 +375,34 @@ def test_tables_on_code_values_do_what_the_render_does(
     assert 0.0 < on_codes["largest_difference_log"] < 0.01
 
 
+def test_the_wildest_decision_that_is_read_is_handed_over(
+    large: Callable[..., NDArray[np.uint16]], tmp_path: Path
+) -> None:
+    """Its colors are hundreds of film log, where single precision is no longer 2e-6."""
+    wild = (
+        "slope = [10.0, 10.0, 10.0]",
+        "offset = [-10.0, -10.0, 10.0]",
+        "power = [0.1, 10.0, 10.0]",
+        "saturation = 10.0",
+    )
+    over = "[R1_0010.balance]\n" + "\n".join(wild) + "\n"
+    reel = put(tmp_path / "R1", large(1))
+    found = decide([reel], tmp_path / "out", over, "reels.encoding=adx10")
+    assert as_cdl(found["R1_0010"].balance).saturation == 10.0
+    handed = tmp_path / "out/deliver/color"
+    assert read_cdls(handed / "R1.ccc") == {"R1_0010": as_cdl(found["R1_0010"].balance)}
+    told = json.loads((handed / "handover.json").read_text("utf-8"))["files"]
+    assert {n.rpartition(".")[2] for n in told} >= {
+        "ccc",
+        "cdl",
+        "edl",
+        "ale",
+        "otio",
+        "clf",
+        "amf",
+    }
+
+
 def test_an_aces_metadata_file_goes_out_where_aces_knows_the_scan(
     large: Callable[..., NDArray[np.uint16]], tmp_path: Path
 ) -> None:
