@@ -329,7 +329,7 @@ def read_overrides(path: Path, shots: set[str], *, others: bool = False) -> dict
     if not path.is_file():
         return {}
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"overrides.toml is not valid TOML: {error}", hint="mend it") from error
     found = {}
@@ -346,10 +346,13 @@ def read_overrides(path: Path, shots: set[str], *, others: bool = False) -> dict
             first = error.errors()[0]
             where = ".".join(str(p) for p in first["loc"])
             known = [f"{a}.{b}" for a, f in ShotOverride.model_fields.items() for b in _inner(f)]
+            misspelt = first["type"] == "extra_forbidden"
             raise ConfigError(
                 f"overrides.toml: {name}.{where}: {first['msg'].lower()}",
                 shot=name,
-                hint=nearest(where, [*known, *ShotOverride.model_fields]),
+                hint=nearest(where, [*known, *ShotOverride.model_fields])
+                if misspelt
+                else f"it is {first['input']!r}",
             ) from error
     return found
 

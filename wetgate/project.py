@@ -12,6 +12,7 @@ from typing import get_args, get_origin
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from color.cdl_files import read_cdls
 from media.defect_map import channel_name
 from media.encoding import ENCODING_NAMES
 from media.errors import ConfigError, EncodingUndeclared, InputError
@@ -298,6 +299,9 @@ def _check(project: Project) -> None:
             )
     if project.color.view:
         ocio_view(project.color.view)
+    for file in project.color.decisions:
+        # Read when they are needed, but refused now and not after a night of measuring.
+        read_cdls(Path(file))
     names = [d.name for d in project.deliver]
     if len(set(names)) != len(names) or not names:
         raise ConfigError("deliverables need different names", hint="set deliver.name")

@@ -20,6 +20,7 @@ from color.otio_file import OtioReel, otio_document
 from media.errors import ConfigError
 from media.frames import FrameRange
 from wetgate.decisions import read_overrides
+from wetgate.project import load_project
 
 ASC = "urn:ASC:CDL:v1.01"
 SOP = "<SOPNode><Slope>{}</Slope><Offset>{}</Offset><Power>{}</Power></SOPNode>"
@@ -136,6 +137,22 @@ def test_overrides_have_the_same_bounds(line: str, words: str, tmp_path: Path) -
     file.write_text(f"[R1_0010.balance]\n{line}\n", "utf-8")
     with pytest.raises(ConfigError, match=words):
         read_overrides(file, {"R1_0010"})
+
+
+def test_a_bad_file_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "bad.ccc"
+    sets = [f'color.decisions=["{file}"]']
+    with pytest.raises(ConfigError, match=r"bad\.ccc cannot be read"):
+        load_project([str(tmp_path)], sets=sets, encoding="cineon", rate="24")
+    file.write_text(xml(SOP.format("11 1 1", ZEROS, ONES)))
+    with pytest.raises(ConfigError, match="slope of 11 is no grade"):
+        load_project([str(tmp_path)], sets=sets, encoding="cineon", rate="24")
+
+
+def test_overrides_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "overrides.toml"
+    file.write_text("[R1_0010.balance]\nslope = [1.1, 1.0, 1.0]\n", "utf-8-sig")
+    assert read_overrides(file, {"R1_0010"})["R1_0010"].balance.slope == (1.1, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(

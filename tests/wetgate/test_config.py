@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from color.cdl import IDENTITY
+from color.cdl_files import Correction, cc_document
 from media.errors import ConfigError
 from tests.reels import project_of
 from wetgate import run
@@ -135,7 +137,10 @@ def test_set_reaches_every_option(scans: list[Path], name: str) -> None:
         with pytest.raises(ConfigError, match=name):
             load_project([str(scans[0])], encoding="cineon", sets=[f"{name}=7"])
         return
-    for text in (SPECIAL[name],) if name in SPECIAL else CANDIDATES:
+    given = scans[0].parent / "given.cc"
+    given.write_text(cc_document(Correction(id="R1_0010", cdl=IDENTITY)), "utf-8")
+    special = SPECIAL | {"color.decisions": f'["{given}"]'}
+    for text in (special[name],) if name in special else CANDIDATES:
         try:
             changed = load_project(
                 [str(s) for s in scans[:1]],
