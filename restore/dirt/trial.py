@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from media.movers import MOVERS, draw_movers
+from media.movers import MOVERS, Mover, draw_movers
 from media.specks import draw_worn, lay_on
 from restore.dirt.detect import DirtOptions, judged, suspicion
 from restore.dirt.look import RADIUS, Look, look_at, neighbours
@@ -28,7 +28,7 @@ Mask = NDArray[np.bool_]
 Detector = Literal["network", "rules"]
 
 STRENGTHS: Mapping[Detector, tuple[float, ...]] = {
-    "network": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96),
+    "network": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96, 0.98, 0.99, 0.995),
     "rules": (2.0, 4.0, 5.5, 7.0, 9.0, 12.0, 16.0),
 }
 """Most sensitive first: likelihoods, or grain sigmas. Nothing more sensitive can be asked for."""
@@ -36,6 +36,10 @@ PLACES = 4
 _CROP_PX = (640, 400)
 _PIECES, _SOWN = 6, 2
 """In a crop of full size; and how many times at each place."""
+_MOVED = 2
+_EACH = 1.0 / 3.0
+"""How many times things that move are planted at each place, and how many of each kind: all kinds
+together, because what is taken differs more between two flocks than between two frames."""
 _VISIBLE = 0.03
 """Film log; fainter pieces are not counted."""
 
@@ -123,7 +127,7 @@ def _try(
     *,
     half: bool,
 ) -> None:
-    """One place: as it is, with dirt, and with every other kind of mover."""
+    """One place: as it is, with dirt, and with all kinds of movers."""
     rng = np.random.default_rng((number, k))
     clean = pixels.cpu().numpy()
     look = _look(clean)
@@ -138,16 +142,22 @@ def _try(
         found = _masks(_look(dirty), sigma, options, half=half)
         tally.planted += int(planted.sum())
         tally.found += [(m & planted).sum() for m in found]
-    for kind in MOVERS[k % 2 :: 2]:
+    for _ in range(_MOVED):
         moved = clean.copy()
-        draw_movers(rng, moved, kind)
         # What is taken with nothing planted is not the mover's fault.
-        there = _changed(moved, clean) & ~as_it_is[0]
-        taken = np.array(
-            [(m & there).sum() for m in _masks(_look(moved), sigma, options, half=half)], float
-        )
-        tally.moving[kind] = tally.moving.get(kind, 0.0) + float(there.sum())
-        tally.taken[kind] = tally.taken.get(kind, np.zeros(len(options))) + taken
+        planted_by_kind = {kind: _plant(rng, moved, kind) & ~as_it_is[0] for kind in MOVERS}
+        masks = _masks(_look(moved), sigma, options, half=half)
+        for kind, there in planted_by_kind.items():
+            taken = np.array([(m & there).sum() for m in masks], float)
+            tally.moving[kind] = tally.moving.get(kind, 0.0) + float(there.sum())
+            tally.taken[kind] = tally.taken.get(kind, np.zeros(len(options))) + taken
+
+
+def _plant(rng: np.random.Generator, frames: F32, kind: Mover) -> Mask:
+    """Things of one kind through all frames; (H, W) where the middle one shows them."""
+    before = frames[RADIUS].copy()
+    draw_movers(rng, frames, kind, _EACH)
+    return _visible(frames[RADIUS], before)
 
 
 def _sow(rng: np.random.Generator, frames: F32) -> None:
@@ -171,7 +181,12 @@ def _masks(look: Look, sigma: float, options: Sequence[DirtOptions], *, half: bo
 
 
 def _changed(after: F32, before: F32) -> Mask:
-    changed: Mask = np.abs(after[RADIUS] - before[RADIUS]).max(axis=0) > _VISIBLE
+    return _visible(after[RADIUS], before[RADIUS])
+
+
+def _visible(after: F32, before: F32) -> Mask:
+    """(H, W) of two pictures (C, H, W)."""
+    changed: Mask = np.abs(after - before).max(axis=0) > _VISIBLE
     return changed
 
 

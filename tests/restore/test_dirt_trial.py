@@ -100,3 +100,10 @@ def test_moving_things_are_planted_where_they_are_said_to_be(kind: Mover) -> Non
     assert np.array_equal(np.abs(frames - 0.45).max(axis=1) > 0.03, seen)
     assert 0.0 < float(seen.mean()) < 0.3
     assert torch.isfinite(torch.from_numpy(frames)).all()
+
+
+def test_every_kind_of_moving_thing_is_tried_even_on_a_short_shot() -> None:
+    frames, _ = damage(scene("pan"), GRAINY)
+    evidence = observed(TrialProbe("network", 5), frames[:5])
+    assert len(evidence["frames"]) == 1
+    assert set(evidence["movers"]) == set(MOVERS)
