@@ -42,6 +42,56 @@ def coarse_difference(own: F32, near: F32, step: int, limit: float, out: F32) ->
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def coarse_misfit(own: F32, near: F32, slow: F32, step: int, limit: float, out: F32) -> None:
+    """Means of abs(own - near - slow), held below the limit, over step x step px, into ``out``.
+
+    own: (h, w); near: (N, h, w); slow, out: (N, h // step, w // step).
+    """
+    n, tall, wide = out.shape
+    most, share = np.float32(limit), np.float32(1.0 / (step * step))
+    line = np.empty(wide * step, np.float32)
+    for k in range(n):
+        for cy in range(tall):
+            line[:] = 0.0
+            for y in range(cy * step, (cy + 1) * step):
+                a, b = own[y], near[k, y]
+                for cx in range(wide):
+                    level = slow[k, cy, cx]
+                    for x in range(cx * step, (cx + 1) * step):
+                        line[x] += min(abs(a[x] - b[x] - level), most)
+            for cx in range(wide):
+                total = np.float32(0.0)
+                for x in range(cx * step, (cx + 1) * step):
+                    total += line[x]
+                out[k, cy, cx] = total * share
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def stand_in(near: F32, misfit: F32, step: int, times: float, beyond: float) -> None:
+    """Where one of ``near`` fits far worse than the best of them, the best stands in its place.
+
+    near: (N, h, w), changed in place; misfit: (N, h // step, w // step). What is left over of a
+    cell at the right and below goes with the last cell.
+    """
+    n, tall, wide = misfit.shape
+    h, w = near.shape[1:]
+    for cy in range(tall):
+        bottom = h if cy == tall - 1 else (cy + 1) * step
+        for cx in range(wide):
+            best = 0
+            for k in range(1, n):
+                if misfit[k, cy, cx] < misfit[best, cy, cx]:
+                    best = k
+            worst = np.float32(times) * misfit[best, cy, cx] + np.float32(beyond)
+            right = w if cx == wide - 1 else (cx + 1) * step
+            for k in range(n):
+                if misfit[k, cy, cx] > worst:
+                    for y in range(cy * step, bottom):
+                        for x in range(cx * step, right):
+                            near[k, y, x] = near[best, y, x]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _between(at: int, size: int, coarse: int) -> tuple[int, int, np.float32]:
     """The two of ``coarse`` samples over ``size`` px that a px lies between, and how far on."""
     place = max((np.float32(at) + np.float32(0.5)) * np.float32(coarse / size) - np.float32(0.5),

@@ -30,6 +30,12 @@ _SLOW_PX = 8
 _SLOW_LIMIT = 0.15
 """Film log; no speck may pull the slow difference further than this."""
 _MOST = 4.0
+_MISFIT_LIMIT = 0.10
+"""Film log; no speck may make more of a misfit than this."""
+_CELL_PX, _AROUND = 4, 5
+"""Neighbours are held against each other in cells, each with so many around it."""
+_FAR_WORSE = (2.0, 0.01)
+"""Times the misfit of the neighbour that fits best, and film log beyond it."""
 
 
 def fetched(plane: F32, flow: F32, into: F32 | None = None) -> F32:
@@ -86,6 +92,37 @@ def planes(
     )
 
 
+def believed(own: F32, near: F32) -> None:
+    """Where one neighbour plainly shows another place, the one that fits best stands in for it.
+
+    own: (h, w); near: (N, h, w), fetched along the motion; changed in place. Motion is lost behind
+    and before things that move, seldom to all neighbours at once. A neighbour that shows the
+    wrong place looks as though something had come or gone, and hides what is on one frame only.
+    """
+    from restore.dirt import cells  # compiled on first use, not at import
+
+    if len(near) < _SLOTS or min(own.shape) < 4 * _SLOW_PX:
+        return
+    slow_part = _slow_cells(own, near, _CELL_PX)
+    misfit = np.empty_like(slow_part)
+    cells.coarse_misfit(own, near, slow_part, _CELL_PX, _MISFIT_LIMIT, misfit)
+    for plane in misfit:
+        cv2.blur(plane, (_AROUND, _AROUND), dst=plane, borderType=cv2.BORDER_REPLICATE)
+    cells.stand_in(near, misfit, _CELL_PX, *_FAR_WORSE)
+
+
+def _slow_cells(own: F32, near: F32, step_px: int) -> F32:
+    """(N, h // step_px, w // step_px) the slow part of own - near, not spread over the frame."""
+    from restore.dirt import cells
+
+    h, w = own.shape
+    means = np.empty((len(near), h // step_px, w // step_px), np.float32)
+    cells.coarse_difference(own, near, step_px, _SLOW_LIMIT, means)
+    wide = 3.0 * _SLOW_PX / step_px
+    smooth: F32 = blur(torch.from_numpy(means)[:, None], wide)[:, 0].numpy()
+    return smooth
+
+
 def folded(
     own: F32, near: F32, flows: Sequence[F32], sigma: float, *, one_sided: bool, half: bool
 ) -> Tensor:
@@ -99,9 +136,7 @@ def folded(
     if min(h, w) < 4 * _SLOW_PX:
         slow_part = (own - near).mean(axis=(1, 2), keepdims=True, dtype=np.float32)
     else:
-        means = np.empty((len(near), h // _SLOW_PX, w // _SLOW_PX), np.float32)
-        cells.coarse_difference(own, near, _SLOW_PX, _SLOW_LIMIT, means)
-        slow_part = blur(torch.from_numpy(means)[:, None], 3.0)[:, 0].numpy()
+        slow_part = _slow_cells(own, near, _SLOW_PX)
     bend = (2.0, -1.0) if one_sided else (1.0, 1.0)
     constants = (50.0 * sigma, float(one_sided))
     told = (_MID_DENSITY, 3.0, 1.0 / (6.0 * sigma + 0.03), _MOST, *bend, 1.0 / 8.0, 2.0, *constants)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.dirt.evidence import fetched
+from restore.dirt.evidence import believed, fetched
 from restore.motion import distinct_neighbours, find_flow, luma, steering_image
 
 F32 = NDArray[np.float32]
@@ -34,7 +34,7 @@ class Look:
     """All neighbours lie before, or all after: what has just come into view looks like dirt."""
 
     def compensated(self) -> Tensor:
-        """(N, 1, H, W) the neighbours fetched along their motion."""
+        """(N, 1, H, W) the neighbours fetched along their motion, as far as they are believed."""
         return torch.from_numpy(self.fetched())[:, None].to(self.own.device)
 
     def fetched(self) -> F32:
@@ -42,6 +42,7 @@ class Look:
         found = np.empty((len(self.near), *self.near[0].shape), np.float32)
         for plane, flow, into in zip(self.near, self.flows, found, strict=True):
             fetched(plane, flow, into)
+        believed(self.own.cpu().numpy(), found)
         return found
 
 

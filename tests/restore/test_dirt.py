@@ -15,7 +15,7 @@ from media.passes import Effect, Window
 from restore.dirt.apply import DirtOperator
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions
-from restore.dirt.evidence import FOLD, folded, levelled, planes
+from restore.dirt.evidence import FOLD, believed, folded, levelled, planes
 from restore.dirt.invent import invent
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
@@ -284,3 +284,31 @@ def test_thresholds_follow_the_options() -> None:
     assert not dirt_free(frames[:6])
     deaf = repair(DirtOptions(detector="rules", threshold_floor=0.9))
     assert not rendered([deaf], frames[:6])[1].any()
+
+
+def test_a_neighbour_that_shows_another_place_gives_way_to_one_that_fits() -> None:
+    rng = np.random.default_rng(3)
+    picture = cv2.GaussianBlur(rng.normal(0.45, 1.0, (160, 200)).astype(np.float32), (0, 0), 3.0)
+    own, *near = (picture + rng.normal(0, 0.006, picture.shape) for _ in range(5))
+    own = own.astype(np.float32)
+    own[60:70, 100:112] += 0.3
+    before = np.stack(near).astype(np.float32)
+    lost = (slice(40, 100), slice(60, 140))
+    before[1][lost] = picture[::-1, ::-1][lost]
+    after = before.copy()
+    believed(own, after)
+    inner = (slice(48, 92), slice(68, 132))
+    off = [float(np.abs(n[1][inner] - picture[inner]).mean()) for n in (before, after)]
+    assert off[1] < 0.25 * off[0]
+    assert np.array_equal(after[[0, 2, 3]], before[[0, 2, 3]])
+    assert np.array_equal(after[1][:24], before[1][:24])
+
+
+def test_a_speck_by_itself_makes_no_neighbour_give_way() -> None:
+    rng = np.random.default_rng(4)
+    near = (0.45 + rng.normal(0, 0.006, (4, 160, 200))).astype(np.float32)
+    own = near[0] + rng.normal(0, 0.006, near[0].shape).astype(np.float32)
+    own[60:90, 100:130] -= 0.3
+    after = near.copy()
+    believed(own, after)
+    assert np.array_equal(after, near)
