@@ -96,13 +96,25 @@ def suspicion(look: Look, sigma: float, options: DirtOptions, *, half: bool = Fa
     return likely
 
 
+Known = dict[tuple[int, int, int, bytes], bool]
+"""Of pieces by place, sign and shape: was it seen elsewhere?"""
+
+
 def judged(
-    score: F32, look: Look, sigma: float, options: DirtOptions, *, cue_marks: bool = False
+    score: F32,
+    look: Look,
+    sigma: float,
+    options: DirtOptions,
+    *,
+    cue_marks: bool = False,
+    known: Known | None = None,
 ) -> Suspects:
     """Pieces of dirt in a map of suspicion.
 
     cue_marks: the frame may carry the projectionist's mark: what looks like it stays.
+    known: what was worked out on the same look before; added to, and changes no result.
     """
+    known = {} if known is None else known
 
     def wanted(blob: Blob) -> bool:
         if cue_marks and like_a_cue_mark(blob, score.shape):
@@ -110,12 +122,11 @@ def judged(
         return blob.area_px <= options.max_blob_px
 
     if options.detector == "rules":
-        return _by_rules(score, look, sigma, options, wanted)
+        return _by_rules(score, look, sigma, options, wanted, known)
     mask = np.zeros(score.shape, np.bool_)
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
-    kept, left = pieces(
-        seeds, bodies, 0, _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX), mask
-    )
+    still = _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX, known)
+    kept, left = pieces(seeds, bodies, 0, still, mask)
     return _bounded(mask, kept, left, options, rim_px=0)
 
 
@@ -125,6 +136,7 @@ def _still(
     options: DirtOptions,
     wanted: Callable[[Blob], bool],
     least_px: int,
+    known: Known,
 ) -> Callable[[Blob], bool]:
     """Wanted, and not found again elsewhere: a ball, a bird, a hand that came and went."""
     own = look.own.cpu().numpy()
@@ -132,10 +144,15 @@ def _still(
     def still(blob: Blob) -> bool:
         if not wanted(blob):
             return False
-        return not least_px <= blob.area_px <= _SOUGHT_PX or not any(
-            seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
-            for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
-        )
+        if not least_px <= blob.area_px <= _SOUGHT_PX:
+            return True
+        key = (blob.top, blob.left, blob.sign, blob.inside.tobytes())
+        if key not in known:
+            known[key] = any(
+                seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
+                for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
+            )
+        return not known[key]
 
     return still
 
@@ -146,6 +163,7 @@ def _by_rules(
     sigma: float,
     options: DirtOptions,
     wanted: Callable[[Blob], bool],
+    known: Known,
 ) -> Suspects:
     high = max(options.threshold_sigma * sigma * math.sqrt(0.5), options.threshold_floor)
     largest_px = _RULES_BLOB_PX
@@ -156,9 +174,7 @@ def _by_rules(
     if not seeds.any():
         return Suspects(mask, 0, 0, False)
     grown = np.abs(score) > max(options.grow_share * high, 1.5 * sigma)
-    alone = _still(
-        look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b), least_px=1
-    )
+    alone = _still(look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b), 1, known)
     # Dark and bright apart: a speck beside a hair is not one thing.
     both = [pieces(seeds, grown & (np.sign(score) == s), s, alone, mask) for s in (1, -1)]
     kept, left = (sum(counts) for counts in zip(*both, strict=True))

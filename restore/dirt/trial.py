@@ -20,7 +20,7 @@ from torch import Tensor
 
 from media.movers import MOVERS, Mover, draw_movers
 from media.specks import draw_worn, lay_on
-from restore.dirt.detect import DirtOptions, judged, suspicion
+from restore.dirt.detect import DirtOptions, Known, judged, suspicion
 from restore.dirt.look import RADIUS, Look, look_at, neighbours
 
 F32 = NDArray[np.float32]
@@ -176,8 +176,8 @@ def _look(frames: F32) -> Look:
 
 def _masks(look: Look, sigma: float, options: Sequence[DirtOptions], *, half: bool) -> list[Mask]:
     """(H, W) what would be taken from the frame, at each strength."""
-    score = suspicion(look, sigma, options[0], half=half)
-    return [judged(score, look, sigma, o).mask for o in options]
+    score, known = suspicion(look, sigma, options[0], half=half), Known()
+    return [judged(score, look, sigma, o, known=known).mask for o in options]
 
 
 def _changed(after: F32, before: F32) -> Mask:
