@@ -18,6 +18,7 @@ from torch import Tensor
 
 from restore.motion import LUMA, find_flow, flow_tensor, luma, steering_image, warp
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 _BLOCK = 16
 _SIZE = 8
@@ -51,7 +52,7 @@ class GrainProbe:
 
     def __init__(self) -> None:
         self._before: tuple[Tensor, NDArray[np.uint8]] | None = None
-        self._last: tuple[F64, Tensor, NDArray[np.bool_]] | None = None
+        self._last: tuple[F32, Tensor, NDArray[np.bool_]] | None = None
         self._level: list[F64] = []
         self._sigma: list[F64] = []
         self._rough: list[F64] = []
@@ -79,14 +80,14 @@ class GrainProbe:
         flow = flow_tensor(np.rint(find_flow(before_image, image)), pixels)
         fetched, inside = warp(pixels.unsqueeze(0), flow, cubic=False)
         one, other = before.cpu().numpy(), fetched[0].cpu().numpy()
-        difference, mean = (other - one).astype(np.float64), 0.5 * (one + other)
+        difference, mean = other - one, 0.5 * (one + other)
         usable = _blocks(inside[0].float().cpu().numpy())[0].min(axis=-1) > 0
         level = _blocks(mean).mean(axis=-1)
         usable &= ((level > 0.03) & (level < 0.97)).all(axis=0)
         if usable.sum() < _FEWEST:
             return
         # The last of the planes is luma.
-        weights = np.array(LUMA) if len(difference) == 3 else np.ones(1)
+        weights = np.array(LUMA if len(difference) == 3 else (1.0,), np.float32)
         both = [
             np.concatenate([p, np.tensordot(weights, p, axes=1)[None]]) for p in (difference, mean)
         ]
@@ -105,7 +106,7 @@ class GrainProbe:
         self._look_closer(both[0], flat)
 
     def _told_apart(
-        self, difference: F64, blocks: F64, flow: Tensor, usable: NDArray[np.bool_]
+        self, difference: F32, blocks: F32, flow: Tensor, usable: NDArray[np.bool_]
     ) -> None:
         """Sigma of the pair before, with what is not grain in it told apart by the next pair.
 
@@ -114,7 +115,7 @@ class GrainProbe:
         motion is steady and lost by the same share of a pixel each time, the opposite part:
         a mean of both, one to two, is right for neither alone and near for all.
         """
-        planes = torch.from_numpy(difference.astype(np.float32))[None]
+        planes = torch.from_numpy(difference)[None]
         following, _ = warp(planes, flow.cpu(), cubic=False)
         other = _blocks(following[0].numpy())[:, usable]
         own, sigma = blocks[:, usable], self._sigma[-1]
@@ -123,7 +124,7 @@ class GrainProbe:
         common = -(np.clip(own, -limit, limit) * other).mean(axis=-1)
         self._sigma[-1] = np.sqrt((sigma**2 + 2.0 * np.maximum(common, 0.0)) / 3.0)
 
-    def _look_closer(self, difference: F64, flat: NDArray[np.bool_]) -> None:
+    def _look_closer(self, difference: F32, flat: NDArray[np.bool_]) -> None:
         """Spectrum and correlations over the flat blocks, outliers left out."""
         tiles = _blocks(difference)[:, flat]
         power = tiles.var(axis=-1)
@@ -232,7 +233,7 @@ def dct_spectrum(blocks: F64) -> F64:
     rows[0] /= np.sqrt(2.0)
     coefficients = rows @ blocks @ rows.T
     power = (coefficients**2).reshape(len(blocks), -1).T
-    found: F64 = _middle(power).reshape(_SIZE, _SIZE) / 0.4549
+    found = _middle(power).reshape(_SIZE, _SIZE).astype(np.float64) / 0.4549
     # Slow differences (flicker) are all in the mean of a block: grain has no more there than
     # beside it.
     found[0, 0] = min(found[0, 0], 1.1 * max(found[0, 1], found[1, 0]))
@@ -272,17 +273,18 @@ def _left_by_middle(correlation: float) -> float:
     return float(np.sqrt(max(1.0 - level, 0.25)))
 
 
-def _middle(values: F64) -> F64:
+def _middle(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """(..., 1) median along the last axis: what ``np.median`` says, for short rows sooner."""
     ordered, count = np.sort(values, axis=-1), values.shape[-1]
-    found: F64 = ordered[..., (count - 1) // 2 : count // 2 + 1].mean(axis=-1, keepdims=True)
-    return found
+    found: NDArray[np.floating] = ordered[..., (count - 1) // 2 : count // 2 + 1]
+    middle: NDArray[np.floating] = found.mean(axis=-1, keepdims=True)
+    return middle
 
 
-def _blocks(planes: NDArray[np.floating]) -> F64:
+def _blocks(planes: F32) -> F32:
     """(C, H, W) to (C, blocks, pixels of a block); a rest at the edges is left out."""
     c, h, w = planes.shape
     rows, cols = h // _BLOCK, w // _BLOCK
-    cut = planes[:, : rows * _BLOCK, : cols * _BLOCK].astype(np.float64)
+    cut = planes[:, : rows * _BLOCK, : cols * _BLOCK]
     tiles = cut.reshape(c, rows, _BLOCK, cols, _BLOCK).transpose(0, 1, 3, 2, 4)
     return tiles.reshape(c, rows * cols, _BLOCK * _BLOCK)
