@@ -1,6 +1,6 @@
 """Dirt on real clips, found and covered by Wetgate and by its peers.
 
-    python -m benchmarks.surface [--quick] [--vapoursynth PYTHON] [--out results/surface.json]
+    python -m benchmarks.surface [--quick] [--ours] [--vapoursynth PYTHON] [--out FILE]
 
 Real pieces of dirt are laid on clean, grainy clips from a seed; what they visibly change is the
 truth. Detectors get the same motion-compensated frames; whole tools get the same pictures. On the
@@ -40,10 +40,13 @@ from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.models.precision import half_pays
 from wetgate.executor import ShotRenderer
+from wetgate.numerics import pin_numerics
 
 RESULTS = Path(__file__).parent / "results" / "surface.json"
 F32 = NDArray[np.float32]
 Done = tuple[F32, NDArray[np.bool_]]
+Tools = dict[str, Callable[[F32], Output]]
+Peers = Callable[[], Tools]
 SIGMA = 0.0075
 """Grain of the luma on these clips, as ``GrainProbe`` measures it."""
 SEED = 3
@@ -53,18 +56,21 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="eight frames of each clip")
+    parser.add_argument("--ours", action="store_true", help="peers as the file has them")
     parser.add_argument("--vapoursynth", type=Path, help="a Python that has it")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    pin_numerics()
     frames = 8 if given.quick else 24
-    clips = {n: _clip(n, frames, given.vapoursynth) for n in available()}
+    peers = None if given.ours else partial(_peers, vapoursynth=given.vapoursynth)
+    kept = json.loads(given.out.read_text("utf-8"))["clips"] if given.ours else {}
+    clips = {n: kept.get(n, {}) | _clip(n, frames, peers) for n in available()}
     result = {"schema": 1, "frames": frames, "means": _means(clips), "clips": clips}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
-def _clip(name: str, frames: int, vapoursynth: Path | None) -> dict[str, dict[str, float]]:
+def _clip(name: str, frames: int, peers: Peers | None) -> dict[str, dict[str, float]]:
     clean = load(name, frames)
     sound = with_grain(clean, SEED)
     dirty, truth = with_dirt(sound, SEED)
@@ -84,25 +90,32 @@ def _clip(name: str, frames: int, vapoursynth: Path | None) -> dict[str, dict[st
         (out, mask), cost = _timed(partial(rendered, operator, dirty))
         _, on_clean = rendered(operator, sound)
         entered(row, out, mask, float(on_clean.mean()), cost / megapixels)
+    if peers is None:
+        return rows
     for row, detector in DETECTORS.items():
         mask, best_f1 = detector(dirty, truth)
         figures = asdict(found(mask, truth))
         rows[row] = {k: round(v, 5) for k, v in figures.items()}
         print(f"{name:8s} {row:22s} F1 {best_f1:.3f}", flush=True)
-    tools: dict[str, Callable[[F32], Output]] = {}
-    if installed():
-        tools |= {r: partial(by_ffmpeg, setting=s) for r, s in FFMPEG.items()}
-    if vapoursynth is not None:
-        tools |= {
-            r: partial(by_vapoursynth, vapoursynth, setting=s) for r, s in VAPOURSYNTH.items()
-        }
-    for row, tool in tools.items():
+    for row, tool in peers().items():
         done, clean_done = tool(as_codes(dirty)), tool(as_codes(sound))
         out = as_film_log(done.frames)
         mask = np.abs(out - dirty).max(axis=1) > 0.02
         taken = np.abs(as_film_log(clean_done.frames) - sound).max(axis=1) > 0.02
         entered(row, out, mask, float(taken.mean()), done.seconds / megapixels)
     return rows
+
+
+def _peers(vapoursynth: Path | None) -> Tools:
+    """Whole tools by name."""
+    tools: Tools = {}
+    if installed():
+        tools |= {r: partial(by_ffmpeg, setting=s) for r, s in FFMPEG.items()}
+    if vapoursynth is not None:
+        tools |= {
+            r: partial(by_vapoursynth, vapoursynth, setting=s) for r, s in VAPOURSYNTH.items()
+        }
+    return tools
 
 
 OURS = {
