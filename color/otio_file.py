@@ -42,10 +42,12 @@ def otio_document(title: str, reels: Sequence[OtioReel]) -> str:
                     otio.opentime.RationalTime(event.frames.start, rate),
                     otio.opentime.RationalTime(len(event.frames), rate),
                 ),
+                metadata={
+                    "cdl": cdl_metadata(event.cdl),
+                    "cmx_3600": {"reel": edl_reel(reel.id)},
+                    "wetgate": {"reel": reel.id},
+                },
             )
-            clip.metadata["cdl"] = cdl_metadata(event.cdl)
-            clip.metadata["cmx_3600"] = {"reel": edl_reel(reel.id)}
-            clip.metadata["wetgate"] = {"reel": reel.id}
             track.append(clip)
         timeline.tracks.append(track)
     return str(timeline.to_json_string(indent=1)) + "\n"

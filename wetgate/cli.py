@@ -20,6 +20,7 @@ from wetgate import __version__
 from wetgate.cli_join import gc, join
 from wetgate.cli_models import models_app
 from wetgate.cli_night import cancel, pause, resume
+from wetgate.loading import loading
 
 INTERRUPTED = 130
 INTERNAL = 1
@@ -108,15 +109,16 @@ def run(
     prefect: Prefect = True,
 ) -> None:
     """Restore a title: start or resume, the same command."""
-    from wetgate.project import load_project
+    with loading():
+        from wetgate.launch import launch
+        from wetgate.project import load_project
 
+        runner = _runner(prefect)
     sets = _with_deadline(sets, deadline)
     project = load_project(
         sources, preset=preset, only=only, sets=sets, encoding=encoding, rate=rate
     )
-    from wetgate.launch import launch
-
-    outcome = launch(project, out, replace=replace, runner=_runner(prefect), quiet=as_json)
+    outcome = launch(project, out, replace=replace, runner=runner, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(outcome.as_dict()))
     else:
@@ -167,10 +169,11 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, how long and how big, and what a deadline leaves out."""
-    from wetgate.dryrun import dry_run
-    from wetgate.numerics import pin_numerics
-    from wetgate.project import load_project
-    from wetgate.tables import plan_dict, print_plan
+    with loading():
+        from wetgate.dryrun import dry_run
+        from wetgate.numerics import pin_numerics
+        from wetgate.project import load_project
+        from wetgate.tables import plan_dict, print_plan
 
     sets = _with_deadline(sets, deadline)
     project = load_project(
@@ -197,8 +200,9 @@ def prebalance(
     as_json: Json = False,
 ) -> None:
     """Color decisions only: CDL and EDL for the grading system, no picture baked."""
-    from wetgate.launch import launch_prebalance
-    from wetgate.project import load_project
+    with loading():
+        from wetgate.launch import launch_prebalance
+        from wetgate.project import load_project
 
     project = load_project(
         sources, preset=preset, only=only, sets=sets or [], encoding=encoding, rate=rate

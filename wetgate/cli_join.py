@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from wetgate.loading import loading
+
 
 def join(
     out: Annotated[Path, typer.Argument(help="output folder of the title, on a shared disk")],
@@ -17,7 +19,8 @@ def join(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
     """Take shots off the hands of a run; lead it to its end when its worker is lost."""
-    from wetgate.helper import help_or_lead
+    with loading():
+        from wetgate.helper import help_or_lead
 
     helped, outcome = help_or_lead(out, threading.Event(), wait_s)
     if as_json:

@@ -180,7 +180,8 @@ def known(job: Job) -> Known:
 def learned_here(job: Job, learner: Learner) -> None:
     """Replay what this kind of worker has done in this folder, killed runs and all."""
     kind, mine = kind_of_worker(job), False
-    for event in read_events(job.folder.events):
+    # In thousands of lines few say what something took.
+    for event in read_events(job.folder.events, having=('"run_started"', '"seconds"')):
         name = str(event.get("event"))
         if name == "run_started":
             mine = event.get("worker") == kind

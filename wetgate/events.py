@@ -68,12 +68,17 @@ def _ends_whole(path: Path) -> bool:
         return stream.read(1) == b"\n"
 
 
-def read_events(path: Path) -> list[dict[str, object]]:
-    """All whole lines of an event file; a line torn by a crash is left out."""
+def read_events(path: Path, having: tuple[str, ...] = ("",)) -> list[dict[str, object]]:
+    """All whole lines of an event file; a line torn by a crash is left out.
+
+    having: only lines with any of these texts in them.
+    """
     found: list[dict[str, object]] = []
     if not path.is_file():
         return found
     for line in path.read_text("utf-8", errors="replace").splitlines():
+        if not any(text in line for text in having):
+            continue
         try:
             value = json.loads(line)
         except json.JSONDecodeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from media.errors import UsageError
 from wetgate.crew import called
@@ -15,6 +14,7 @@ from wetgate.job import Job
 from wetgate.pins import read_pin
 from wetgate.plan import plan_shot
 from wetgate.stages.ingest import read_reel
+from wetgate.trees import bytes_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def clear_store(job: Job, *, dry: bool) -> Cleared:
         keys = store.keys()
         spare = [store.place(k) for k in keys if k not in needed]
         damaged = sorted(job.folder.store.glob("damaged-*"))
-        size = sum(_bytes(p) for p in (*spare, *damaged))
+        size = sum(bytes_in(p) for p in (*spare, *damaged))
         if not dry:
             for place in (*spare, *damaged):
                 shutil.rmtree(place)
@@ -78,7 +78,3 @@ def _needed(job: Job) -> set[str]:
             for planned in plan_shot(job, ingested, shot, decisions, made_by):
                 keys.update(c.key for c in planned.chunks)
     return keys
-
-
-def _bytes(place: Path) -> int:
-    return sum(p.stat().st_size for p in place.rglob("*") if p.is_file())

@@ -18,6 +18,7 @@ from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.leases import Leases
 from wetgate.project import dump_project, project_digest_table
 from wetgate.quota import used_bytes
+from wetgate.trees import files_in
 
 
 @contextmanager
@@ -94,19 +95,16 @@ def finished(folder: Folder, project: Project) -> None:
 
 def delivered_files(folder: Folder) -> list[Path]:
     """Files under deliver/ and touch/, sorted; unfinished temporary files are none."""
-    return sorted(
-        p
-        for top in (folder.deliver, folder.touch)
-        for p in top.rglob("*")
-        if p.is_file() and ".part-" not in p.name
-    )
+    found = (e for top in (folder.deliver, folder.touch) for e in files_in(top))
+    return [Path(p) for p in sorted(e.path for e in found if ".part-" not in e.name)]
 
 
 def sweep_unfinished(folder: Folder) -> int:
     """Remove temporary files a killed run left beside deliverables. Returns how many."""
     removed = 0
     tops = (folder.deliver, folder.touch, folder.root / "reels", folder.report)
-    for part in (*folder.root.glob("*.part-*"), *(p for t in tops for p in t.rglob("*.part-*"))):
+    below = (Path(e.path) for top in tops for e in files_in(top) if ".part-" in e.name)
+    for part in [*folder.root.glob("*.part-*"), *below]:
         part.unlink(missing_ok=True)
         removed += 1
     return removed

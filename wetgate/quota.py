@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from pathlib import Path
+from contextlib import suppress
 
 from media.errors import StorageFull
 from wetgate.config import Night
 from wetgate.files import Folder
+from wetgate.trees import bytes_in
 
 _EVERY_S = 20.0
 _SHARE = 0.01
@@ -18,7 +18,13 @@ _SHARE = 0.01
 
 def used_bytes(folder: Folder) -> int:
     """What all files of an output folder come to; the demo's own scans left out."""
-    return sum(_bytes(p) for p in folder.root.iterdir() if p.name != "demo")
+    total = 0
+    for path in folder.root.iterdir():
+        if path.name != "demo":
+            # Files come and go while workers write: what is gone counts nothing.
+            with suppress(FileNotFoundError):
+                total += bytes_in(path) if path.is_dir() else path.lstat().st_size
+    return total
 
 
 class Quota:
@@ -45,17 +51,3 @@ class Quota:
                 f"{folder.root} holds {used / 1e9:.2f} GB and may hold {night.disk_gb:g} GB",
                 hint="raise night.disk_gb or clear up with 'wetgate gc', then run the same command",
             )
-
-
-def _bytes(path: Path) -> int:
-    """Files come and go while workers write: what is gone counts nothing."""
-    try:
-        if not path.is_dir():
-            return path.lstat().st_size
-        with os.scandir(path) as found:
-            return sum(
-                _bytes(Path(e.path)) if e.is_dir(follow_symlinks=False) else e.stat().st_size
-                for e in found
-            )
-    except FileNotFoundError:
-        return 0

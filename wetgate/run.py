@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,6 +35,7 @@ from wetgate.stages.ingest import ingest_reel, reel_name
 from wetgate.stages.render import all_cached, render_shot
 from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
+from wetgate.trees import bytes_in
 
 TRIES = 3
 _LOOK_S = 1.0
@@ -59,6 +59,7 @@ class Title:
     tried: set[str] = field(default_factory=set)
     """Shots whose turn has come on this worker, or that were done before their turn."""
     _reel_of: dict[str, str] = field(default_factory=dict)
+    _probes: frozenset[str] | None = None
 
     def shot_ids(self) -> list[str]:
         """All shots, in reel and running order."""
@@ -69,6 +70,12 @@ class Title:
         if shot_id not in self._reel_of:
             self._reel_of.update({s.id: n for n, r in self.reels.items() for s in r.shots})
         return self._reel_of[shot_id]
+
+    def probes(self, job: Job) -> frozenset[str]:
+        """What is measured on every shot, worked out once. raises: ConfigError."""
+        if self._probes is None:
+            self._probes = wanted_probes(job, set(self.shot_ids()))
+        return self._probes
 
 
 def run_title(job: Job, before_report: Callable[[Job, Title], None] | None = None) -> Outcome:
@@ -123,7 +130,7 @@ def check_shot_ids(title: Title) -> None:
 
 def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
     """Evidence of one shot; empty when nothing is asked for that it would decide."""
-    wanted = wanted_probes(job, set(title.shot_ids()))
+    wanted = title.probes(job)
     if not wanted:
         return {}
     reel = title.reel_of(shot_id)
@@ -327,10 +334,4 @@ def deliver(job: Job, title: Title) -> Outcome:
 def _bytes_to_come(job: Job, title: Title) -> int:
     """An upper bound for what this run may write; what lies there already is not counted twice."""
     planned = sum(rough_bytes(job, r.reel) for r in title.reels.values())
-    there = 0
-    for top in (job.folder.store, job.folder.deliver):
-        for path in top.rglob("*"):
-            # A helper may be writing, and what it writes moves into place.
-            with suppress(FileNotFoundError):
-                there += path.stat().st_size if path.is_file() else 0
-    return max(0, planned - there)
+    return max(0, planned - bytes_in(job.folder.store) - bytes_in(job.folder.deliver))
