@@ -68,12 +68,16 @@ def conduct(out: str, before_report: BeforeReport | None) -> Outcome:
     )
     shots = tasks.ingest(out)
 
-    for future in _spread(tasks.analyse, desk, shots).values():
+    desk.title.evidence.update({shot: {} for shot in shots})
+    # Where nothing asks for a measurement, thousands of tasks would only say so.
+    measured = shots if desk.title.probes(desk.job) else []
+    for future in _spread(tasks.analyse, desk, measured).values():
         future.result()
 
     tasks.solve(out)
 
     restored = _spread(tasks.restore, desk, line_up(desk.job, desk.title))
+    desk.job.events.emit("queued", {"shots": len(restored)})
     for done, (shot, future) in enumerate(restored.items(), start=1):
         settle_shot(desk.job, desk.title, shot, partial(_verdict, desk, shot, future))
         update_progress_artifact(progress, progress=round(100.0 * done / len(shots), 1))

@@ -22,7 +22,7 @@ from wetgate.priority import in_order
 from wetgate.records import IngestedReel
 from wetgate.size import Size, size_of
 from wetgate.stages.verify import checks_with
-from wetgate.timing import Costs
+from wetgate.timing import Costs, like_measuring
 
 _SCHEMA = 1
 _RELATIVE = {
@@ -156,9 +156,11 @@ def _cost(job: Job, costs: Costs, variant: PlannedShot, *, timed: bool) -> float
 
 def _check_cost(costs: Costs, found: frozenset[str], size: Size) -> float:
     """Checking takes about what measuring took, until it has been timed."""
-    does = verify_piece(checks_with(found, size), size)
-    cost = costs.find(does) or costs.find(analyse_piece(found))
-    return cost.likely if cost is not None else 0.0
+    cost = costs.find(verify_piece(checks_with(found, size), size))
+    if cost is not None:
+        return cost.likely
+    measured = costs.find(analyse_piece(found))
+    return measured.likely * like_measuring(found) if measured is not None else 0.0
 
 
 def _file(folder: Folder) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,5 +22,7 @@ def loading() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
+        # At the end all is let go, or libraries complain of objects they have lost.
+        atexit.register(gc.unfreeze)
         if was_on:
             gc.enable()

@@ -17,12 +17,16 @@ from wetgate.priority import in_order
 from wetgate.records import IngestedReel
 from wetgate.schedule import Work, finish_times
 from wetgate.size import Size
+from wetgate.stages.analyse import TRIALS
 from wetgate.stages.verify import checks_with
 
 Range = tuple[float, float]
 _SAMPLE = (0.75, 1.5)
 _LIKE_MEASURING = (0.6, 1.6)
-"""Checking a result takes about what measuring the scan took, where nobody has timed it."""
+"""Checking a result takes about what measuring the scan took, where nobody has timed it: so much
+of it at least and at most."""
+_WITHOUT_TRIALS = 0.55
+"""What measuring takes but for planted-defect trials, of which there are none in a result."""
 _AGAIN = (0.85, 1.3)
 """What was just done takes about as long once more."""
 
@@ -102,10 +106,15 @@ class Costs:
         found = self.find(does)
         measured = self.find(analyse_piece(evidence)) if found is None else None
         if measured is not None:
-            low, high = _LIKE_MEASURING
-            most = max(size.area, 1.0)
-            return Spread(measured.low * low, measured.likely, measured.high * high * most, 0)
+            low, high = (like_measuring(evidence) * share for share in _LIKE_MEASURING)
+            likely, most = like_measuring(evidence) * measured.likely, max(size.area, 1.0)
+            return Spread(measured.low * low, likely, measured.high * high * most, 0)
         return found or self.of(does)
+
+
+def like_measuring(evidence: frozenset[str]) -> float:
+    """What checking takes of what measuring took, about. evidence: what was measured."""
+    return _WITHOUT_TRIALS if evidence & TRIALS else 1.0
 
 
 def time_title(
