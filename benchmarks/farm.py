@@ -1,14 +1,15 @@
 """A server, workers and runs of Prefect, killed at random: is anything lost, or made twice?
 
-    python -m benchmarks.farm [--kills 100] [--seed 1] [--out results/farm.json]
+    python -m benchmarks.farm [--kills 100] [--seed 1] [--postgres DIR] [--out results/farm.json]
 
 Titles are queued as docs/deploy.md says: a server, a work pool with its queues, two workers, and
 one small worker for the queue `rush`, where the sweep runs. Then one of these is killed with
 SIGKILL, again and again: the server; a run; a worker alone, whose run goes on as an orphan; a
-worker with its run; everything, as when the power goes. What init would do is done (server and
-workers are started again), the sweep is called every few seconds, and nothing else. When a title
-is through, the next is queued, until so many processes were killed by hand. Each must come out
-byte for byte as from an undisturbed run.
+worker with its run; everything, as when the power goes; with --postgres, the folder of its
+programs, the database of the server as well. What init would do is done (what died is started
+again), the sweep is called every few seconds, and nothing else. When a title is through, the next
+is queued, until there were so many moments of killing. Each must come out byte for byte as from an
+undisturbed run.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.farm_postgres import Postgres, prepare
 from benchmarks.overnight import delivered, run, timed
 from flows.server import free_port
 from flows.settings import OFFLINE
@@ -39,7 +41,7 @@ from wetgate.project import dump_project
 
 RESULTS = Path(__file__).parent / "results" / "farm.json"
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("server", "run", "worker, not its run", "worker and run", "everything")
+KINDS = ("server", "run", "worker, not its run", "worker and run", "everything", "database")
 _POOL = "wetgate-cpu"
 _BETWEEN_S = (3.0, 40.0)
 _SWEEP_S = 15.0
@@ -52,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     chance = random.Random(given.seed)
@@ -62,7 +65,8 @@ def main() -> None:
         title.write_text(dump_project(build_demo(home / "material", quiet=True)), "utf-8")
         timed([run(title, home / "alone")])
         truth = delivered(home / "alone")
-        farm = Farm(home, chance)
+        database = prepare(given.postgres, home / "postgres") if given.postgres else None
+        farm = Farm(home, chance, database)
         rounds = list[dict[str, Any]]()
         try:
             farm.set_up()
@@ -82,7 +86,8 @@ def main() -> None:
 def summed_up(farm: Farm, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """All titles so far."""
     return {
-        "schema": 1,
+        "schema": 2,
+        "database": "PostgreSQL" if farm.database else "SQLite",
         "killed": dict(sorted(farm.killed.items())),
         "kills": farm.killed.total(),
         "processes_killed": farm.sent,
@@ -116,6 +121,8 @@ class Farm:
 
     home: Path
     chance: random.Random
+    database: Postgres | None = None
+    """None: the server keeps its history in a file."""
     killed: Counter[str] = field(default_factory=Counter)
     """Moments, by what was killed."""
     sent: int = 0
@@ -162,7 +169,7 @@ class Farm:
 
     def end(self) -> None:
         """Nothing stays."""
-        for pid in ours(self.home):
+        for pid in [*ours(self.home), *self._of_database()]:
             os.kill(pid, signal.SIGKILL)
         for process in self._up.values():
             process.wait()
@@ -181,7 +188,9 @@ class Farm:
         elif kind == "worker and run" and name:
             victims = [self._up[name].pid, *runs]
         elif kind == "everything":
-            victims = ours(self.home)
+            victims = [*ours(self.home), *self._of_database()]
+        elif kind == "database":
+            victims = self._of_database()
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -191,15 +200,29 @@ class Farm:
         if victims:
             self.killed[kind] += 1
 
+    def _of_database(self) -> list[int]:
+        """The process that keeps the database, and those that serve its connections."""
+        if self.database is None or not self._alive("database"):
+            return []
+        pid = self._up["database"].pid
+        return [pid, *children(pid)]
+
     def _alive(self, name: str) -> bool:
         return name in self._up and self._up[name].poll() is None
 
     def _keep_up(self, *, workers: bool = False) -> None:
         """What init does: whatever is not there is started."""
-        if not self._alive("server"):
-            told = ["server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
-            self._up["server"] = self._start("server", *told)
-            self._wait_for_server()
+        deadline = time.monotonic() + 120.0
+        while not self._serves():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no server; see {self.home / 'server.log'}")
+            if self.database is not None and not self._alive("database"):
+                self._up["database"] = self.database.start()
+            # Where its database is not up yet, a server ends at once.
+            if not self._alive("server"):
+                told = ["server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
+                self._up["server"] = self._start("server", *told)
+            time.sleep(0.2)
         for name in ("worker1", "worker2", "rush") if workers else ():
             if not self._alive(name):
                 queue = "rush" if name == "rush" else "overnight"
@@ -218,15 +241,16 @@ class Farm:
                 start_new_session=True,
             )
 
-    def _wait_for_server(self) -> None:
-        deadline = time.monotonic() + 120.0
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self._address()}/health", timeout=2):
-                    return
-            except (urllib.error.URLError, TimeoutError, ConnectionError):
-                time.sleep(0.2)
-        raise RuntimeError(f"no server; see {self.home / 'server.log'}")
+    def _serves(self) -> bool:
+        """Is every part of the server there, and does it answer?"""
+        needed = ("server", "database") if self.database is not None else ("server",)
+        if not all(self._alive(n) for n in needed):
+            return False
+        try:
+            with urllib.request.urlopen(f"{self._address()}/health", timeout=5):
+                return True
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
 
     def _queue(self, deployment: str, parameters: dict[str, Any], *, patient: bool = True) -> None:
         told = [a for k, v in parameters.items() for a in ("--param", f"{k}={json.dumps(v)}")]
@@ -247,6 +271,9 @@ class Farm:
             raise RuntimeError(f"{' '.join(told)}: {done.stdout}{done.stderr}")
 
     def _environment(self) -> dict[str, str]:
+        database = (
+            {"PREFECT_API_DATABASE_CONNECTION_URL": self.database.url()} if (self.database) else {}
+        )
         return {
             **os.environ,
             **OFFLINE,
@@ -256,6 +283,7 @@ class Farm:
             "WETGATE_HOME": str(ROOT),
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
+            **database,
         }
 
     def _address(self) -> str:

@@ -1,9 +1,11 @@
-"""Decisions are made once: another kind of worker that leads on takes them as they lie.
+"""Decisions are made once: whoever leads on takes them as they lie.
 
-Solvers end in libraries of linear algebra, whose last digits depend on the processor; where a
-solve chooses (what is an outlier, how strongly to smooth), the last digit can tip it. On its own
-kind of worker a solve comes out the same each time. ``solved.json`` says which kind solved what;
-any other kind that is asked the same question reads the answer, for the title or for a shot.
+``solved.json`` says what was asked, and who solved which shot. The same question for the whole
+title is answered by reading: comparing the colors of hundreds of shots takes minutes. Where only
+some of it is the same, it matters who solved: solvers end in libraries of linear algebra, whose
+last digits depend on the processor, and where a solve chooses (what is an outlier, how strongly to
+smooth), the last digit can tip it. On its own kind of worker a solve comes out the same each time;
+what another kind solved, for a shot whose own question is the same, is read.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_info
 
+import color
+import media
+import restore
+import wetgate
 from media.errors import StoreError
 from media.fixity import file_sha256
 from wetgate import __version__
@@ -37,7 +43,7 @@ def shot_questions(
 ) -> dict[str, str]:
     """By shot, a digest of everything that is decided on by itself: settings, the material, a
     person's word, and evidence by the files it lies in."""
-    settings = digest([__version__, project_digest_table(job.project)])
+    settings = digest([__version__, _code(), project_digest_table(job.project)])
     found = {}
     for name, ingested in reels.items():
         material = file_digest(job.folder.ingest(name))
@@ -57,7 +63,8 @@ def shot_questions(
 
 @dataclass(frozen=True)
 class Earlier:
-    """What other kinds of workers decided before, on shots whose own question is the same."""
+    """What was decided before: by anybody where the title's question is the same, else by other
+    kinds of workers on shots whose own question is the same."""
 
     decisions: Mapping[str, ShotDecisions]
     by: Mapping[str, str]
@@ -72,10 +79,10 @@ class Earlier:
 
 
 def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str, str]) -> Earlier:
-    """Read what other kinds of workers decided on the same questions.
+    """Read what was decided on the same questions.
 
-    What this kind decided is not asked for: it comes out the same anyhow. A shot whose decision
-    file is not the one that was written then is solved anew.
+    Where the title's differs, what this kind decided is not asked for: it comes out the same
+    anyhow. A shot whose decision file is not the one that was written then is solved anew.
     """
     found = read_json(job.folder.solved) or {}
     solvers, shots = found.get("solvers"), found.get("shots")
@@ -84,7 +91,7 @@ def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str,
     assert isinstance(shots, dict)
     own = solver_digest()
     others = {name: said for name, said in shots.items() if said["by"] != own}
-    same = found.get("question") == digest(dict(questions)) and bool(others)
+    same = found.get("question") == digest(dict(questions))
     decisions, by = {}, {}
     for shot in (s for r in reels.values() for s in r.shots):
         said = shots.get(shot.id) if same else others.get(shot.id)
@@ -127,6 +134,14 @@ def note_solved(
 def solver_digest() -> str:
     """Of what the last digits of a solve depend on, for this worker."""
     return digest(_solver())
+
+
+@cache
+def _code() -> str:
+    """Digest of the programs that measure and solve: another program may decide otherwise."""
+    packages = (Path(str(p.__file__)).parent for p in (color, media, restore, wetgate))
+    files = sorted((p.name, f) for p in packages for f in p.rglob("*.py"))
+    return digest([[name, f.name, file_sha256(f)] for name, f in files])
 
 
 @cache

@@ -82,7 +82,35 @@ def test_a_decision_that_somebody_edited_is_solved_anew(
     assert events(finished, "decided_anew")[0]["shots"] == ["R1_0020"]
 
 
-def test_the_same_kind_solves_to_the_same_file(scans: list[Path], finished: Path) -> None:
-    before = Folder(finished).solved.read_bytes()
+def test_the_same_question_is_answered_by_reading(
+    scans: list[Path], finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def solved_again(*given: object) -> None:
+        raise AssertionError(f"solved again: {len(given)}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wetgate.stages.solve.solve_color", solved_again)
+        run_here(project_of(scans), finished)
+    assert rendered_shots(finished, 4) == []
+
+
+@pytest.mark.parametrize("other", ["program", "decision lost"])
+def test_the_same_kind_solves_to_the_same_files(
+    scans: list[Path], finished: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    folder = Folder(finished)
+    paths = [decision(folder, s) for s in ("R1_0010", "R1_0020", "R2_0010", "R2_0020")]
+    before, said = [p.read_bytes() for p in paths], loaded(folder.solved)
+    if other == "program":
+        monkeypatch.setattr("wetgate.solved._code", lambda: "another program")
+    else:
+        paths[1].unlink()
     run_here(project_of(scans), finished)
-    assert Folder(finished).solved.read_bytes() == before
+    assert [p.read_bytes() for p in paths] == before
+    assert rendered_shots(finished, 4) == []
+    assert not events(finished, "decided_anew")
+    again = loaded(folder.solved)
+    assert {n: s["decision"] for n, s in again["shots"].items()} == {
+        n: s["decision"] for n, s in said["shots"].items()
+    }
+    assert (again == said) == (other != "program")
