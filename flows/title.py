@@ -26,7 +26,7 @@ from flows.desk import Desk, at_desk, desk_of
 from flows.retrying import of_the_server
 from wetgate.job import Job
 from wetgate.launch import BeforeReport
-from wetgate.run import line_up, run_title, settle_shot
+from wetgate.run import analysed_before, line_up, restored_before, run_title, settle_shot
 from wetgate.stages.finish import Outcome
 
 
@@ -61,24 +61,31 @@ def lead(job: Job, before_report: BeforeReport | None = None) -> Outcome:
 
 
 def conduct(out: str, before_report: BeforeReport | None) -> Outcome:
-    """Ingest, analyse each shot, solve the title, restore each shot, deliver."""
+    """Ingest, analyse each shot, solve the title, restore each shot, deliver.
+
+    What was measured or restored before, and lies there whole, is no task again.
+    """
     desk = desk_of(out)
     progress = cast(
         "UUID", create_progress_artifact(progress=0.0, key="restoration", description=out)
     )
     shots = tasks.ingest(out)
 
-    desk.title.evidence.update({shot: {} for shot in shots})
-    # Where nothing asks for a measurement, thousands of tasks would only say so.
-    measured = shots if desk.title.probes(desk.job) else []
-    for future in _spread(tasks.analyse, desk, measured).values():
+    # What lies there whole is taken as it is: thousands of tasks would only say so.
+    analysed_before(desk.job, desk.title)
+    missing = [s for s in shots if s not in desk.title.evidence]
+    for future in _spread(tasks.analyse, desk, missing).values():
         future.result()
 
     tasks.solve(out)
 
-    restored = _spread(tasks.restore, desk, line_up(desk.job, desk.title))
-    desk.job.events.emit("queued", {"shots": len(restored)})
-    for done, (shot, future) in enumerate(restored.items(), start=1):
+    restored_before(desk.job, desk.title)
+    before = len(desk.title.verdicts)
+    update_progress_artifact(progress, progress=round(100.0 * before / len(shots), 1))
+    missing = [s for s in line_up(desk.job, desk.title) if s not in desk.title.verdicts]
+    restored = _spread(tasks.restore, desk, missing)
+    desk.job.events.emit("queued", {"shots": len(restored), "done_before": before})
+    for done, (shot, future) in enumerate(restored.items(), start=before + 1):
         settle_shot(desk.job, desk.title, shot, partial(_verdict, desk, shot, future))
         update_progress_artifact(progress, progress=round(100.0 * done / len(shots), 1))
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from media.errors import CalledOff, InputError, StorageFull, StorageGone, WetgateError
+from media.errors import (
+    CalledOff,
+    InputError,
+    StorageFull,
+    StorageGone,
+    StoreError,
+    WetgateError,
+)
 from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
 from wetgate.crew import Phase, announce, dismiss, helpers, offer, own_shot, own_shot_if_free
@@ -29,7 +37,7 @@ from wetgate.pins import known_pin
 from wetgate.plan import PlannedShot, plan_shot
 from wetgate.priority import in_order
 from wetgate.records import IngestedReel
-from wetgate.stages.analyse import analyse_shot, too_small
+from wetgate.stages.analyse import analyse_shot, measured_before, too_small
 from wetgate.stages.finish import Outcome, finish_title
 from wetgate.stages.ingest import ingest_reel, reel_name
 from wetgate.stages.render import all_cached, render_shot
@@ -144,6 +152,34 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
             return analyse_shot(job, title.configs[reel], ingested, shot, wanted)
 
     return _lasting(job, ingested, work)
+
+
+def analysed_before(job: Job, title: Title) -> None:
+    """Take the evidence of shots that is whole on disk. A scheduler need not be asked for these."""
+    wanted = title.probes(job)
+    for ingested in title.reels.values():
+        for shot in ingested.shots:
+            job.check_stop()
+            if not wanted or too_small(ingested.reel):
+                title.evidence[shot.id] = {}
+                continue
+            with suppress(StoreError, OSError):
+                found = measured_before(job, ingested, shot, wanted)
+                if found is not None:
+                    title.evidence[shot.id] = found
+
+
+def restored_before(job: Job, title: Title) -> None:
+    """Take the verdicts of shots whose chunks lie whole in the store."""
+    for shot_id in line_up(job, title):
+        job.check_stop()
+        # What is wrong with a shot is met and said in its turn.
+        with suppress(WetgateError, OSError):
+            found = _done_before(job, title, shot_id)
+            if found is not None:
+                title.tried.add(shot_id)
+                title.verdicts[shot_id] = found
+                job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
 
 
 def decide(job: Job, title: Title) -> None:

@@ -190,6 +190,15 @@ def test_tasks_are_named_and_tagged(ran: Path) -> None:
         assert f"reel:{reel}" in run["tags"] or reel == "title"
 
 
+def test_what_lies_there_whole_is_no_task_again(ran: Path) -> None:
+    queued = [(e["shots"], e["done_before"]) for e in events(ran / "out", "queued")]
+    assert queued == [(4, 0), (1, 3)]
+    names = [r["name"] for r in task_runs(ran / "home")]
+    assert names.count("analyse R1_0010") == 1
+    # Two titles have shots of these names.
+    assert (names.count("restore R1_0010"), names.count("restore R2_0020")) == (2, 3)
+
+
 def test_what_is_to_be_seen_of_a_title_is_there(ran: Path) -> None:
     """Progress to its end, the shots in a table, and the way to the report."""
     with sqlite3.connect(f"file:{ran / 'home' / 'prefect.db'}?mode=ro", uri=True) as database:

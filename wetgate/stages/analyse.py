@@ -100,11 +100,7 @@ def analyse_shot(
     path = job.folder.evidence(shot.reel, shot.id)
     pictures = pictures_of(ingested.reel, shot.frames)
     own = profile(torch.device("cpu"))
-
-    def key(numerics: Numerics) -> str:
-        return evidence_key(job, ingested.reel, shot, pictures, numerics)
-
-    kept, measured_by = read_evidence(path, key, own) or ({}, {})
+    kept, measured_by = _kept(job, ingested, shot, pictures)
     missing = wanted - set(kept)
     if not missing:
         return {name: kept[name] for name in wanted}
@@ -129,7 +125,8 @@ def analyse_shot(
         )
     job.at_hand()
     measured_by = dict.fromkeys(evidence, kind_of(own)) | measured_by
-    write_evidence(path, key(own), evidence, own, measured_by)
+    key = evidence_key(job, ingested.reel, shot, pictures, own)
+    write_evidence(path, key, evidence, own, measured_by)
     asked = effective(job.project, shot.reel, shot.id)[0]
     solve_early(job.folder, asked, shot, evidence, pictures)
     job.events.emit(
@@ -144,6 +141,26 @@ def analyse_shot(
         },
     )
     return {name: evidence[name] for name in wanted}
+
+
+def measured_before(
+    job: Job, ingested: IngestedReel, shot: Shot, wanted: frozenset[str]
+) -> dict[str, Any] | None:
+    """Evidence of a shot where all that is ``wanted`` lies there; None where any is missing."""
+    kept, _ = _kept(job, ingested, shot, pictures_of(ingested.reel, shot.frames))
+    return {name: kept[name] for name in wanted} if wanted <= set(kept) else None
+
+
+def _kept(
+    job: Job, ingested: IngestedReel, shot: Shot, pictures: Pictures
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What lies there and answers the same question, by probe, and who measured it."""
+
+    def key(numerics: Numerics) -> str:
+        return evidence_key(job, ingested.reel, shot, pictures, numerics)
+
+    path = job.folder.evidence(shot.reel, shot.id)
+    return read_evidence(path, key, profile(torch.device("cpu"))) or ({}, {})
 
 
 def _map_key(reel: Reel, pictures: Pictures) -> list[object]:
