@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -62,12 +63,16 @@ _ENOUGH_KNOWN = 60
 
 
 def find_links(
-    evidence: Mapping[str, Mapping[str, object]], policy: LinkPolicy | None = None
+    evidence: Mapping[str, Mapping[str, object]],
+    policy: LinkPolicy | None = None,
+    *,
+    workers: int = 1,
 ) -> list[Link]:
     """Links between all shots whose evidence carries features; sorted by (a, b).
 
     evidence: shot id -> result of ``ColorProbe.finish``. Shots protected from matching are left
-    out. The answer does not depend on the order of the mapping.
+    out. workers: pairs compared at once. The answer depends neither on these nor on the order of
+    the mapping.
     """
     policy = policy or LinkPolicy()
     shots = {
@@ -76,8 +81,13 @@ def find_links(
         if protection(evidence[name], "match") is None
         and (shot := _shot(evidence[name])) is not None
     }
-    links = (_link(a, b, shots[a], shots[b], policy) for a, b in _pairs(shots, policy.max_pairs))
-    return [link for link in links if link is not None]
+
+    def link(pair: tuple[str, str]) -> Link | None:
+        a, b = pair
+        return _link(a, b, shots[a], shots[b], policy)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="links") as pool:
+        return [k for k in pool.map(link, _pairs(shots, policy.max_pairs)) if k is not None]
 
 
 def _shot(evidence: Mapping[str, object]) -> _Shot | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from media.frames import FrameRange
 from restore.flicker.field import TONES
 from restore.flicker.joint import Effects
+from restore.flicker.lights import restless_surface
 from restore.smoothing import Curve, smooth_part
 
 _CERTAIN = 2.0
@@ -19,6 +20,8 @@ _SEEN = 0.03
 _AROUND_FRAMES = 5
 _FLASH_FRAMES = 3
 _STANDS_OUT = 5.0
+_LIGHT = 0.5
+"""Of a flash: a light that passes over a part of the picture is taken for one from here on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ def _numbers(chosen: NDArray[np.bool_], frames: FrameRange) -> tuple[int, ...]:
     return tuple(int(t) + frames.start for t in np.flatnonzero(chosen))
 
 
-def flicker_of(effects: Effects, trust: Trust) -> Flicker:
+def flicker_of(
+    effects: Effects, trust: Trust, grid: tuple[int, int], flash_stops: float
+) -> Flicker:
     """The part of each effect that does not change smoothly, where it is certain enough."""
     exposure = _restless(effects.tones[:, :1], trust.weights)
     tones = np.concatenate([exposure, np.zeros((len(exposure), TONES - 1))], axis=1)
@@ -87,7 +92,7 @@ def flicker_of(effects: Effects, trust: Trust) -> Flicker:
             tones[:, k] = part[:, 0]
     surface = np.zeros_like(effects.surface)
     if surface.shape[1]:
-        part = _restless(effects.surface, trust.weights)
+        part = restless_surface(effects.surface, trust.weights, grid, _LIGHT * flash_stops)
         if _rms(part) > _CERTAIN * float(np.sqrt(np.square(effects.error[TONES:]).mean())):
             surface = part
     return Flicker(tones, surface)

@@ -167,12 +167,14 @@ def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOption
     trust = trust_in(whole.tones[:, 0], seen, frames, options.flash_stops)
     if trust.weights.sum() < _LEAST_FRAMES:
         return "too few frames with usable picture"
-    common = flicker_of(whole, trust)
+    common = flicker_of(whole, trust, GRID, options.flash_stops)
     own = [Flicker(np.zeros((n, TONES)), np.zeros((n, 0)))] * channels
     if options.per_channel and channels > 1:
         shapes = _CHANNEL_SHAPES if options.local else 0
         own = [
-            flicker_of(_beyond(whole, shared, d, v, pivot, shapes), trust)
+            flicker_of(
+                _beyond(whole, shared, d, v, pivot, shapes), trust, GRID, options.flash_stops
+            )
             for d, v in zip(difference.transpose(2, 0, 1), level.transpose(2, 0, 1), strict=True)
         ]
     return _Fit(common, own, pivot, seen, float(whole.error[0]), trust)

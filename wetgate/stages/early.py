@@ -24,7 +24,7 @@ from wetgate.stages.propose import propose_flicker, propose_weave
 
 Decision = TypeVar("Decision", WeaveDecision, FlickerDecision)
 _SCHEMA = 1
-_SOLVERS = 1
+_SOLVERS = 2
 """Rises when weave or flicker is solved differently from the same evidence."""
 
 

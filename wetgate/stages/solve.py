@@ -123,7 +123,7 @@ def solve_title(
         regions[name] = regions_of(job.project, scans[shot.reel], shot, person_boxes)
     # Color is compared at the exposure its shot will have: flicker is taken out of it first.
     steady = {n: with_steady_exposure(evidence[n], p) for n, p in proposed.items()}
-    colors, unfaded = solve_color(job.project, scans, shots, steady, people)
+    colors, unfaded = solve_color(job.project, scans, shots, steady, people, job.workers)
     settled = {}
     for name, shot in shots.items():
         seen = evidence[name].get("color", {})

@@ -194,8 +194,11 @@ def solve_color(
     shots: Mapping[str, Shot],
     evidence: Evidence,
     people: Mapping[str, ShotOverride],
+    workers: int,
 ) -> Colors:
     """One color decision per shot, all shots together, and one unfading per faded reel.
+
+    workers: pairs of shots compared at once; the answer does not depend on it.
 
     raises: ConfigError for heroes and references that name nothing here, or no picture.
     """
@@ -209,7 +212,7 @@ def solve_color(
     if not measured:
         return small, {}
     color: dict[str, Mapping[str, Any]] = {n: evidence[n]["color"] for n in measured}
-    links = find_links(color) if options.match.enabled or unfades(project) else []
+    links = find_links(color, workers=workers) if options.match.enabled or unfades(project) else []
     unfaded = unfade_reels(project, reels, measured, color, links, reference_reel(project))
     if unfaded:
         color = {
@@ -220,7 +223,7 @@ def solve_color(
             else e
             for n, e in color.items()
         }
-        links = find_links(color) if options.match.enabled else []
+        links = find_links(color, workers=workers) if options.match.enabled else []
     if not options.match.enabled:
         balance = options.balance.enabled
         alone = {n: balance_shot(e) if balance else ShotColor(reason=OFF) for n, e in color.items()}
