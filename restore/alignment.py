@@ -26,7 +26,9 @@ Flow = NDArray[np.float32]
 """(H, W, 2) displacement in px, x then y."""
 Quality = Literal["quick", "halved", "usual", "fine"]
 """Of the flow: what it costs and how near it comes. "halved" is the usual flow kept at half size
-until it is used: it costs half, and what is chained is a little smoother."""
+until it is used: it costs half, and what is chained is a little smoother. "quick" is half size
+too."""
+HALVED: tuple[Quality, ...] = ("quick", "halved")
 _SMALLEST_PX = 32
 _LUMA_ROW = np.array([LUMA])
 _PAIRS_KEPT = 14
@@ -57,13 +59,14 @@ class FlowMemory:
 
 
 class Steering:
-    """What the flow looks at: 8-bit luma of a frame, lightly blurred."""
+    """What the flow looks at: 8-bit luma of a frame, its noise taken down."""
 
-    def __init__(self, pixels: F32, *, halved: bool = False) -> None:
-        """pixels: (H, W, C) film log. halved: seen at half size, as "halved" flow wants it."""
+    def __init__(self, pixels: F32, *, blurred: bool = True) -> None:
+        """pixels: (H, W, C) of any scale. blurred: lightly, for pictures that carry noise."""
         channels = pixels.shape[2]
         plane = pixels[..., 0] if channels == 1 else cv2.transform(pixels, _LUMA_ROW)
-        plane = cv2.GaussianBlur(plane, (7, 7), 1.0, borderType=cv2.BORDER_REPLICATE)
+        if blurred:
+            plane = cv2.GaussianBlur(plane, (7, 7), 1.0, borderType=cv2.BORDER_REPLICATE)
         low, high = np.quantile(plane[::8, ::8], (0.005, 0.995))
         scale = 255.0 / max(float(high - low), 0.02)
         # Blacker than the darkest stays black: the conversion takes absolute values.
@@ -71,20 +74,18 @@ class Steering:
         self.image: NDArray[np.uint8] = cv2.convertScaleAbs(
             held, alpha=scale, beta=-float(low) * scale
         )
-        if halved:
-            height, width = self.image.shape
-            size = (max(width // 2, 1), max(height // 2, 1))
-            self.image = cv2.resize(self.image, size, interpolation=cv2.INTER_AREA)
         self.digest = hashlib.blake2b(self.image.tobytes(), digest_size=16).digest()
 
 
 def _find(source: NDArray[np.uint8], target: NDArray[np.uint8], quality: Quality) -> Flow:
     """DIS (Kroeger et al. 2016). Half-size flow with few, short steps comes near to its medium
-    preset at a third of the time; the quick way is its fast preset, at quarter size."""
+    preset at a third of the time; the quick way is its fast preset, which looks at half that."""
     if min(source.shape) < _SMALLEST_PX:
         return np.zeros((*source.shape, 2), np.float32)
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    if quality != "quick":
+    if quality == "quick":
+        dis.setFinestScale(1)
+    else:
         fine = quality == "fine"
         dis.setFinestScale(0 if quality == "halved" else 1)
         dis.setPatchStride(5 if fine else 6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
 from restore.alignment import (
+    HALVED,
     Flow,
     FlowMemory,
     Steering,
@@ -51,7 +51,7 @@ class NoiseOperator:
     """The network that stands in for the filter's first pass."""
 
     name = "noise"
-    version = 4
+    version = 5
     domain = Domain.LOG_DENSITY
     scale = 1
     effect = Effect.ADJUSTED
@@ -118,7 +118,7 @@ class NoiseOperator:
         steering = {k: seen.steering(k) for k in (center, *near)}
         found = chained_flows(steering, center, near, self.memory)
         size = seen.window.pixels.shape[-2:]
-        halved = self.effort.flow == "halved"
+        halved = self.effort.flow in HALVED
         return [at_full_size(found[k], (size[0], size[1])) if halved else found[k] for k in near]
 
 
@@ -133,9 +133,7 @@ class _Seen:
         """(H, W, C) planes of unit grain."""
         memo = self._memos[place]
         if "units" not in memo:
-            picture = interleaved(self.window.pixels[place])
-            memo["units"] = self.bound.in_units(picture)
-            self._look(memo, picture)
+            memo["units"] = self.bound.in_units(interleaved(self.window.pixels[place]))
         found: NDArray[np.float32] = memo["units"]
         return found
 
@@ -152,14 +150,9 @@ class _Seen:
         """What flow looks at."""
         memo = self._memos[place]
         if "steering" not in memo:
-            self._look(memo, interleaved(self.window.pixels[place]))
+            memo["steering"] = self.bound.steering(self.units(place))
         found: Steering = memo["steering"]
         return found
-
-    def _look(self, memo: dict[str, Any], picture: NDArray[np.float32]) -> None:
-        if self.bound.effort.flow != "none" and "steering" not in memo:
-            halved = self.bound.effort.flow == "halved"
-            memo["steering"] = Steering(picture, halved=halved)
 
     def forget(self, before: int) -> None:
         """Frames of a long window that no later one needs."""

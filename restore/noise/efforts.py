@@ -9,7 +9,7 @@ from restore.noise.transform import Effort
 
 EFFORTS = {
     "fast": Effort(radius=1, flow="quick"),
-    "usual": Effort(),
+    "usual": Effort(flow="halved"),
     "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
 }
 """Guided by the filter's own first pass."""

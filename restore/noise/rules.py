@@ -14,3 +14,5 @@ SECOND = (1.15, 1.0)
 falls beyond it."""
 COARSE_BLUR_PX = 0.35
 """Of what the half-size pass changes, px at half size."""
+STEERING_PX = (6, 4)
+"""Px between blocks in both passes of the filter over what flow looks at."""

@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.alignment import Quality
+from restore.alignment import HALVED, Quality, Steering
 from restore.grain_curve import GrainCurve, Stabiliser
 from restore.noise import blocks_torch
 from restore.noise.guide import Guide, conditions
-from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE
+from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE, STEERING_PX
 
 _OPPONENT = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [0.5, -1.0, 0.5]], np.float64) / np.sqrt(
     np.array([[3.0], [2.0], [1.5]])
@@ -102,6 +102,27 @@ class Filter:
         found: NDArray[np.float32] = scale.in_units(picture, tables.forward, mix)
         return found
 
+    def steering(self, units: NDArray[np.float32]) -> Steering:
+        """What flow looks at: luma of a frame without its grain, as far as the frame alone tells.
+
+        units: (H, W, C) planes of unit grain. A blur that hides as much grain hides the texture
+        that tells motion.
+        """
+        from restore.noise import blocks
+
+        _, _, sigma, _ = self.prepared
+        luma, power = cv2.extractChannel(units, 0), sigma[0]
+        if self.effort.flow in HALVED:
+            h, w = luma.shape
+            size = (max(w // 2, 1), max(h // 2, 1))
+            luma, power = cv2.resize(luma, size, interpolation=cv2.INTER_AREA), sigma[1]
+        rim = (RIM, RIM, RIM, RIM)
+        planes = cv2.copyMakeBorder(luma, *rim, cv2.BORDER_REFLECT_101)[None, None]
+        flat, dct, window = power.reshape(-1), _dct(), _window()
+        pilot = blocks.filtered(planes, planes[0], False, STEERING_PX[0], flat, dct, window)
+        clean = blocks.filtered(planes, pilot, True, STEERING_PX[1], flat, dct, window)[0]
+        return Steering(clean[RIM:-RIM, RIM:-RIM, None], blurred=False)
+
     def on_cpu(
         self,
         own: Tensor,
@@ -131,7 +152,7 @@ class Filter:
             sigma: NDArray[np.float32],
             pilot: NDArray[np.float32] | None,
         ) -> NDArray[np.float32]:
-            flat, dct, window = sigma.reshape(-1), _dct(), np.kaiser(SIZE, 2.0).astype(np.float32)
+            flat, dct, window = sigma.reshape(-1), _dct(), _window()
             if pilot is None:
                 pilot = blocks.filtered(planes, planes[0], False, first_px, flat, dct, window)
             found: NDArray[np.float32] = blocks.filtered(
@@ -208,6 +229,12 @@ def _dct() -> NDArray[np.float32]:
     rows = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * SIZE)) * np.sqrt(2.0 / SIZE)
     rows[0] /= np.sqrt(2.0)
     found: NDArray[np.float32] = rows.astype(np.float32)
+    return found
+
+
+def _window() -> NDArray[np.float32]:
+    """(8,) whose products weigh the places of a block."""
+    found: NDArray[np.float32] = np.kaiser(SIZE, 2.0).astype(np.float32)
     return found
 
 
