@@ -11,7 +11,7 @@ cells of 4 x 4 px. Weights and their card lie beside this file; they were traine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -168,15 +168,18 @@ class Guide:
         """For keys."""
         return [self.name, SHA256[self.name], self.half]
 
-    def on_cpu(self, planes: F32, told: F32) -> F32:
-        """(C, H, W) the first of (T, C, H, W) planes as it may be without grain.
+    def on_cpu(self, planes: F32, told: F32, seen: Sequence[int] | None = None) -> F32:
+        """(C, H, W) the first of (N, C, H, W) planes as it may be without grain.
 
-        planes: units of grain, T as the shape says. told: see ``conditions``.
+        planes: units of grain. told: see ``conditions``. seen: places of the frames that are
+        shown, as many as the shape says; None shows the first of them.
         """
         # Compiled on first use, and kept beside the module: not at import.
         from restore.noise import guide_cells
 
-        frames, _, h, w = planes.shape
+        frames = self.shape.frames
+        shown = np.arange(frames) if seen is None else np.array(seen, np.int64)
+        h, w = planes.shape[-2:]
         tall, wide = h + -h % SLOW_PX, w + -w % SLOW_PX
         own = np.pad(planes[0], ((0, 0), (0, tall - h), (0, wide - w)), mode="edge")
         slow = slow_part(own)
@@ -185,7 +188,7 @@ class Guide:
         make = np.empty if len(own) == PLANES else np.zeros
         full = make((0, 0, 0) if self.half else cells, np.float32)
         short = make(cells if self.half else (0, 0, 0), np.uint16)
-        guide_cells.fold(planes, slow, told, PLANES, self.half, full, short)
+        guide_cells.fold(planes, shown, slow, told, PLANES, self.half, full, short)
         given = torch.from_numpy(short if self.half else full)
         given = given.view(torch.bfloat16) if self.half else given
         with torch.inference_mode():
@@ -195,7 +198,7 @@ class Guide:
             short, full = said.view(torch.uint16).numpy(), full[:0]
         else:
             short, full = short[:0], said.numpy()
-        found: F32 = guide_cells.combine(planes, slow, PLANES, self.half, full, short)
+        found: F32 = guide_cells.combine(planes, shown, slow, PLANES, self.half, full, short)
         return found
 
     def on_device(self, planes: Tensor, told: F32) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from restore.grain_curve import RANGE, TABLE
 
 F32 = NDArray[np.float32]
+U32 = NDArray[np.uint32]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -73,11 +74,18 @@ def bordered(frame: F32, rim: int, out: F32) -> None:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _looked_up(value: np.float32, table: F32, low: np.float32, scale: np.float32) -> np.float32:
-    at = (value - low) * scale
-    at = np.float32(min(max(at, np.float32(0.0)), np.float32(TABLE - 1.001)))
-    i = np.uint32(at)
-    return np.float32(table[i] + (at - np.float32(i)) * (table[i + 1] - table[i]))
+def _looked_up(
+    values: F32, table: F32, low: np.float32, scale: np.float32, index: U32, out: F32
+) -> None:
+    """A line of values through a table; ``values`` become places in it, ``index`` their floors."""
+    last = np.float32(TABLE - 1.001)
+    for x in range(len(out)):
+        values[x] = min(max((values[x] - low) * scale, np.float32(0.0)), last)
+    for x in range(len(out)):
+        index[x] = np.uint32(values[x])
+    for x in range(len(out)):
+        i = index[x]
+        out[x] = table[i] + (values[x] - np.float32(i)) * (table[i + 1] - table[i])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -92,16 +100,23 @@ def restored(
     out = np.empty_like(own)
     low, high = np.float32(RANGE[0]), np.float32(RANGE[1])
     scale = np.float32((TABLE - 1) / (high - low))
+    line, before = np.empty(w, np.float32), np.empty(w, np.float32)
+    kept, taken = np.empty(w, np.float32), np.empty(w, np.float32)
+    index = np.empty(w, np.uint32)
     for k in range(c):
         first, last = ends[k]
         unit = np.float32((TABLE - 1) / (last - first))
         for y in range(h):
+            line[:] = np.float32(0.0)
+            for p in range(c):
+                source, share = clean[p, y + rim], back[k, p]
+                for x in range(w):
+                    line[x] += share * source[x + rim]
+            _looked_up(line, backward[k], first, unit, index, kept)
+            line[:] = own[k, y]
+            _looked_up(line, forward[k], low, scale, index, before)
+            _looked_up(before, backward[k], first, unit, index, taken)
+            target, source = out[k, y], own[k, y]
             for x in range(w):
-                value = np.float32(0.0)
-                for p in range(c):
-                    value += back[k, p] * clean[p, y + rim, x + rim]
-                before = _looked_up(own[k, y, x], forward[k], low, scale)
-                kept = _looked_up(value, backward[k], first, unit)
-                taken = _looked_up(before, backward[k], first, unit)
-                out[k, y, x] = own[k, y, x] + (kept - taken)
+                target[x] = source[x] + (kept[x] - taken[x])
     return out

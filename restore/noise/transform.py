@@ -145,7 +145,7 @@ class Filter:
         first_px, second_px = self.effort.first_px, self.effort.second_px
         pilot: NDArray[np.float32] | None = None
         if self.guide is not None:
-            pilot = self.guide.on_cpu(_picked(planes, seen), self.told)
+            pilot = self.guide.on_cpu(planes, self.told, seen)
 
         def filtered(
             planes: NDArray[np.float32],
@@ -214,13 +214,6 @@ class Filter:
         spectra = np.stack([self.model.spectrum, self.model.coarse_spectrum])
         sigma = np.sqrt(np.maximum(spectra, 1e-3)).astype(np.float32)
         return mix, np.ascontiguousarray(back), sigma, self.curve.tables()
-
-
-def _picked(planes: NDArray[np.float32], seen: Sequence[int]) -> NDArray[np.float32]:
-    """No copy where the first frames are meant, as they nearly always are."""
-    if list(seen) == list(range(len(seen))):
-        return planes[: len(seen)]
-    return planes[list(seen)]
 
 
 def _dct() -> NDArray[np.float32]:
