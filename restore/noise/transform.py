@@ -106,7 +106,7 @@ class Filter:
         """What flow looks at: luma of a frame without its grain, as far as the frame alone tells.
 
         units: (H, W, C) planes of unit grain. A blur that hides as much grain hides the texture
-        that tells motion.
+        that tells motion; the quick way has to do with one.
         """
         from restore.noise import blocks
 
@@ -116,6 +116,8 @@ class Filter:
             h, w = luma.shape
             size = (max(w // 2, 1), max(h // 2, 1))
             luma, power = cv2.resize(luma, size, interpolation=cv2.INTER_AREA), sigma[1]
+        if self.effort.flow == "quick":
+            return Steering(luma[..., None])
         rim = (RIM, RIM, RIM, RIM)
         planes = cv2.copyMakeBorder(luma, *rim, cv2.BORDER_REFLECT_101)[None, None]
         flat, dct, window = power.reshape(-1), _dct(), _window()
