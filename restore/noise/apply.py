@@ -150,7 +150,11 @@ class _Seen:
         """What flow looks at."""
         memo = self._memos[place]
         if "steering" not in memo:
-            memo["steering"] = self.bound.steering(self.units(place))
+            own = self.window.pixels[place]
+            # Found on the CPU, whatever device the window is on.
+            beside = own.device.type != "cpu"
+            units = self.bound.in_units(interleaved(own)) if beside else self.units(place)
+            memo["steering"] = self.bound.steering(units)
         found: Steering = memo["steering"]
         return found
 

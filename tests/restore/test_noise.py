@@ -172,6 +172,23 @@ def test_a_curve_makes_grain_of_unit_strength() -> None:
     assert back == pytest.approx([0.2, 0.7], abs=1e-4)
 
 
+def test_flow_finds_motion_under_coarse_grain() -> None:
+    """A blur leaves grain of its own size standing, and flow follows it."""
+    noisy = add_grain(damage(scene("drift"), CLEAN)[0][:9], SIGMA, 4, 1.0)
+    told = measured_operator(noisy)
+    bound = Filter(told.curve, told.model, Effort(flow="fine"))
+    pictures = [interleaved(torch.from_numpy(f)) for f in noisy[:2]]
+
+    def error_px(steering: list[Steering]) -> float:
+        found = chained_flows(dict(enumerate(steering)), 0, [1], FlowMemory("fine"))[1]
+        x, y = found[24:-24, 24:-24].transpose(2, 0, 1)
+        return float(np.sqrt(np.square(np.abs(x) - 1.37).mean() + np.square(y).mean()))
+
+    filtered = error_px([bound.steering(bound.in_units(p)) for p in pictures])
+    assert filtered < 0.25
+    assert filtered < 0.93 * error_px([Steering(p) for p in pictures])
+
+
 def test_flow_is_chained_through_the_nearer_frame() -> None:
     frames = [interleaved(torch.from_numpy(f)) for f in damage(scene("pan"), CLEAN)[0][:4]]
     steering = dict(enumerate(Steering(f) for f in frames))

@@ -121,6 +121,16 @@ def test_half_precision_says_nearly_the_same(name: GuideName) -> None:
     assert float((full - slow)[inner].std()) < 0.45
 
 
+def test_a_frame_stands_in_for_neighbours_that_are_not_there() -> None:
+    rng = np.random.default_rng(6)
+    planes = rng.standard_normal((3, 3, 40, 56), dtype=np.float32)
+    told = guide.conditions(np.ones((8, 8)), np.full((8, 8), 0.25))
+    seen = [0, 1, 2, 0, 0]
+    for half in (False, True):
+        along = Guide("grain-along", half)
+        assert np.array_equal(along.on_cpu(planes, told, seen), along.on_cpu(planes[seen], told))
+
+
 def test_one_pass_over_memory_gives_the_same_bits() -> None:
     torch.manual_seed(2)
     layer = nn.Conv2d(48, 48, 3, padding=1).bfloat16()
