@@ -30,7 +30,8 @@ def fold(
     planes: (N, C, h, w) units of grain. seen: (T,) which of them are meant. slow: (C, H, W), H
     and W multiples of FOLD, not less than h and w: beyond the frame its last row and column
     stand. told: (K,) for every cell. slots: planes that the network gives each frame; those
-    beyond C stay as they are. full: (H / 4, W / 4, T * slots * 16 + K). short: the same as bf16 bits, filled if ``half``.
+    beyond C stay as they are. full: (H / 4, W / 4, T * slots * 16 + K). short: the same as bf16
+    bits, filled if ``half``.
     """
     frames = len(seen)
     _, c, h, w = planes.shape
