@@ -173,13 +173,17 @@ def restored_before(job: Job, title: Title) -> None:
     """Take the verdicts of shots whose chunks lie whole in the store."""
     for shot_id in line_up(job, title):
         job.check_stop()
-        # What is wrong with a shot is met and said in its turn.
-        with suppress(WetgateError, OSError):
+        try:
             found = _done_before(job, title, shot_id)
-            if found is not None:
-                title.tried.add(shot_id)
-                title.verdicts[shot_id] = found
-                job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
+        except (StorageFull, StorageGone, CalledOff):
+            raise
+        except (WetgateError, OSError):
+            # What is wrong with a shot is met and said in its turn.
+            continue
+        if found is not None:
+            title.tried.add(shot_id)
+            title.verdicts[shot_id] = found
+            job.events.emit("shot_done", {"shot": shot_id, "verdict": found["verdict"]})
 
 
 def decide(job: Job, title: Title) -> None:

@@ -25,7 +25,6 @@ import restore
 import wetgate
 from media.errors import StoreError
 from media.fixity import file_sha256
-from wetgate import __version__
 from wetgate.decisions import ShotDecisions, ShotOverride
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.job import Job
@@ -43,7 +42,7 @@ def shot_questions(
 ) -> dict[str, str]:
     """By shot, a digest of everything that is decided on by itself: settings, the material, a
     person's word, and evidence by the files it lies in."""
-    settings = digest([__version__, _code(), project_digest_table(job.project)])
+    settings = digest([program_digest(), project_digest_table(job.project)])
     found = {}
     for name, ingested in reels.items():
         material = file_digest(job.folder.ingest(name))
@@ -137,8 +136,8 @@ def solver_digest() -> str:
 
 
 @cache
-def _code() -> str:
-    """Digest of the programs that measure and solve: another program may decide otherwise."""
+def program_digest() -> str:
+    """Of the programs that measure and solve: another program may decide otherwise."""
     packages = (Path(str(p.__file__)).parent for p in (color, media, restore, wetgate))
     files = sorted((p.name, f) for p in packages for f in p.rglob("*.py"))
     return digest([[name, f.name, file_sha256(f)] for name, f in files])

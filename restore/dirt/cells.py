@@ -19,13 +19,24 @@ PARTS = FOLD * FOLD
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cell_means(line: F32, step: int, out: F32) -> None:
+    """Sums over a row of cells, by column of px, to means of step x step px."""
+    share = np.float32(1.0 / (step * step))
+    for cx in range(len(out)):
+        total = np.float32(0.0)
+        for x in range(cx * step, (cx + 1) * step):
+            total += line[x]
+        out[cx] = total * share
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def coarse_difference(own: F32, near: F32, step: int, limit: float, out: F32) -> None:
     """Means of own - near, held within +-limit, over step x step px, into ``out``.
 
     own: (h, w); near: (N, h, w); out: (N, h // step, w // step).
     """
     n, tall, wide = out.shape
-    most, share = np.float32(limit), np.float32(1.0 / (step * step))
+    most = np.float32(limit)
     line = np.empty(wide * step, np.float32)
     for k in range(n):
         for cy in range(tall):
@@ -34,11 +45,7 @@ def coarse_difference(own: F32, near: F32, step: int, limit: float, out: F32) ->
                 a, b = own[y], near[k, y]
                 for x in range(wide * step):
                     line[x] += min(max(a[x] - b[x], -most), most)
-            for cx in range(wide):
-                total = np.float32(0.0)
-                for x in range(cx * step, (cx + 1) * step):
-                    total += line[x]
-                out[k, cy, cx] = total * share
+            _cell_means(line, step, out[k, cy])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -48,7 +55,7 @@ def coarse_misfit(own: F32, near: F32, slow: F32, step: int, limit: float, out: 
     own: (h, w); near: (N, h, w); slow, out: (N, h // step, w // step).
     """
     n, tall, wide = out.shape
-    most, share = np.float32(limit), np.float32(1.0 / (step * step))
+    most = np.float32(limit)
     line = np.empty(wide * step, np.float32)
     for k in range(n):
         for cy in range(tall):
@@ -59,11 +66,7 @@ def coarse_misfit(own: F32, near: F32, slow: F32, step: int, limit: float, out: 
                     level = slow[k, cy, cx]
                     for x in range(cx * step, (cx + 1) * step):
                         line[x] += min(abs(a[x] - b[x] - level), most)
-            for cx in range(wide):
-                total = np.float32(0.0)
-                for x in range(cx * step, (cx + 1) * step):
-                    total += line[x]
-                out[k, cy, cx] = total * share
+            _cell_means(line, step, out[k, cy])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

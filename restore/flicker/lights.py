@@ -13,9 +13,10 @@ from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from restore.flicker.field import place_shapes
 from restore.smoothing import Curve, smooth_part
 
-_STANDS_OUT = 6.0
-"""Times the typical disturbance of the shot, at the peak."""
-_EDGE = 2.0
+_STANDS_OUT = 7.5
+"""Times the typical disturbance of the shot, at the peak: near traffic comes to 6 at most, a light
+of one stop to 9."""
+_EDGE = 2.5
 """The same, down to where what stands out ends."""
 _LOOKS = 2
 """A light hides a part of itself in the smooth part; without that it is seen to its end."""

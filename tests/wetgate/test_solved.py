@@ -102,7 +102,7 @@ def test_the_same_kind_solves_to_the_same_files(
     paths = [decision(folder, s) for s in ("R1_0010", "R1_0020", "R2_0010", "R2_0020")]
     before, said = [p.read_bytes() for p in paths], loaded(folder.solved)
     if other == "program":
-        monkeypatch.setattr("wetgate.solved._code", lambda: "another program")
+        monkeypatch.setattr("wetgate.solved.program_digest", lambda: "another program")
     else:
         paths[1].unlink()
     run_here(project_of(scans), finished)

@@ -15,17 +15,14 @@ from pydantic import ValidationError
 from media.errors import StoreError
 from media.pictures import Pictures
 from media.reel import Shot
-from wetgate import __version__
 from wetgate.config import Project
 from wetgate.decisions import FlickerDecision, WeaveDecision
 from wetgate.files import Folder, digest, read_json, write_json
-from wetgate.solved import file_digest, solver_digest
+from wetgate.solved import file_digest, program_digest, solver_digest
 from wetgate.stages.propose import propose_flicker, propose_weave
 
 Decision = TypeVar("Decision", WeaveDecision, FlickerDecision)
 _SCHEMA = 1
-_SOLVERS = 2
-"""Rises when weave or flicker is solved differently from the same evidence."""
 
 
 def solve_early(
@@ -87,7 +84,7 @@ def _answer(
 def _question(folder: Folder, project: Project, shot: Shot, name: str) -> str:
     return digest(
         {
-            "version": [__version__, _SOLVERS],
+            "program": program_digest(),
             "solver": solver_digest(),
             "settings": getattr(project.restore, name).model_dump(mode="json"),
             "shot": [shot.kind.value, shot.frames.start, shot.frames.stop],
