@@ -24,6 +24,7 @@ from tests.reels import (
     result,
     run_here,
     scene,
+    stored,
 )
 from wetgate.cli import app
 from wetgate.config import Night
@@ -94,9 +95,11 @@ def wait_for(out: Path, event: str, count: int) -> None:
         time.sleep(0.01)
 
 
-def nothing_twice(out: Path) -> None:
+def nothing_twice(out: Path, killed: int = 0) -> None:
+    """A worker killed between a chunk's rename and its line loses the line, never the chunk."""
     keys = [e["key"] for e in happened(out, "chunk_rendered")]
-    assert len(keys) == len(set(keys)) == CHUNKS
+    assert CHUNKS >= len(keys) == len(set(keys)) >= CHUNKS - killed
+    assert len(stored(out)) == CHUNKS
 
 
 def test_a_pause_holds_leader_and_helper_until_it_is_taken_back(
@@ -141,7 +144,7 @@ def test_a_pause_outlives_a_kill(
     withdraw(Folder(out))
     assert run_here(project_of([many], *SETS), out).exit_code == 0
     assert result(out) == undisturbed
-    nothing_twice(out)
+    nothing_twice(out, killed=1)
 
 
 def test_cancelled_work_ends_everywhere_and_stays_ended(

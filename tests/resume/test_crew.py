@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.reels import command_line, environment, leftovers, put_reel, result, run_program, scene
+from tests.reels import (
+    command_line,
+    environment,
+    leftovers,
+    put_reel,
+    result,
+    run_program,
+    scene,
+    stored,
+)
 from wetgate.events import read_events
 
 pytestmark = pytest.mark.resume
@@ -59,9 +68,11 @@ def wait_for(out: Path, event: str, count: int, within_s: float = 120.0) -> None
         time.sleep(0.01)
 
 
-def nothing_twice(out: Path) -> None:
+def nothing_twice(out: Path, killed: int = 0) -> None:
+    """A worker killed between a chunk's rename and its line loses the line, never the chunk."""
     keys = [e["key"] for e in happened(out, "chunk_rendered")]
-    assert len(keys) == len(set(keys)) == 24
+    assert 24 >= len(keys) == len(set(keys)) >= 24 - killed
+    assert len(stored(out)) == 24
     assert not happened(out, "chunk_damaged")
     assert not leftovers(out)
 
@@ -100,7 +111,7 @@ def test_the_helper_is_killed_and_the_leader_goes_on(
     _, told = leader.communicate(timeout=180)
     assert leader.returncode == 0, told
     assert result(out) == alone
-    nothing_twice(out)
+    nothing_twice(out, killed=1)
 
 
 def test_the_leader_is_killed_and_the_helper_leads_on(
@@ -117,7 +128,7 @@ def test_the_leader_is_killed_and_the_helper_leads_on(
     assert helped["led"]
     assert helped["frames_delivered"] == helped["frames_planned"] == 48
     assert result(out) == alone
-    nothing_twice(out)
+    nothing_twice(out, killed=1)
 
 
 def test_a_second_leader_is_refused_and_told_how_to_help(many: Path, tmp_path: Path) -> None:

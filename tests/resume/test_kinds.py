@@ -24,6 +24,7 @@ from tests.reels import (
     result,
     run_here,
     scene,
+    stored,
 )
 from wetgate.audit import audit
 from wetgate.decisions import ShotDecisions
@@ -105,12 +106,14 @@ def killed_amid_a_shot(process: Started, out: Path, pattern: str) -> tuple[str, 
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
-        # Held still while it is looked at, so that it dies in just this state.
+        # Held still while it is looked at, so that it dies in just this state: with a line written
+        # for every chunk, by which the tests count.
         process.send_signal(signal.SIGSTOP)
+        told = len(rendered(out))
         made = happened(list(out.glob(pattern)), "chunk_rendered")
         count = Counter(str(e["shot"]) for e in made)
         half = [s for s, n in count.items() if n < CHUNKS]
-        if half and len(count) > 1:
+        if half and len(count) > 1 and len(stored(out)) == told:
             process.kill()
             process.communicate()
             return half[0], next(s for s in count if s not in half)
