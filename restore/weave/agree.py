@@ -28,6 +28,9 @@ _RIM, _RIM_SAY = 0.6, 1.5
 is mostly in the middle, and the picture reaches its edges."""
 _FAR = 0.05
 """Share of the width at which a motion needs twice the support: weave is small."""
+_TURNED = 0.004
+"""Turn (rad) at which a motion needs twice the support: two things that move apart look like a
+turn of whatever holds both."""
 _CALM = 1e-4
 """Turn and zoom (rad, share) that a pair is taken to have without evidence."""
 _ROUNDS = 8
@@ -45,11 +48,18 @@ class Motions:
     """(m,) of the cells that could be measured, how many follow it."""
 
 
-def agreed(motion_px: Curve, spread_px: Curve, cells_px: Curve, size_px: Curve) -> Motions:
+def agreed(
+    motion_px: Curve,
+    spread_px: Curve,
+    cells_px: Curve,
+    size_px: Curve,
+    say: Curve | None = None,
+) -> Motions:
     """Shift, turn and zoom of each pair.
 
     motion_px: (m, cells, 2) float64. spread_px: (m, cells) standard error. cells_px: (cells, 2)
     places of the cells, x and y from the middle of the frame. size_px: height and width of it.
+    say: (m, cells) 0 to 1, what a cell counts beside its error; None: 1 all over.
     """
     m = len(motion_px)
     steps, errors, share = np.zeros((m, 4)), np.ones((m, 4)), np.zeros(m)
@@ -57,9 +67,22 @@ def agreed(motion_px: Curve, spread_px: Curve, cells_px: Curve, size_px: Curve) 
     first, second = np.triu_indices(len(cells_px), 1)
     for k in range(m):
         steps[k], errors[k], share[k] = _one(
-            motion_px[k], spread_px[k], cells_px, basis, (first, second), size_px
+            motion_px[k],
+            spread_px[k],
+            np.ones(len(cells_px)) if say is None else say[k],
+            cells_px,
+            basis,
+            (first, second),
+            size_px,
         )
     return Motions(steps, errors, share)
+
+
+def off_px(motions: Motions, motion_px: Curve, cells_px: Curve) -> Curve:
+    """(m, cells) px by which each cell is off the motion of the picture."""
+    told = np.einsum("cij,mj->mci", _basis(cells_px), motions.steps)
+    off: Curve = np.linalg.norm(told - motion_px, axis=2)
+    return off
 
 
 def _basis(cells_px: Curve) -> Curve:
@@ -74,19 +97,23 @@ def _basis(cells_px: Curve) -> Curve:
 def _one(
     motion: Curve,
     spread: Curve,
+    counts: Curve,
     cells: Curve,
     basis: Curve,
     couples: tuple[NDArray[np.int64], NDArray[np.int64]],
     size: Curve,
 ) -> tuple[Curve, Curve, float]:
     """One pair: motion (4,), errors (4,), share of cells that follow."""
-    trust = 1.0 / (0.03**2 + spread**2)
+    trust = counts / (0.03**2 + spread**2)
     tolerance = np.hypot(_AGREE_PX, 2.0 * np.minimum(spread, _BLURRED_PX))
     guesses = np.concatenate([_shifts(motion), _couples(motion, cells, couples)])
     off = np.linalg.norm(np.einsum("cij,gj->gci", basis, guesses) - motion, axis=2)
     outer = np.where((np.abs(cells) > _RIM * size[::-1] / 2).any(axis=1), _RIM_SAY, 1.0)
-    support = np.exp(-0.5 * np.square(off / tolerance)) @ (outer * np.minimum(trust, 1.0 / 0.05**2))
+    support = np.exp(-0.5 * np.square(off / tolerance)) @ (
+        outer * np.minimum(trust, counts / 0.05**2)
+    )
     support /= 1.0 + np.linalg.norm(guesses[:, :2], axis=1) / (_FAR * size[1])
+    support /= 1.0 + np.abs(guesses[:, 2]) / _TURNED
     step = guesses[int(support.argmax())]
     prior = np.diag([0.0, 0.0, 1.0 / _CALM**2, 1.0 / _CALM**2]) * 1e-2
     normal = np.eye(4)

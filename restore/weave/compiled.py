@@ -94,6 +94,43 @@ def sampled(pattern: F32, found: F32, rows: int, columns: int, samples: int) -> 
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def difference_slopes(
+    pattern: F32, found: F32, middle: F32, width: F32, columns: int, samples: int
+) -> F64:
+    """(cells, 2) mean square slope per px, across and down, of the difference of the two pictures.
+
+    At the pixels of ``sampled``, but those that differ from ``middle`` by more than ``width``.
+    """
+    rows = len(middle) // columns
+    height, across = pattern.shape[0] // rows, pattern.shape[1] // columns
+    inner, lines = across - 2, (height - 1) // 2
+    every = max(1, lines * inner // samples)
+    off = np.empty((3, 3), np.float32)
+    out = np.zeros((len(middle), 2))
+    for k in range(len(middle)):
+        top, left = (k // columns) * height, (k % columns) * across
+        counted = 0
+        for n in range(0, lines * inner, every):
+            y, x = top + 1 + 2 * (n // inner), left + 1 + n % inner
+            for i in range(3):
+                for j in range(3):
+                    off[i, j] = found[y + i - 1, x + j - 1] - pattern[y + i - 1, x + j - 1]
+            if abs(off[1, 1] - middle[k]) > width[k]:
+                continue
+            gx = (off[0, 2] + 2.0 * off[1, 2] + off[2, 2]) - (
+                off[0, 0] + 2.0 * off[1, 0] + off[2, 0]
+            )
+            gy = (off[2, 0] + 2.0 * off[2, 1] + off[2, 2]) - (
+                off[0, 0] + 2.0 * off[0, 1] + off[0, 2]
+            )
+            out[k, 0] += gx * gx
+            out[k, 1] += gy * gy
+            counted += 1
+        out[k] /= 64.0 * max(counted, 1)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def normal_sums(
     pattern: F32, found: F32, inside: F32, middle: F32, width: F32, columns: int
 ) -> F64:
@@ -102,7 +139,8 @@ def normal_sums(
     pattern, found: all cells, (rows * height, columns * width). inside: the same, 1 where a pixel
     lies in the frame, or empty where all do. middle, width: (cells,) film log by which pixels
     differ, and how far from that they count nothing.
-    returns: (cells, 6) sums of weight times xx, xy, yy, xr, yr, and the share inside.
+    returns: (cells, 7) sums of weight times xx, xy, yy, xr, yr, the share inside, and the sum of
+    the weights.
     """
     rows = len(middle) // columns
     tall, across = pattern.shape[0] // rows, pattern.shape[1] // columns
@@ -110,7 +148,7 @@ def normal_sums(
     usual, per_width = np.empty(full, np.float32), np.empty(full, np.float32)
     up, here = np.empty(full, np.float32), np.empty(full, np.float32)
     below, gx, gy = np.empty_like(up), np.zeros_like(up), np.zeros_like(up)
-    sums = np.zeros((len(middle), 6))
+    sums = np.zeros((len(middle), 7))
     for row in range(rows):
         for c in range(columns):
             part = slice(c * across, (c + 1) * across)
@@ -118,6 +156,7 @@ def normal_sums(
             per_width[part] = np.float32(1.0) / width[row * columns + c]
         xx, xy, yy = np.zeros_like(up), np.zeros_like(up), np.zeros_like(up)
         xr, yr, seen = np.zeros_like(up), np.zeros_like(up), np.zeros_like(up)
+        said = np.zeros_like(up)
         top = row * tall
         _mean(pattern[top], found[top], up)
         for line in range(lines):
@@ -134,6 +173,7 @@ def normal_sums(
             _summed(gy, gy, say, yy)
             _summed(gx, rest, say, xr)
             _summed(gy, rest, say, yr)
+            _counted(say, said)
             up, below = below, up
         for c in range(columns):
             part = slice(c * across + 1, (c + 1) * across - 1)
@@ -141,6 +181,7 @@ def normal_sums(
             into[0], into[1], into[2] = _total(xx[part]), _total(xy[part]), _total(yy[part])
             into[3], into[4] = _total(xr[part]), _total(yr[part])
             into[5] = _total(seen[part]) / (lines * (across - 2)) if len(inside) else 1.0
+            into[6] = _total(said[part])
     return sums
 
 
@@ -186,6 +227,12 @@ def _kept(say: F32, seen: F32, inside: F32) -> None:
     for x in range(len(say)):
         say[x] *= inside[x]
         seen[x] += inside[x]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _counted(say: F32, into: F32) -> None:
+    for x in range(len(into)):
+        into[x] += say[x]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -30,6 +30,13 @@ _CONVERGED_PX = 0.05
 """A round that moves most cells no further than this is the last: steps shrink tenfold."""
 _FAR_PX = 48
 """Further than this a cell is not followed."""
+_GRAIN_DOUBT = 0.2
+"""The strength of its grain is known to this share in a cell."""
+_BESIDE_PX, _LINE_RIM_PX, _LINE_ROWS = 5, 3, 4
+"""A line is compared with what lies this far to its sides; so much around it is left out; and it
+is looked for in every so many rows."""
+_LINE = 0.006
+"""Film log by which it stands out."""
 _LOST_PX = 5.0
 """Standard error of a cell that could not be measured."""
 
@@ -124,6 +131,8 @@ class _Seen:
     """(h, w) film log luma, lightly blurred."""
     wide: Plane
     """The same, its edges held for a while."""
+    lines: NDArray[np.bool_]
+    """(w,) columns in which a line runs from top to bottom."""
     steer: NDArray[np.uint8]
     scale: float
     """Size of the plane over analysis size."""
@@ -145,8 +154,32 @@ def _seen(frame: int, pixels: Tensor) -> _Seen:
     top, left = max(2, round(h * _BORDER)), max(2, round(w * _BORDER))
     cell = (max(1, (h - 2 * top) // GRID[0]), max(1, (w - 2 * left) // GRID[1]))
     return _Seen(
-        frame, plane, wide, steer, size[0] / full.shape[1], _Grid(top, left, *cell, (h, w))
+        frame,
+        plane,
+        wide,
+        _lines(plane),
+        steer,
+        size[0] / full.shape[1],
+        _Grid(top, left, *cell, (h, w)),
     )
+
+
+def _lines(plane: Plane) -> NDArray[np.bool_]:
+    """(w,) columns of lines from top to bottom: scratches stand still in the scan.
+
+    A line is brighter, or darker, than what lies some px to its left and to its right.
+    """
+    found = np.zeros(plane.shape[1], np.bool_)
+    if plane.shape[1] <= 4 * _BESIDE_PX:
+        return found
+    rows = plane[::_LINE_ROWS]
+    here = rows[:, _BESIDE_PX:-_BESIDE_PX]
+    left, right = here - rows[:, : -2 * _BESIDE_PX], here - rows[:, 2 * _BESIDE_PX :]
+    stands_out = np.where(left * right > 0.0, np.minimum(np.abs(left), np.abs(right)), 0.0)
+    strength = np.median(np.copysign(stands_out, left), axis=0)
+    found[_BESIDE_PX:-_BESIDE_PX] = np.abs(strength) > _LINE
+    with_rim = np.convolve(found, np.ones(2 * _LINE_RIM_PX + 1), mode="same") > 0.5
+    return np.asarray(with_rim, np.bool_)
 
 
 def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F64, F64]:
@@ -154,8 +187,9 @@ def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F6
 
     Flow gives the start; a robust Gauss-Newton registration of each cell (Lucas and Kanade 1981,
     symmetric gradients, level differences removed) finishes it, because flow alone shrinks
-    sub-pixel motion under grain. Cells are fetched with a 12-tap sinc: the cubic kernel of
-    OpenCV is up to 0.047 px off between pixels, and its tables know only 1/32 px.
+    sub-pixel motion under grain. Lines from top to bottom are left out: scratches stand still in
+    the scan. Cells are fetched with a 12-tap sinc: the cubic kernel of OpenCV is up to 0.047 px
+    off between pixels, and its tables know only 1/32 px.
     """
     grid = after.grid
     motion = _start(before, after, flow)
@@ -165,6 +199,7 @@ def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F6
     pattern = np.ascontiguousarray(before.plane[grid.rows, grid.cols])
     for _ in range(_ROUNDS):
         fetched, inside = _fetched(after, motion)
+        inside = _without_lines(before, after, motion, inside)
         step, error = _step(pattern, fetched, inside)
         lost = np.abs(motion - step).max(axis=1) > _FAR_PX
         step[lost], error[lost] = 0.0, _LOST_PX
@@ -219,21 +254,60 @@ def _fetched(after: _Seen, motion: F64) -> tuple[Plane, Plane | None]:
     return out, inside
 
 
+def _without_lines(before: _Seen, after: _Seen, motion: F64, inside: Plane | None) -> Plane | None:
+    """1 where a pixel lies in the frame and on no line of either picture (None: everywhere)."""
+    if not (before.lines.any() or after.lines.any()):
+        return inside
+    grid = after.grid
+    shape = (GRID[0] * grid.height, GRID[1] * grid.width)
+    kept = np.ones(shape, np.float32) if inside is None else inside
+    kept[:, before.lines[grid.cols]] = 0.0
+    width = grid.size[1]
+    for k, across in enumerate(np.rint(motion[:, 0]).astype(int)):
+        row, column = divmod(k, GRID[1])
+        cols = np.arange(grid.width) + grid.left + column * grid.width + across
+        hit = np.flatnonzero(after.lines[np.clip(cols, 0, width - 1)])
+        kept[row * grid.height : (row + 1) * grid.height, column * grid.width + hit] = 0.0
+    return kept
+
+
 def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F64]:
-    """(cells, 2) Gauss-Newton step in px, and (cells,) the standard error it leaves."""
+    """(cells, 2) Gauss-Newton step in px, and (cells,) the standard error it leaves.
+
+    Slopes of grain are no texture, yet they stand in the normal matrix, and cells without texture
+    seem to know where they went (errors in variables, Fuller 1987). Grain of the mean of two
+    pictures is independent of that of their difference, and its slopes are half as large: so
+    much is taken off before errors are told. The step is only made shorter by it, and rounds
+    lead to the same place.
+    """
     from restore.weave import compiled
 
     some = compiled.sampled(pattern, fetched, *GRID, _SAMPLES)
     middle = np.median(some, axis=1)
     scale = 1.4826 * np.median(np.abs(some - middle[:, None]), axis=1) + 1e-5
     lies = pattern[:0] if inside is None else inside
-    sums = compiled.normal_sums(pattern, fetched, lies, middle, 4.0 * scale, GRID[1])
-    xx, xy, yy, xr, yr, seen = sums.T
-    xx, yy = xx + 1e-9, yy + 1e-9
-    det = xx * yy - xy * xy
-    step = np.stack([(yy * xr - xy * yr) / det, (xx * yr - xy * xr) / det], axis=1)
+    width = 4.0 * scale
+    sums = compiled.normal_sums(pattern, fetched, lies, middle, width, GRID[1])
+    xx, xy, yy, xr, yr, seen, say = sums.T
+    whole = _matrices(xx + 1e-9, xy, yy + 1e-9)
+    step = np.linalg.solve(whole, np.stack([xr, yr], axis=1)[:, :, None])[:, :, 0]
+    slopes = compiled.difference_slopes(pattern, fetched, middle, width, GRID[1], _SAMPLES)
+    # How rough grain is for its strength is the same everywhere; what moved in a cell is not.
+    rough = 0.25 * np.median(slopes / np.square(scale)[:, None], axis=0)
+    grain = rough * (np.square(scale) * say)[:, None]
+    texture = whole - _matrices(grain[:, 0], np.zeros_like(xy), grain[:, 1])
+    # Along and across the texture of a cell, the share of its slopes that is texture.
+    root = np.linalg.inv(np.linalg.cholesky(whole))
+    share, ways = np.linalg.eigh(root @ texture @ root.swapaxes(1, 2))
+    sure = np.maximum(share - _GRAIN_DOUBT * (1.0 - share), 1e-3)
     # Half the rows were looked at, and blurred pixels are not independent.
-    error = 2.1 * scale * np.sqrt((xx + yy) / det)
+    each = np.square(root.swapaxes(1, 2) @ ways / sure[:, None, :]).sum(axis=(1, 2))
+    error = 2.1 * scale * np.sqrt(each)
     lost = seen < 0.3
     step[lost], error[lost] = 0.0, _LOST_PX
     return np.clip(step, -1.5, 1.5), np.minimum(error, _LOST_PX)
+
+
+def _matrices(xx: F64, xy: F64, yy: F64) -> F64:
+    """(cells, 2, 2)."""
+    return np.stack([np.stack([xx, xy], axis=1), np.stack([xy, yy], axis=1)], axis=1)

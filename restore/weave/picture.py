@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from media.frames import FrameRange
 from restore.smoothing import Curve, penalty_bands, smoothed, solve_path
-from restore.weave.agree import Motions, agreed
+from restore.weave.agree import Motions, agreed, off_px
 
 AS_ONE = 0.3
 """Share of the cells that must move as one for their motion to be that of the picture."""
@@ -24,6 +24,16 @@ _LEAST_ERROR = (0.005, 0.005, 1e-5)
 """px, px, rad: what is taken to be known of a pair's motion at best."""
 _ODD = (0.1, 0.1, 3e-4)
 """A pair that is off the path by this much loses half its say."""
+_CLEAR = 0.6
+"""Pairs of which fewer cells agree are looked at again, with what the longest pairs tell."""
+_STAYS_PX = 0.3
+"""A cell within this of the motion of the picture, beside its error, stays with it."""
+_INFORMED_PX = 0.5
+"""Cells measured worse than this are not asked."""
+_UNASKED = 0.2
+"""What is taken for granted, in longest pairs, for a cell to stay."""
+_LEAST_SAY = 0.02
+"""Of a cell that never stays."""
 _CALM_FRAMES = 11
 _SLOW = 100.0
 """Penalty on second differences that parts jolts from what is slower than about 20 frames."""
@@ -78,11 +88,43 @@ def _motions(
     cells = np.asarray(evidence["cells_px"], np.float64)
     size = np.asarray(evidence["size_px"], np.float64)
     whole = agreed(motion, spread, cells, size)
+    torn = whole.share < _CLEAR
+    if torn.any():
+        say = _stays(off_px(whole, motion, cells), spread, whole.share, pairs)[torn]
+        again = agreed(motion[torn], spread[torn], cells, size, say)
+        whole = _replaced(whole, torn, again)
     gap = pairs[:, 1] - pairs[:, 0]
     if not len(pairs) or float(np.median(whole.share)) >= AS_ONE or (gap == 1).sum() < 2:
         return whole, pairs, False
     shaken = _by_jolts(motion[gap <= 2], spread[gap <= 2], pairs[gap <= 2])
     return (whole, pairs, False) if shaken is None else (shaken, pairs[gap <= 2], True)
+
+
+def _stays(off: Curve, spread: Curve, share: Curve, pairs: NDArray[np.int64]) -> Curve:
+    """(m, cells) what each cell may say: how surely it stays with the picture for longer.
+
+    off: (m, cells) px off the motion of the picture. share: (m,) of the cells that follow it.
+
+    What an actor moves by between two frames is little, and may look like a turn of the picture;
+    over the longest pairs he is far off. A cell is asked in all of those that overlap a pair.
+    """
+    gap = pairs[:, 1] - pairs[:, 0]
+    far = gap == gap.max()
+    first, last = pairs[far].T
+    asked = np.where(spread[far] < _INFORMED_PX, share[far, None], 0.0)
+    stays = np.where(off[far] < _STAYS_PX + 2.0 * spread[far], asked, 0.0)
+    # Frames that two pairs have in common: the more, the more one tells of the other.
+    common = np.minimum(pairs[:, 1:], last) - np.maximum(pairs[:, :1], first)
+    near = np.clip(common, 0, None) / np.maximum(gap, 1)[:, None]
+    told: Curve = (near @ stays + _UNASKED) / (near @ asked + _UNASKED)
+    return np.maximum(np.square(told), _LEAST_SAY)
+
+
+def _replaced(whole: Motions, some: NDArray[np.bool_], by: Motions) -> Motions:
+    """Motions of which those of some pairs are others."""
+    steps, errors, share = whole.steps.copy(), whole.errors.copy(), whole.share.copy()
+    steps[some], errors[some], share[some] = by.steps, by.errors, by.share
+    return Motions(steps, errors, share)
 
 
 def _by_jolts(motion: Curve, spread: Curve, pairs: NDArray[np.int64]) -> Motions | None:

@@ -76,6 +76,62 @@ def test_locked_off_camera_stands_still(kind: str, what: object) -> None:
     assert rms(left_px(solution, truth.weave_px)) < 0.06
 
 
+def test_flat_cells_claim_nothing() -> None:
+    """Grain has slopes, but they tell nothing of where a cell went."""
+    clean = scene("still").copy()
+    clean[..., : WIDTH_PX // 2] = clean.mean()
+    frames, truth = damage(clean, replace(WEAVE, grain_sigma=0.015))
+    evidence = observed(WeaveProbe(1.0), frames)
+    pairs = np.asarray(evidence["pairs"]) - SHOT.start
+    moved = truth.weave_px[pairs[:, 1]] - truth.weave_px[pairs[:, 0]]
+    off = np.linalg.norm(np.asarray(evidence["motion_px"]) - moved[:, None], axis=2)
+    spread, cells = np.asarray(evidence["spread_px"]), np.asarray(evidence["cells_px"])
+    flat = cells[:, 0] < -0.2 * WIDTH_PX
+    textured = cells[:, 0] > 0.1 * WIDTH_PX
+    assert float(np.median(spread[:, flat])) > 1.0
+    assert float(np.median(spread[:, textured])) < 0.3
+    sure = spread < 0.5
+    assert float(np.median(off[sure] / spread[sure])) < 2.5
+
+
+def test_scratches_do_not_hold_the_picture() -> None:
+    """They stand still in the scan, and in a soft picture they are all there is to hold to."""
+    soft = scene("still")
+    soft = soft.mean() + np.float32(0.3) * (soft - soft.mean())
+    frames, truth = damage(soft, replace(WEAVE, grain_sigma=0.008, scratches=8))
+    solution = solved(frames)
+    assert solution.applied
+    assert rms(left_px(solution, truth.weave_px)) < 0.06
+
+
+def test_slow_actor_before_most_of_the_picture() -> None:
+    """Between two frames he moves little, and like a turn of the picture; not over eight."""
+    rng = np.random.default_rng(2)
+    n, rows, columns = 36, 5, 8
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    weave_px = rng.normal(0.0, [1.2, 0.9], (n, 2))
+    pairs = np.array([(b - lag, b) for b in range(n) for lag in (1, 2, 8) if b >= lag])
+    actor = (row < 4) & (column > 0) & (column < 6)
+    pace = np.where(actor, 1.5 - 0.22 * column, 0.0)
+    lag = pairs[:, 1] - pairs[:, 0]
+    motion = (weave_px[pairs[:, 1]] - weave_px[pairs[:, 0]])[:, None].repeat(40, axis=1)
+    motion[..., 1] += lag[:, None] * pace
+    spread = np.full(motion.shape[:2], 0.08)
+    spread[:, row == 4] = 5.0
+    motion += rng.normal(0.0, 1.0, motion.shape) * spread[..., None]
+    evidence = {
+        "pairs": pairs + SHOT.start,
+        "motion_px": motion,
+        "spread_px": spread,
+        "cells_px": np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1),
+        "size_px": np.array([352.0, 640.0]),
+    }
+    frames = FrameRange(SHOT.start, SHOT.start + n)
+    solution = solve_weave(evidence, frames, WeaveOptions())
+    assert solution.applied
+    assert rms(left_px(solution, weave_px)) < 0.04
+
+
 @pytest.mark.parametrize("kind", ["pan", "drift"])
 @pytest.mark.parametrize("seed", [3, 5])
 def test_pan_is_kept(kind: str, seed: int) -> None:
