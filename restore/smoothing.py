@@ -89,20 +89,26 @@ def _is_level(curve: Curve, fit: Curve, weights: Curve) -> bool:
 
 
 def solve_path(
-    pairs: NDArray[np.int64], steps: Curve, weights: Curve, length: int, robust_scale: float
+    pairs: NDArray[np.int64],
+    steps: Curve,
+    weights: Curve,
+    length: int,
+    robust_scale: float,
+    first: Curve | None = None,
 ) -> Curve:
     """The curve whose differences explain measured steps between pairs of frames.
 
     pairs: (m, 2) positions 0..length-1. steps: (m, k) measured ``curve[b] - curve[a]``.
     weights: (m, k). robust_scale: residual, in the unit of the steps, beyond which a pair loses
-    its say (Cauchy). returns: (length, k), mean zero in each column.
+    its say (Cauchy). first: (m,) share of its weight that a pair has in the first round, when none
+    has lost its say yet; None: 1. returns: (length, k), mean zero in each column.
     Deterministic: dense normal equations in blocks of columns, five reweightings.
     """
     k = steps.shape[1]
     out = np.zeros((length, k))
     width = int(np.max(pairs[:, 1] - pairs[:, 0])) if len(pairs) else 1
     for column in range(k):
-        w = weights[:, column].copy()
+        w = weights[:, column] * (1.0 if first is None else first)
         for _ in range(5):
             bands = np.zeros((width + 1, length))
             right = np.zeros(length)

@@ -39,6 +39,9 @@ _LINE = 0.006
 """Film log by which it stands out."""
 _LOST_PX = 5.0
 """Standard error of a cell that could not be measured."""
+_LOST = np.array([_LOST_PX**2, 0.0, _LOST_PX**2])
+_FROM_FIT = 2.1
+"""Standard error over that of as many independent pixels."""
 
 Plane = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -48,8 +51,9 @@ class WeaveProbe:
     """Motion of each cell of a grid, for pairs of near frames.
 
     Evidence: ``pairs`` (m, 2) frame numbers; ``motion_px`` (m, cells, 2) x and y in full-size
-    px; ``spread_px`` (m, cells) standard error; ``cells_px`` (cells, 2) where the cells lie, x
-    and y in full-size px from the middle of the frame; ``size_px`` (2,) height and width.
+    px; ``covariance_px2`` (m, cells, 3) of its error, x with x, x with y, y with y;
+    ``cells_px`` (cells, 2) where the cells lie, x and y in full-size px from the middle of the
+    frame; ``size_px`` (2,) height and width.
     """
 
     name = "weave"
@@ -60,7 +64,7 @@ class WeaveProbe:
         self._kept: list[_Seen] = []
         self._pairs: list[tuple[int, int]] = []
         self._motion: list[F64] = []
-        self._spread: list[F64] = []
+        self._covariance: list[F64] = []
         self._size = (1.0, 1.0)
         self._cells = np.zeros((GRID[0] * GRID[1], 2))
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
@@ -77,10 +81,10 @@ class WeaveProbe:
         for lag in LAGS:
             if lag <= len(self._kept):
                 before = self._kept[-lag]
-                motion, spread = _compared(before, seen, self._flow)
+                motion, covariance = _compared(before, seen, self._flow)
                 self._pairs.append((before.frame, frame))
                 self._motion.append(motion / (self._proxy_scale * seen.scale))
-                self._spread.append(spread / (self._proxy_scale * seen.scale))
+                self._covariance.append(covariance / (self._proxy_scale * seen.scale) ** 2)
         self._kept = [*self._kept, seen][-max(LAGS) :]
 
     def finish(self) -> dict[str, object]:
@@ -89,7 +93,7 @@ class WeaveProbe:
         return {
             "pairs": np.array(self._pairs, np.int64).reshape(-1, 2),
             "motion_px": np.array(self._motion).reshape(-1, cells, 2),
-            "spread_px": np.array(self._spread).reshape(-1, cells),
+            "covariance_px2": np.array(self._covariance).reshape(-1, cells, 3),
             "cells_px": self._cells,
             "size_px": np.array(self._size),
         }
@@ -183,7 +187,7 @@ def _lines(plane: Plane) -> NDArray[np.bool_]:
 
 
 def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F64, F64]:
-    """(cells, 2) motion in px and (cells,) its standard error in px.
+    """(cells, 2) motion in px and (cells, 3) covariance of its error in px^2.
 
     Flow gives the start; a robust Gauss-Newton registration of each cell (Lucas and Kanade 1981,
     symmetric gradients, level differences removed) finishes it, because flow alone shrinks
@@ -193,21 +197,36 @@ def _compared(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> tuple[F6
     """
     grid = after.grid
     motion = _start(before, after, flow)
-    error = np.full(len(motion), _LOST_PX)
+    covariance = np.tile(_LOST, (len(motion), 1))
     if min(grid.height, grid.width) < 8:
-        return motion, error
+        return motion, covariance
     pattern = np.ascontiguousarray(before.plane[grid.rows, grid.cols])
     for _ in range(_ROUNDS):
         fetched, inside = _fetched(after, motion)
         inside = _without_lines(before, after, motion, inside)
-        step, error = _step(pattern, fetched, inside)
+        step, covariance = _step(pattern, fetched, inside)
         lost = np.abs(motion - step).max(axis=1) > _FAR_PX
-        step[lost], error[lost] = 0.0, _LOST_PX
+        step[lost], covariance[lost] = 0.0, _LOST
         motion = motion - step
-        known = error < 0.5
-        if not known.any() or np.quantile(np.abs(step[known]).max(axis=1), 0.75) < _CONVERGED_PX:
+        if _converged(step, covariance):
             break
-    return motion, error
+    return motion, covariance
+
+
+def _converged(step: F64, covariance: F64) -> bool:
+    """Whether most cells hardly moved along the axis in which they know best where they went."""
+    least, way = _best_known(covariance)
+    known = least < 0.5
+    if not known.any():
+        return True
+    along = np.abs((step[known] * way[known]).sum(axis=1))
+    return bool(np.quantile(along, 0.75) < _CONVERGED_PX)
+
+
+def _best_known(covariance: F64) -> tuple[F64, F64]:
+    """(cells,) standard error in px along the best known axis, and (cells, 2) that axis."""
+    spread, ways = np.linalg.eigh(_matrices(*covariance.T))
+    return np.sqrt(spread[:, 0]), ways[:, :, 0]
 
 
 def _start(before: _Seen, after: _Seen, flow: cv2.DISOpticalFlow) -> F64:
@@ -272,13 +291,13 @@ def _without_lines(before: _Seen, after: _Seen, motion: F64, inside: Plane | Non
 
 
 def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F64]:
-    """(cells, 2) Gauss-Newton step in px, and (cells,) the standard error it leaves.
+    """(cells, 2) Gauss-Newton step in px, and (cells, 3) covariance of the error it leaves.
 
     Slopes of grain are no texture, yet they stand in the normal matrix, and cells without texture
     seem to know where they went (errors in variables, Fuller 1987). Grain of the mean of two
     pictures is independent of that of their difference, and its slopes are half as large: so
     much is taken off before errors are told. The step is only made shorter by it, and rounds
-    lead to the same place.
+    lead to the same place. A cell that holds one upright edge knows its way across, not up or down.
     """
     from restore.weave import compiled
 
@@ -301,11 +320,17 @@ def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F6
     share, ways = np.linalg.eigh(root @ texture @ root.swapaxes(1, 2))
     sure = np.maximum(share - _GRAIN_DOUBT * (1.0 - share), 1e-3)
     # Half the rows were looked at, and blurred pixels are not independent.
-    each = np.square(root.swapaxes(1, 2) @ ways / sure[:, None, :]).sum(axis=(1, 2))
-    error = 2.1 * scale * np.sqrt(each)
+    each = (_FROM_FIT * scale)[:, None, None] * (root.swapaxes(1, 2) @ ways) / sure[:, None, :]
     lost = seen < 0.3
-    step[lost], error[lost] = 0.0, _LOST_PX
-    return np.clip(step, -1.5, 1.5), np.minimum(error, _LOST_PX)
+    step[lost], each[lost] = 0.0, _LOST_PX * np.eye(2)
+    return np.clip(step, -1.5, 1.5), _held(each @ each.swapaxes(1, 2))
+
+
+def _held(covariance: F64) -> F64:
+    """(cells, 3) with no standard error above what a lost cell has."""
+    spread, ways = np.linalg.eigh(covariance)
+    some = (ways * np.minimum(spread, _LOST_PX**2)[:, None, :]) @ ways.swapaxes(1, 2)
+    return np.stack([some[:, 0, 0], some[:, 0, 1], some[:, 1, 1]], axis=1)
 
 
 def _matrices(xx: F64, xy: F64, yy: F64) -> F64:

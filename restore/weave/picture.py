@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from media.frames import FrameRange
 from restore.smoothing import Curve, penalty_bands, smoothed, solve_path
-from restore.weave.agree import Motions, agreed, off_px
+from restore.weave.agree import Cells, Motions, agreed
 
 AS_ONE = 0.3
 """Share of the cells that must move as one for their motion to be that of the picture."""
@@ -28,12 +28,13 @@ _CLEAR = 0.6
 """Pairs of which fewer cells agree are looked at again, with what the longest pairs tell."""
 _STAYS_PX = 0.3
 """A cell within this of the motion of the picture, beside its error, stays with it."""
-_INFORMED_PX = 0.5
-"""Cells measured worse than this are not asked."""
 _UNASKED = 0.2
 """What is taken for granted, in longest pairs, for a cell to stay."""
 _LEAST_SAY = 0.02
 """Of a cell that never stays."""
+_NEAR, _FAR_FIRST = 2, 1e-3
+"""Pairs further apart than so many frames join late: where nothing is at one depth they follow now
+one thing, now another, and several of them would outvote what near frames show."""
 _CALM_FRAMES = 11
 _SLOW = 100.0
 """Penalty on second differences that parts jolts from what is slower than about 20 frames."""
@@ -56,7 +57,7 @@ class PicturePath:
     path: Curve
     """(n, 3) px, px, rad; mean zero over each stretch, 0 outside of them."""
     errors: Curve
-    """(3,) standard errors of a pair of frames."""
+    """(3,) standard errors of a pair of frames, root mean square over those that have a say."""
 
 
 def picture_path(evidence: dict[str, object], frames: FrameRange) -> PicturePath:
@@ -76,34 +77,35 @@ def picture_path(evidence: dict[str, object], frames: FrameRange) -> PicturePath
             # Every cell has lost its slow motion: what is slow in this path means nothing.
             bands = penalty_bands(len(part), 2)
             path[part] -= smoothed(path[part], np.ones(len(part)), bands, _SLOW)[0]
-    return PicturePath(share, parts, path, np.median(motions.errors[:, :3], axis=0))
+    errors = np.sqrt(np.average(np.square(motions.errors[:, :3]), axis=0, weights=say + 1e-9))
+    return PicturePath(share, parts, path, errors)
 
 
 def _motions(
     evidence: dict[str, object], pairs: NDArray[np.int64]
 ) -> tuple[Motions, NDArray[np.int64], bool]:
     """The motion of the picture in each pair, the pairs, and whether only jolts were found."""
-    motion = np.asarray(evidence["motion_px"], np.float64)
-    spread = np.asarray(evidence["spread_px"], np.float64)
-    cells = np.asarray(evidence["cells_px"], np.float64)
-    size = np.asarray(evidence["size_px"], np.float64)
-    whole = agreed(motion, spread, cells, size)
+    cells = Cells(
+        *(
+            np.asarray(evidence[name], np.float64)
+            for name in ("cells_px", "size_px", "motion_px", "covariance_px2")
+        )
+    )
+    whole = agreed(cells)
     torn = whole.share < _CLEAR
     if torn.any():
-        say = _stays(off_px(whole, motion, cells), spread, whole.share, pairs)[torn]
-        again = agreed(motion[torn], spread[torn], cells, size, say)
-        whole = _replaced(whole, torn, again)
+        say = _stays(cells, whole, pairs)[torn]
+        whole = _replaced(whole, torn, agreed(cells.some(torn), say))
     gap = pairs[:, 1] - pairs[:, 0]
     if not len(pairs) or float(np.median(whole.share)) >= AS_ONE or (gap == 1).sum() < 2:
         return whole, pairs, False
-    shaken = _by_jolts(motion[gap <= 2], spread[gap <= 2], pairs[gap <= 2])
+    near = cells.some(gap <= 2)
+    shaken = _by_jolts(near.motion_px, near.spread_px(), pairs[gap <= 2])
     return (whole, pairs, False) if shaken is None else (shaken, pairs[gap <= 2], True)
 
 
-def _stays(off: Curve, spread: Curve, share: Curve, pairs: NDArray[np.int64]) -> Curve:
+def _stays(cells: Cells, whole: Motions, pairs: NDArray[np.int64]) -> Curve:
     """(m, cells) what each cell may say: how surely it stays with the picture for longer.
-
-    off: (m, cells) px off the motion of the picture. share: (m,) of the cells that follow it.
 
     What an actor moves by between two frames is little, and may look like a turn of the picture;
     over the longest pairs he is far off. A cell is asked in all of those that overlap a pair.
@@ -111,8 +113,8 @@ def _stays(off: Curve, spread: Curve, share: Curve, pairs: NDArray[np.int64]) ->
     gap = pairs[:, 1] - pairs[:, 0]
     far = gap == gap.max()
     first, last = pairs[far].T
-    asked = np.where(spread[far] < _INFORMED_PX, share[far, None], 0.0)
-    stays = np.where(off[far] < _STAYS_PX + 2.0 * spread[far], asked, 0.0)
+    asked = cells.informed()[far] * whole.share[far, None]
+    stays = np.where(cells.off(whole, _STAYS_PX)[far] < 1.0, asked, 0.0)
     # Frames that two pairs have in common: the more, the more one tells of the other.
     common = np.minimum(pairs[:, 1:], last) - np.maximum(pairs[:, :1], first)
     near = np.clip(common, 0, None) / np.maximum(gap, 1)[:, None]
@@ -138,12 +140,13 @@ def _by_jolts(motion: Curve, spread: Curve, pairs: NDArray[np.int64]) -> Motions
     n = int(pairs.max()) + 1
     near = pairs[:, 1] - pairs[:, 0] == 1
     weights = 1.0 / np.square(0.03 + spread)
-    shaken, steps, off = np.zeros((n, 2)), np.zeros((len(pairs), 2)), np.zeros_like(spread)
+    shaken, steps = np.zeros((n, 2)), np.zeros((len(pairs), 2))
+    off: Curve = np.zeros(motion.shape[:2])
     for _ in range(2):
         own = shaken[pairs[near, 1]] - shaken[pairs[near, 0]]
         jolts = motion - _calm(motion[near] - own[:, None, :], pairs)
         group = _together(jolts)
-        steps = _weighted_median(jolts, weights * np.where(group, 1.0, 1e-3))
+        steps = _weighted_median(jolts, weights * np.where(group, 1.0, 1e-3)[:, None])
         off = np.linalg.norm(jolts - steps[:, None, :], axis=2)[:, group]
         shaken = solve_path(pairs, steps, np.ones_like(steps), n, robust_scale=0.3)
     error = np.median(off, axis=1) * 1.2 / np.sqrt(max(off.shape[1], 1))
@@ -172,11 +175,10 @@ def _together(jolts: Curve) -> NDArray[np.bool_]:
 
 
 def _weighted_median(values: Curve, weights: Curve) -> Curve:
-    """Over cells: values (m, cells, 2), weights (m, cells); returns (m, 2)."""
+    """Over cells: values and weights (m, cells, 2); returns (m, 2)."""
     order = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=1)
-    say = np.repeat(weights[:, :, None], values.shape[2], axis=2)
-    cumulative = np.cumsum(np.take_along_axis(say, order, axis=1), axis=1)
+    cumulative = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     middle = (cumulative >= 0.5 * cumulative[:, -1:, :]).argmax(axis=1)
     return np.take_along_axis(ordered, middle[:, None, :], axis=1)[:, 0, :]
 
@@ -214,10 +216,11 @@ def _path(
     steps = motions.steps[own, :3]
     known = say[own, None] / np.square(np.array(_LEAST_ERROR) + motions.errors[own, :3])
     path = np.zeros((n, 3))
+    first = np.where(pairs[own, 1] - pairs[own, 0] <= _NEAR, 1.0, _FAR_FIRST)
     for k, odd in enumerate(_ODD):
         column = slice(k, k + 1)
         weights = known[:, column] / known[:, k].max()
-        path[:, column] = solve_path(pairs[own], steps[:, column], weights, n, robust_scale=odd)
+        path[:, column] = solve_path(pairs[own], steps[:, column], weights, n, odd, first)
     path[part] -= path[part].mean(axis=0)
     path[~inside] = 0.0
     return path

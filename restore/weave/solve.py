@@ -168,7 +168,7 @@ def _judged(
     n = len(frames)
     if unseen.mean() > 0.5:
         return _alone(n, f"only {100 * (1 - unseen.mean()):.0f} % {_STEADY}", 0.0)
-    weave_px, turn_deg, error_px = moved[:, :2], np.degrees(moved[:, 2]), float(errors[0])
+    weave_px, turn_deg, error_px = moved[:, :2], np.degrees(moved[:, 2]), _rms(errors[:2])
     rms_px = float(np.sqrt((weave_px**2).sum(axis=1).mean()))
     over = np.abs(weave_px).max(axis=1) > options.limit_px
     peak_px = float(np.abs(weave_px).max())

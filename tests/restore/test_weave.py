@@ -50,6 +50,16 @@ def solved(frames: F32) -> WeaveSolution:
     return solve_weave(evidence, SHOT, WeaveOptions())
 
 
+def spread_px(evidence: dict[str, object]) -> NDArray[np.float64]:
+    """(m, cells) standard error of the way that a cell went."""
+    return np.asarray(np.sqrt(np.asarray(evidence["covariance_px2"])[..., ::2].sum(axis=-1)))
+
+
+def covariance_px2(spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m, cells, 3) the same standard error across and down."""
+    return np.stack([spread**2, np.zeros_like(spread), spread**2], axis=-1)
+
+
 def left_px(solution: WeaveSolution, weave_px: NDArray[np.float64]) -> NDArray[np.float64]:
     """(T, 2) what is left of the weave, without its mean."""
     left = weave_px + np.stack([solution.dx_px, solution.dy_px], axis=1)
@@ -85,13 +95,57 @@ def test_flat_cells_claim_nothing() -> None:
     pairs = np.asarray(evidence["pairs"]) - SHOT.start
     moved = truth.weave_px[pairs[:, 1]] - truth.weave_px[pairs[:, 0]]
     off = np.linalg.norm(np.asarray(evidence["motion_px"]) - moved[:, None], axis=2)
-    spread, cells = np.asarray(evidence["spread_px"]), np.asarray(evidence["cells_px"])
+    spread, cells = spread_px(evidence), np.asarray(evidence["cells_px"])
     flat = cells[:, 0] < -0.2 * WIDTH_PX
     textured = cells[:, 0] > 0.1 * WIDTH_PX
     assert float(np.median(spread[:, flat])) > 1.0
     assert float(np.median(spread[:, textured])) < 0.3
     sure = spread < 0.5
     assert float(np.median(off[sure] / spread[sure])) < 2.5
+
+
+def test_edges_that_run_one_way_tell_of_the_other() -> None:
+    """A fence says how far the picture went across, stairs how far it went down; neither both."""
+    clean = np.full_like(scene("still"), 0.45)
+    y, x = np.arange(clean.shape[2])[:, None], np.arange(clean.shape[3])[None, :]
+    fence, stairs = 0.06 * np.sin(x / 12.0), 0.06 * np.sin(y / 12.0)
+    clean += np.where(x < 0.58 * clean.shape[3], fence, stairs).astype(np.float32)
+    frames, truth = damage(clean, replace(WEAVE, grain_sigma=0.008))
+    evidence = observed(WeaveProbe(1.0), frames)
+    covariance, cells = np.asarray(evidence["covariance_px2"]), np.asarray(evidence["cells_px"])
+    left, right = cells[:, 0] < -0.2 * WIDTH_PX, cells[:, 0] > 0.25 * WIDTH_PX
+    across, down = (
+        np.median(np.sqrt(covariance[..., 0]), 0),
+        np.median(np.sqrt(covariance[..., 2]), 0),
+    )
+    assert across[left].max() < 0.3 < 1.0 < down[left].min()
+    assert down[right].max() < 0.3 < 1.0 < across[right].min()
+    solution = solve_weave(evidence, SHOT, WeaveOptions())
+    assert solution.applied
+    assert rms(left_px(solution, truth.weave_px)) < 0.1
+
+
+def test_a_car_over_bare_asphalt_does_not_take_the_picture_along() -> None:
+    """Few cells know well where the car went, many know badly that the ground stood."""
+    rng = np.random.default_rng(7)
+    n, rows, columns = 36, 5, 8
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    pairs = np.array([(b - lag, b) for b in range(n) for lag in (1, 2, 8) if b >= lag])
+    lag = pairs[:, 1] - pairs[:, 0]
+    car = (row > 1) & (column > 2) & (column < 5)
+    spread = np.where(car, 0.03, 0.6) * np.ones((len(pairs), 1))
+    motion = np.zeros((len(pairs), rows * columns, 2))
+    motion[:, car, 1] = -np.minimum(6.0 * lag, 40.0)[:, None]
+    motion += rng.normal(0.0, 0.6, motion.shape) * spread[..., None]
+    evidence: dict[str, object] = {
+        "pairs": pairs + SHOT.start,
+        "motion_px": motion,
+        "covariance_px2": covariance_px2(spread),
+        "cells_px": np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1),
+        "size_px": np.array([352.0, 640.0]),
+    }
+    frames = FrameRange(SHOT.start, SHOT.start + n)
+    assert not solve_weave(evidence, frames, WeaveOptions()).applied
 
 
 def test_scratches_do_not_hold_the_picture() -> None:
@@ -122,7 +176,7 @@ def test_slow_actor_before_most_of_the_picture() -> None:
     evidence = {
         "pairs": pairs + SHOT.start,
         "motion_px": motion,
-        "spread_px": spread,
+        "covariance_px2": covariance_px2(spread),
         "cells_px": np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1),
         "size_px": np.array([352.0, 640.0]),
     }
@@ -312,7 +366,7 @@ def cells_of_a_street(told: bool, seed: int) -> tuple[dict[str, object], NDArray
     return {
         "pairs": pairs,
         "motion_px": motion,
-        "spread_px": np.full((len(pairs), cells), 0.2),
+        "covariance_px2": covariance_px2(np.full((len(pairs), cells), 0.2)),
         "cells_px": np.stack([x.ravel(), y.ravel()], axis=1),
         "size_px": np.array([256.0, 624.0]),
     }, weave
