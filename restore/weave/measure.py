@@ -40,6 +40,8 @@ _LINE = 0.006
 _LOST_PX = 5.0
 """Standard error of a cell that could not be measured."""
 _LOST = np.array([_LOST_PX**2, 0.0, _LOST_PX**2])
+_ROUNDED = 1e-5
+"""Share of the slopes of a cell that sums in single precision may be off by."""
 _FROM_FIT = 2.1
 """Standard error over that of as many independent pixels."""
 
@@ -308,7 +310,9 @@ def _step(pattern: Plane, fetched: Plane, inside: Plane | None) -> tuple[F64, F6
     width = 4.0 * scale
     sums = compiled.normal_sums(pattern, fetched, lies, middle, width, GRID[1])
     xx, xy, yy, xr, yr, seen, say = sums.T
-    whole = _matrices(xx + 1e-9, xy, yy + 1e-9)
+    # Of a cell whose edges all run one way nothing else is left but what rounding makes of it.
+    least = _ROUNDED * (xx + yy) + 1e-9
+    whole = _matrices(xx + least, xy, yy + least)
     step = np.linalg.solve(whole, np.stack([xr, yr], axis=1)[:, :, None])[:, :, 0]
     slopes = compiled.difference_slopes(pattern, fetched, middle, width, GRID[1], _SAMPLES)
     # How rough grain is for its strength is the same everywhere; what moved in a cell is not.

@@ -112,14 +112,26 @@ def _stays(cells: Cells, whole: Motions, pairs: NDArray[np.int64]) -> Curve:
     """
     gap = pairs[:, 1] - pairs[:, 0]
     far = gap == gap.max()
-    first, last = pairs[far].T
     asked = cells.informed()[far] * whole.share[far, None]
     stays = np.where(cells.off(whole, _STAYS_PX)[far] < 1.0, asked, 0.0)
-    # Frames that two pairs have in common: the more, the more one tells of the other.
-    common = np.minimum(pairs[:, 1:], last) - np.maximum(pairs[:, :1], first)
-    near = np.clip(common, 0, None) / np.maximum(gap, 1)[:, None]
-    told: Curve = (near @ stays + _UNASKED) / (near @ asked + _UNASKED)
+    told: Curve = _around(pairs, far, stays) + _UNASKED
+    told = told / (_around(pairs, far, asked) + _UNASKED)
     return np.maximum(np.square(told), _LEAST_SAY)
+
+
+def _around(pairs: NDArray[np.int64], far: NDArray[np.bool_], said: Curve) -> Curve:
+    """(m, cells) what the longest pairs that overlap each pair say, by frames in common.
+
+    said: (n, cells) of the longest pairs, those where ``far``.
+    """
+    gap, longest = pairs[:, 1] - pairs[:, 0], int((pairs[far, 1] - pairs[far, 0]).max())
+    by_first = np.zeros((int(pairs.max()) + 2 * longest, said.shape[1]))
+    by_first[pairs[far, 0] + longest] = said
+    out = np.zeros((len(pairs), said.shape[1]))
+    for later in range(1 - longest, longest):
+        common = np.clip(np.minimum(gap, later + longest) - max(later, 0), 0, None)
+        out += (common / np.maximum(gap, 1))[:, None] * by_first[pairs[:, 0] + later + longest]
+    return out
 
 
 def _replaced(whole: Motions, some: NDArray[np.bool_], by: Motions) -> Motions:

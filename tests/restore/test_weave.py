@@ -125,6 +125,18 @@ def test_edges_that_run_one_way_tell_of_the_other() -> None:
     assert rms(left_px(solution, truth.weave_px)) < 0.1
 
 
+def test_edges_that_all_run_one_way_slantwise_are_no_accident() -> None:
+    """Drawn without grain they leave not the least to hold to along them."""
+    y, x = np.arange(HEIGHT_PX)[:, None], np.arange(WIDTH_PX)[None, :]
+    frames = [0.45 + 0.2 * np.sin((x + y + 1.7 * (k % 3)) / 9.0) for k in range(len(SHOT))]
+    planes = np.stack([np.broadcast_to(f, (3, HEIGHT_PX, WIDTH_PX)) for f in frames])
+    evidence = observed(WeaveProbe(1.0), planes.astype(np.float32))
+    covariance = np.asarray(evidence["covariance_px2"])
+    assert np.isfinite(covariance).all()
+    assert np.isfinite(np.asarray(evidence["motion_px"])).all()
+    assert np.isfinite(solve_weave(evidence, SHOT, WeaveOptions()).dx_px).all()
+
+
 def test_a_car_over_bare_asphalt_does_not_take_the_picture_along() -> None:
     """Few cells know well where the car went, many know badly that the ground stood."""
     rng = np.random.default_rng(7)
