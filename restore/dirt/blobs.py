@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 _ALIKE = 0.3
 """Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
+
+_MARK_OFF_PX = 4
+"""By which the cue marks of following frames may be off each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,38 @@ def _cut(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int, sign: 
     return Blob(top, left, box == label, sign, area)
 
 
-def like_a_cue_mark(blob: Blob, size_px: tuple[int, ...]) -> bool:
-    """A round or oval dot in the upper right corner, where reels are marked for the changeover.
+def where_cue_marks_are(blob: Blob, size_px: tuple[int, ...]) -> bool:
+    """Something small in the upper right corner, where reels are marked for the changeover.
 
-    size_px: height and width of the frame.
+    size_px: height and width of the frame. Its shape says nothing: marks of following frames lie
+    a little off each other, and only the rim by which they differ may have been found.
     """
     height, width = size_px[0], size_px[1]
     rows, cols = np.nonzero(blob.inside)
     tall, wide = int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
     y, x = blob.top + float(rows.mean()), blob.left + float(cols.mean())
-    corner = x > 0.82 * width and y < 0.22 * height
-    sized = 0.012 * height <= tall <= 0.12 * height and 0.4 <= wide / tall <= 2.5
-    # An ellipse fills pi / 4 of its box.
-    return bool(corner and sized and blob.area_px > 0.65 * tall * wide)
+    return x > 0.82 * width and y < 0.22 * height and max(tall, wide) <= 0.12 * height
+
+
+def stays_on(blob: Blob, own: F32, others: Sequence[F32]) -> bool:
+    """True when one of the other frames shows it too where it lies: cue marks last four frames.
+
+    own, others: (H, W) film log luma, not moved onto each other; a mark may lie a few px off.
+    """
+    rim = np.pad(blob.inside.astype(np.uint8), _MARK_OFF_PX)
+    near = cv2.dilate(rim, np.ones((2 * _MARK_OFF_PX + 1,) * 2, np.uint8)) > 0
+    size = near.shape
+    top, left = blob.top - _MARK_OFF_PX, blob.left - _MARK_OFF_PX
+    here = _part(own, top, left, size)
+    around = _middle(here[~near]) if bool((~near).any()) else _middle(here)
+    contrast = float(here[rim > 0].mean()) - around
+    for other in others:
+        there = _part(other, top, left, size)
+        level = _middle(there[~near]) if bool((~near).any()) else _middle(there)
+        like_it = (there[near] - level) * np.sign(contrast) > 0.5 * abs(contrast)
+        if int(like_it.sum()) > 0.5 * blob.area_px:
+            return True
+    return False
 
 
 def seen_elsewhere(

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.dirt.blobs import Blob, like_a_cue_mark, pieces, seen_elsewhere
+from restore.dirt.blobs import Blob, pieces, seen_elsewhere, stays_on, where_cue_marks_are
 from restore.dirt.evidence import folded, levelled, planes
 from restore.dirt.look import Look
 from restore.dirt.network import probability, probability_of_cells
@@ -111,15 +111,18 @@ def judged(
 ) -> Suspects:
     """Pieces of dirt in a map of suspicion.
 
-    cue_marks: the frame may carry the projectionist's mark: what looks like it stays.
+    cue_marks: the frame may carry the projectionist's mark: what lies where it does, and is on
+    a frame beside this one too, stays.
     known: what was worked out on the same look before; added to, and changes no result.
     """
     known = {} if known is None else known
 
     def wanted(blob: Blob) -> bool:
-        if cue_marks and like_a_cue_mark(blob, score.shape):
+        if blob.area_px > options.max_blob_px:
             return False
-        return blob.area_px <= options.max_blob_px
+        if not cue_marks or not where_cue_marks_are(blob, score.shape):
+            return True
+        return not stays_on(blob, look.own.cpu().numpy(), look.near[:2])
 
     if options.detector == "rules":
         return _by_rules(score, look, sigma, options, wanted, known)
