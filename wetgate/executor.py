@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from media.encoding import Domain, convert
 from media.errors import NotFinite, OutOfMemory
 from media.passes import Effect, Mark, Operator, Window
 from media.pictures import Pictures
+from restore.memory import out_of_memory
 from wetgate.tiles import apply_tiled
 
 ReadLog = Callable[[int], Tensor]
@@ -71,12 +73,14 @@ class ShotRenderer:
         """raises: NotFinite when an operator made NaN or Inf; OutOfMemory from the device."""
         try:
             window = self._stages[-1].get(number)
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError, cv2.error) as error:
+            if not out_of_memory(error):
+                raise
             raise OutOfMemory(
-                "the device ran out of memory",
+                "memory ran out while the frame was made",
                 shot=self._shot,
                 frame=number,
-                hint="set render.tile_px, or render on another worker",
+                hint="set render.workers = 1 or render.tile_px, or render on another worker",
             ) from error
         pixels = convert(window.pixels, self._stages[-1].domain, Domain.LOG_DENSITY)[0]
         # A sum of finite values is finite, but for absurd ones; only then every pixel is asked.

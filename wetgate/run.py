@@ -44,6 +44,7 @@ from wetgate.stages.render import all_cached, render_shot
 from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 from wetgate.trees import bytes_in
+from wetgate.upscale_model import check_model
 
 TRIES = 3
 _LOOK_S = 1.0
@@ -110,6 +111,8 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
     pictures: False when nothing is going to be rendered.
     """
     announce(job, Phase.WAIT)
+    if pictures:
+        check_model(job.project)
     if not helpers(job):
         job.store.sweep(_ORPHAN_AGE_S, time.time())
         sweep_unfinished(job.folder)

@@ -88,3 +88,29 @@ def test_nothing_to_measure() -> None:
     assert (one["frames_used"], one["sigma_luma"]) == (0, 0.0)
     clipped = observed(GrainProbe(), np.ones_like(frames[:4]))
     assert clipped["frames_used"] == 0
+
+
+def drawn(frames: int = 8) -> np.ndarray:
+    """(T, 3, 96, 128) flat ground and a square that moves: no two frames alike, no grain at all."""
+    shown = np.full((frames, 3, 96, 128), 0.4, np.float32)
+    shown[..., 64:] = 0.55
+    for k in range(frames):
+        shown[k, :, 20:40, 10 + 6 * k : 30 + 6 * k] = 0.7
+    return shown
+
+
+def test_a_drawing_has_none_to_the_last_bit() -> None:
+    evidence = observed(GrainProbe(), drawn())
+    assert evidence["sigma"] == [0.0, 0.0, 0.0]
+    assert evidence["frames_used"] == 8
+    for name in ("spectrum", "coarse_spectrum", "autocorrelation", "channel_correlation"):
+        assert np.isfinite(evidence[name]).all(), name
+
+
+def test_grain_in_one_channel_alone() -> None:
+    shown = drawn()
+    shown[:, 2] = add_grain(shown[:, 2], 0.02, 5)
+    evidence = observed(GrainProbe(), shown)
+    assert evidence["sigma"] == pytest.approx([0.0, 0.0, 0.02], abs=0.001)
+    together = np.array(evidence["channel_correlation"])
+    assert together[2, :2] == pytest.approx([0.0, 0.0], abs=0.05)

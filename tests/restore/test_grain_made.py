@@ -246,3 +246,10 @@ def test_what_is_borrowed_for_dirt_brings_its_own_grain() -> None:
 
     left = spread_of((fixed[3] - clean[3])[:, filled])
     assert 0.85 < left / spread_of((noisy[3] - clean[3])[:, filled]) < 1.5
+
+
+def test_knots_that_coincide() -> None:
+    """A grey card is of one level, to the digits that a decision keeps."""
+    curve = GrainCurve((0.3, 0.4, 0.4, 0.5), ((0.01, 0.02, 0.03, 0.04),))
+    found = strength(curve, torch.tensor([[[0.2, 0.35, 0.45, 0.6]]]))
+    assert found.flatten().tolist() == pytest.approx([0.01, 0.015, 0.035, 0.04])

@@ -364,7 +364,9 @@ def _held(
         held.append("the shot is all black: check that the scan is what it should be")
     pictures, frames = len(planned.pictures.own), len(planned.shot.frames)
     if frames < 3:
-        held.append(f"only {frames} frames: temporal repairs left it alone")
+        many = "1 frame" if frames == 1 else f"{frames} frames"
+        held.append(f"only {many}: temporal repairs left it alone")
     elif pictures < 3:
-        held.append(f"{frames} frames show only {pictures} pictures: temporal repairs left them")
+        many = "1 picture" if pictures == 1 else f"{pictures} pictures"
+        held.append(f"{frames} frames show only {many}: temporal repairs left them")
     return held
