@@ -232,23 +232,29 @@ def _by_level(
     by_grain: how rough grain alone makes each block.
     """
     half = 0.5 * (levels[1] - levels[0]) + 1e-6
-    found = np.full(len(levels), np.nan)
+    found, most = np.full(len(levels), np.nan), np.full(len(levels), np.inf)
     # A level that is seen in texture only is taken to be like those beside it.
     even = rough <= np.quantile(rough, _EVEN)
     for k, at in enumerate(levels):
         here = np.abs(level - at) <= half
         near = here & even
         if near.sum() < 2 * _FEWEST and here.sum() >= 2 * _FEWEST:
-            # Unless all that makes it rough is more grain than elsewhere.
+            # Unless all that makes it rough is more grain than elsewhere; and at most what is seen
+            # there, to which texture can only add.
             flat = here & (rough <= np.quantile(rough[here], _FLAT))
             if np.median(rough[flat]) <= _GRAIN_ALONE * np.median(by_grain[flat]):
                 near = here
+            most[k] = np.median(sigma[flat])
         if near.sum() >= 2 * _FEWEST:
             found[k] = _typical(sigma[near], rough[near])
     known = np.isfinite(found)
-    if not known.any():
-        return np.full(len(levels), typical)
-    curve: F64 = np.interp(levels, levels[known], found[known])
+    curve: F64 = np.full(len(levels), typical)
+    if known.any():
+        curve = np.interp(levels, levels[known], found[known])
+    less = ~known & (most < curve)
+    if less.any():
+        found, known = np.where(less, most, found), known | less
+        curve = np.interp(levels, levels[known], found[known])
     return curve
 
 

@@ -264,7 +264,8 @@ def _noise(project: Project, shot: Shot, grain: Mapping[str, Any], pictures: int
     if shot.kind is not SegmentKind.SHOT:
         return NoiseDecision(reason=f"{shot.kind.value}: left alone", confidence=0.0)
     if not grain["frames_used"]:
-        why = "a single picture" if pictures < 2 else "too little that is neither black nor clipped"
+        dim = "too little that can be followed and is neither black nor clipped"
+        why = "a single picture" if pictures < 2 else dim
         return NoiseDecision(reason=f"grain could not be measured: {why}", confidence=0.0)
     sigma = tuple(_round(float(v), 6) for v in grain["sigma"])
     strongest = float(np.max(grain["level_sigma"]))
