@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from media.errors import ModelRefused
-from media.fixity import file_sha256
 from restore.models.architectures import Architecture, Setting, Settings, architecture, complete
 
 _NON_COMMERCIAL = re.compile(
@@ -104,7 +104,8 @@ def check_card(card: ModelCard, *, commercial: bool) -> None:
             f"weights {card.path} are not there", hint="give the path of a local file"
         )
     check_size(card.path)
-    found = file_sha256(card.path)
+    with card.path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != card.sha256.lower():
         raise ModelRefused(
             f"{card.path.name}: SHA-256 is {found}, its card says {card.sha256 or 'nothing'}",
