@@ -27,6 +27,7 @@ from tests.reels import HERE, TEN_BIT, project_of, put_reel, run_here, run_progr
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
+from wetgate.dryrun import dry_run
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.job import Job
@@ -389,3 +390,20 @@ def test_a_protected_shot_meets_no_model(tmp_path: Path, weights: Path) -> None:
     run_here(project_of([reel], *sets, only="upscale"), out)
     verdict = json.loads(Folder(out).verdict("R1", "R1_0010").read_text("utf-8"))
     assert verdict["touch_share"]["invented"] == 0.0
+
+
+def test_tiles_of_a_network_round_otherwise_and_are_not_taken_for_the_whole(
+    tmp_path: Path, weights: Path
+) -> None:
+    """Of operators that are the same in tiles to the bit, chunks made before are used."""
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    reel = put_reel(tmp_path / "R1", scene(1, 3), 1)
+    sets = ["policy.allow_invented=true", "restore.upscale.model.name=repeat"]
+
+    def keys(method: str, tile_px: int) -> list[str]:
+        more = [f"restore.upscale.method={method}", f"render.tile_px={tile_px}"]
+        planned = dry_run(project_of([reel], *sets, *more, only="upscale"), tmp_path / "out").title
+        return [c.key for v in planned.planned.values() for p in v for c in p.chunks]
+
+    assert keys("network", 0) != keys("network", 32)
+    assert keys("lanczos", 0) == keys("lanczos", 32)
