@@ -121,6 +121,8 @@ class Needs:
     """Spatial context each side that makes tiling exact; -1: never tile."""
     multiple_of: int = 1
     """Height and width of a tile must divide by this; the executor pads and crops."""
+    tiles_round: bool = False
+    """Do tiles differ from the whole by rounding? Then their size is part of what makes a chunk."""
     block_frames: int = 1
     """Pictures made together, in fixed blocks counted from the first picture of the shot."""
 

@@ -107,7 +107,8 @@ def build_chain(
     noise = decisions.noise
     if noise.applied:
         kept = 0.0 if decisions.grain.source == "made" else decisions.grain.kept
-        chain.append(noise_operator(noise, kept, half=halved(numerics)))
+        if kept < 1.0:
+            chain.append(noise_operator(noise, kept, half=halved(numerics)))
     if larger:
         place = moved if together else None
         pays = halved(numerics)

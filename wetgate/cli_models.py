@@ -15,11 +15,16 @@ models_app = typer.Typer(
 @models_app.command("list")
 def models_list() -> None:
     """The models there are, what may be brought in, and from where."""
-    from restore.models.shelf import folder, models
+    from media.errors import ModelRefused
+    from restore.models.card_file import read_card
+    from restore.models.shelf import cards, folder
     from wetgate.weights import described, obtainable
 
-    for card in models():
-        typer.echo(described(card))
+    for file in cards():
+        try:
+            typer.echo(described(read_card(file)))
+        except ModelRefused as error:
+            typer.echo(f"{file.stem}: cannot be used: {error}")
     typer.echo(f"Models are brought to {folder()}. 'wetgate models get' knows:")
     for line in obtainable():
         typer.echo(f"  {line}")

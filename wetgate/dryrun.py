@@ -28,6 +28,7 @@ from wetgate.stages.ingest import ingest_reel, reel_name, refuse_inside
 from wetgate.stages.render import sample_seconds
 from wetgate.store import Store
 from wetgate.timing import Costs
+from wetgate.upscale_model import check_model
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def dry_run(project: Project, out: Path) -> DryRun:
     """
     real = Folder(out.resolve())
     here = Learner()
+    check_model(project)
     with _scratch(real) as folder:
         job = _PlanJob(project, folder, Events(None))
         job.real = real

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from media.encoding import Domain, convert
-from media.errors import NotFinite, OutOfMemory
+from media.errors import NotFinite
 from media.passes import Effect, Mark, Operator, Window
 from media.pictures import Pictures
+from restore.memory import memory_named
 from wetgate.tiles import apply_tiled
 
 ReadLog = Callable[[int], Tensor]
@@ -69,16 +70,9 @@ class ShotRenderer:
 
     def frame(self, number: int) -> Rendered:
         """raises: NotFinite when an operator made NaN or Inf; OutOfMemory from the device."""
-        try:
+        with memory_named(shot=self._shot, frame=number):
             window = self._stages[-1].get(number)
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemory(
-                "the device ran out of memory",
-                shot=self._shot,
-                frame=number,
-                hint="set render.tile_px, or render on another worker",
-            ) from error
-        pixels = convert(window.pixels, self._stages[-1].domain, Domain.LOG_DENSITY)[0]
+            pixels = convert(window.pixels, self._stages[-1].domain, Domain.LOG_DENSITY)[0]
         # A sum of finite values is finite, but for absurd ones; only then every pixel is asked.
         finite = bool(torch.isfinite(pixels.sum()))
         if not finite and not bool(torch.isfinite(pixels).all()):

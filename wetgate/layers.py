@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from media.errors import ConfigError
 from media.material import reel_id_from
-from wetgate.config import LAYERED, Project, Restore
+from wetgate.config import LAYERED, Policy, Project, Restore
 
 Layer = Mapping[str, Any]
 
@@ -31,6 +31,7 @@ def effective(
     for name, layer in _layers(project, reel, shot, person):
         if layer:
             settings = merged(settings, layer, name)
+            check_invented(settings, project.policy, name)
             said.append(name)
     if not said:
         return project, ()
@@ -82,13 +83,36 @@ def merged(settings: Restore, layer: Layer, name: str) -> Restore:
 
 def check_layers(project: Project) -> None:
     """raises: ConfigError for a layer that says what it may not, or a scene named twice."""
+    check_invented(project.restore, project.policy)
     for reel in project.reels:
-        merged(project.restore, reel.restore, f"reel {reel.id or _named(reel.path)}")
+        check_layer(project, reel.restore, f"reel {reel.id or _named(reel.path)}")
     names = [s.name for s in project.scenes]
     for scene in project.scenes:
-        merged(project.restore, scene.restore, f"scene {scene.name}")
+        check_layer(project, scene.restore, f"scene {scene.name}")
         if names.count(scene.name) > 1:
             raise ConfigError(f"two scenes are called {scene.name!r}", hint="rename one")
+
+
+def check_layer(project: Project, layer: Layer, name: str) -> None:
+    """raises: ConfigError for a layer that says what it may not, or what the policy forbids."""
+    check_invented(merged(project.restore, layer, name), project.policy, name)
+
+
+def check_invented(settings: Restore, policy: Policy, name: str = "") -> None:
+    """What is asked for, by the title or a layer, against what it permits. raises: ConfigError."""
+    if policy.allow_invented:
+        return
+    where = f"{name}: " if name else ""
+    if settings.grain.enabled and settings.grain.source == "made":
+        raise ConfigError(
+            f"{where}restore.grain.source = 'made' makes grain that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use source = 'own'",
+        )
+    if settings.dirt.fill:
+        raise ConfigError(
+            f"{where}restore.dirt.fill = true makes pixels that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or leave fill off",
+        )
 
 
 def check_scenes(project: Project, shots: set[str]) -> None:

@@ -87,6 +87,7 @@ def plan_shot(
     marks = marks_of(ingested.reel, decisions[shot.id])
     size = size_of(job.project, ingested.reel.format, ingested.reel.id)
     planned = []
+    tile_px = job.project.render.tile_px
     for variant in variants(job, ingested.reel):
         chain = build_chain(
             job.project,
@@ -104,7 +105,10 @@ def plan_shot(
         same = variant.format == reel.format and not variant.encoding
         untouched = not chain and not made and same
         chunks = [
-            PlannedChunk(frames, chunk_key(numerics, reel, pictures, frames, chain, variant, marks))
+            PlannedChunk(
+                frames,
+                chunk_key(numerics, reel, pictures, frames, chain, variant, marks, tile_px),
+            )
             for frames in shot.frames.chunks(job.project.render.chunk_frames)
             if not untouched
         ]
@@ -129,6 +133,7 @@ def chunk_key(
     chain: list[Operator],
     variant: Variant,
     marks: Marks | None = None,
+    tile_px: int = 0,
 ) -> str:
     """SHA-256 of everything that decides the chunk's bits, and nothing else.
 
@@ -143,6 +148,7 @@ def chunk_key(
     known = marks.key(numbers) if marks is not None else {}
     own = set(pictures.own)
     repeats = [n - frames.start for n in frames if n not in own]
+    tiled = tile_px if any(op.needs.tiles_round for op in chain) else 0
     return digest(
         {
             "pipeline": PIPELINE,
@@ -158,6 +164,7 @@ def chunk_key(
             "numerics": dict(numerics),
             **({"marks": known} if known else {}),
             **({"repeats": repeats} if repeats else {}),
+            **({"tile_px": tiled} if tiled else {}),
             **({"in_block": [pictures.place(frames.start) % b for b in blocks]} if blocks else {}),
         }
     )

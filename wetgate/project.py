@@ -310,17 +310,6 @@ def _check(project: Project) -> None:
             raise ConfigError(
                 f"deliver.name = {taken!r} is where the {files} go", hint="choose another name"
             )
-    grain = project.restore.grain
-    if grain.enabled and grain.source == "made" and not project.policy.allow_invented:
-        raise ConfigError(
-            "restore.grain.source = 'made' makes grain that no frame of the scan shows",
-            hint="set policy.allow_invented = true to permit it, or use source = 'own'",
-        )
-    if project.restore.dirt.fill and not project.policy.allow_invented:
-        raise ConfigError(
-            "restore.dirt.fill = true makes pixels that no frame of the scan shows",
-            hint="set policy.allow_invented = true to permit it, or leave fill off",
-        )
     upscale = project.restore.upscale
     if upscale.enabled and upscale.method == "network" and not project.policy.allow_invented:
         raise ConfigError(

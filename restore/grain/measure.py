@@ -30,7 +30,11 @@ _FLAT = 0.25
 """Share of blocks, the flattest, that are measured."""
 _EVEN = 0.35
 """Share of all blocks, the flattest, from which the curve by level is taken."""
+_GRAIN_ALONE = 1.5
+"""Times what grain alone makes of a block: no rougher, it is flat, however strong its grain."""
 _FEWEST = 12
+_WHITE = np.stack([np.ones((_SIZE, _SIZE)), np.full((_SIZE, _SIZE), 0.25)])
+"""Spectrum of white grain, at full size and after means over 2 x 2 px."""
 _MAD = 1.4826 / np.sqrt(2.0)
 """From the median absolute difference of two frames to the sigma of one."""
 
@@ -56,6 +60,7 @@ class GrainProbe:
         self._level: list[F64] = []
         self._sigma: list[F64] = []
         self._rough: list[F64] = []
+        self._by_grain: list[F64] = []
         self._lags: list[F64] = []
         self._spectra: list[F64] = []
         self._together: list[F64] = []
@@ -100,6 +105,9 @@ class GrainProbe:
         self._level.append(_blocks(both[1]).mean(axis=-1)[:, usable])
         self._sigma.append((_middle(np.abs(blocks))[..., 0] * _MAD)[:, usable])
         self._rough.append(rough[:, usable])
+        # Half the difference of two frames is to the eye what grain is in their mean.
+        by_grain = np.stack([_roughness(0.5 * p) for p in both[0]])
+        self._by_grain.append(by_grain[:, usable])
         self._last = (blocks, flow, usable)
         share = max(_FLAT, min(1.0, 2.0 * _FEWEST / usable.sum()))
         flat = usable & (rough[-1] <= np.quantile(rough[-1][usable], share))
@@ -134,9 +142,12 @@ class GrainProbe:
             tiles = tiles[:, like]
         centred = tiles - tiles.mean(axis=-1, keepdims=True)
         square = centred[-1].reshape(-1, _BLOCK, _BLOCK)
+        if not square.any():
+            # Drawn, or made by a computer: the same to the last bit, and no texture to see.
+            return
         lag = (square[:, :, 1:] * square[:, :, :-1]).sum() / (square**2).sum()
         self._lags.append(np.array(lag))
-        self._together.append(np.corrcoef(centred[:-1].reshape(len(centred) - 1, -1)).reshape(-1))
+        self._together.append(_correlated(centred[:-1].reshape(len(centred) - 1, -1)))
         self._near.append(_autocovariance(square))
         squares = tiles[-1].reshape(-1, _BLOCK, _BLOCK)
         quarters = squares.reshape(-1, 2, _SIZE, 2, _SIZE).transpose(0, 1, 3, 2, 4)
@@ -145,21 +156,32 @@ class GrainProbe:
             np.stack([dct_spectrum(quarters.reshape(-1, _SIZE, _SIZE)), dct_spectrum(coarse)])
         )
 
+    def _take_for_white(self, channels: int) -> None:
+        """No pair of frames had a texture to see."""
+        self._lags.append(np.array(0.0))
+        self._together.append(np.eye(channels).reshape(-1))
+        self._near.append(np.zeros((_SIZE, _SIZE)))
+        self._near[-1][0, 0] = 1.0
+        self._spectra.append(_WHITE)
+
     def finish(self) -> dict[str, object]:
         """The evidence; zero sigma with ``frames_used`` 0 when nothing could be measured."""
-        if not self._sigma or not self._lags:
+        if not self._sigma:
             return {"sigma": [], "sigma_luma": 0.0, "band_sigma": [], "frames_used": 0}
-        level, sigma, rough = (
-            np.concatenate(found, axis=1) for found in (self._level, self._sigma, self._rough)
+        level, sigma, rough, by_grain = (
+            np.concatenate(found, axis=1)
+            for found in (self._level, self._sigma, self._rough, self._by_grain)
         )
+        channels = len(sigma) - 1
+        if not self._lags:
+            self._take_for_white(channels)
         correlation = float(np.median(self._lags))
         lifted = 1.0 / _left_by_middle(correlation)
         typical = [_typical(s, r) * lifted for s, r in zip(sigma, rough, strict=True)]
-        channels = len(sigma) - 1
         low, high = (float(v) for v in np.quantile(level[:-1], (0.02, 0.98)))
         levels = np.linspace(low, high, _LEVELS)
         curves = [
-            _by_level(level[c], sigma[c] * lifted, rough[c], levels, typical[c])
+            _by_level(level[c], sigma[c] * lifted, rough[c], by_grain[c], levels, typical[c])
             for c in range(channels)
         ]
         bands = [
@@ -167,6 +189,8 @@ class GrainProbe:
             for low, high in pairwise(_BANDS)
         ]
         fine, coarse = np.mean(self._spectra, axis=0)
+        if not fine.any():
+            fine, coarse = _WHITE
         return {
             "sigma": typical[:-1],
             "sigma_luma": typical[-1],
@@ -187,25 +211,50 @@ class GrainProbe:
         }
 
 
+def _correlated(channels: F64) -> F64:
+    """(C * C,) correlation of (C, n); a channel in which nothing varies goes with none."""
+    vary = channels.any(axis=1)
+    found = np.eye(len(channels))
+    found[np.ix_(vary, vary)] = np.corrcoef(channels[vary])
+    return found.reshape(-1)
+
+
 def _typical(sigma: F64, rough: F64) -> float:
     """The middle value over the flattest blocks."""
     return float(np.median(sigma[rough <= np.quantile(rough, _FLAT)]))
 
 
-def _by_level(level: F64, sigma: F64, rough: F64, levels: F64, typical: float) -> F64:
-    """(K,) strength at each level, from the flattest of the blocks nearest to it."""
+def _by_level(
+    level: F64, sigma: F64, rough: F64, by_grain: F64, levels: F64, typical: float
+) -> F64:
+    """(K,) strength at each level, from the flattest of the blocks nearest to it.
+
+    by_grain: how rough grain alone makes each block.
+    """
     half = 0.5 * (levels[1] - levels[0]) + 1e-6
-    found = np.full(len(levels), np.nan)
+    found, most = np.full(len(levels), np.nan), np.full(len(levels), np.inf)
     # A level that is seen in texture only is taken to be like those beside it.
     even = rough <= np.quantile(rough, _EVEN)
     for k, at in enumerate(levels):
-        near = even & (np.abs(level - at) <= half)
+        here = np.abs(level - at) <= half
+        near = here & even
+        if near.sum() < 2 * _FEWEST and here.sum() >= 2 * _FEWEST:
+            # Unless all that makes it rough is more grain than elsewhere; and at most what is seen
+            # there, to which texture can only add.
+            flat = here & (rough <= np.quantile(rough[here], _FLAT))
+            if np.median(rough[flat]) <= _GRAIN_ALONE * np.median(by_grain[flat]):
+                near = here
+            most[k] = np.median(sigma[flat])
         if near.sum() >= 2 * _FEWEST:
             found[k] = _typical(sigma[near], rough[near])
     known = np.isfinite(found)
-    if not known.any():
-        return np.full(len(levels), typical)
-    curve: F64 = np.interp(levels, levels[known], found[known])
+    curve: F64 = np.full(len(levels), typical)
+    if known.any():
+        curve = np.interp(levels, levels[known], found[known])
+    less = ~known & (most < curve)
+    if less.any():
+        found, known = np.where(less, most, found), known | less
+        curve = np.interp(levels, levels[known], found[known])
     return curve
 
 

@@ -119,8 +119,12 @@ def strength(curve: GrainCurve, pixels: Tensor) -> Tensor:
         # Stretch by stretch between knots: a sum of clamped ramps, held at both ends.
         found = torch.full_like(plane, sigma[0])
         for (low, high), (start, end) in zip(pairwise(curve.levels), pairwise(sigma), strict=True):
-            ramp = (plane - low).clamp_(0.0, high - low)
-            found.add_(ramp, alpha=(end - start) / (high - low))
+            if high > low:
+                ramp = (plane - low).clamp_(0.0, high - low)
+                found.add_(ramp, alpha=(end - start) / (high - low))
+            else:
+                # Of a picture that is all of one level, knots may coincide.
+                found.add_((plane > low).to(plane.dtype), alpha=end - start)
         planes.append(found)
     return torch.stack(planes)
 

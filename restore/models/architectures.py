@@ -185,10 +185,17 @@ def complete(known: Architecture, given: Settings) -> dict[str, Setting]:
             raise ModelRefused(
                 f"{known.name} has no setting {name!r}", hint="known: " + ", ".join(known.settings)
             )
-        wanted = isinstance(known.settings[name], tuple)
-        if wanted != isinstance(value, tuple) or min(_ints(value), default=0) < 0:
+        like = known.settings[name]
+        if not _alike(value, like) or (not isinstance(like, bool) and min(_ints(value)) < 1):
             raise ModelRefused(
                 f"{known.name}: {name} = {value!r} does not fit",
                 hint=f"it is like {known.settings[name]!r}",
             )
     return {**known.settings, **given}
+
+
+def _alike(value: Setting, like: Setting) -> bool:
+    """Of one kind: yes or no, a number, or numbers, as many as are wanted."""
+    if isinstance(value, tuple) and isinstance(like, tuple):
+        return len(value) > 0 and not any(isinstance(v, bool) for v in value)
+    return type(value) is type(like)

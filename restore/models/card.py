@@ -10,7 +10,13 @@ from pathlib import Path
 from media.errors import ModelRefused
 from restore.models.architectures import Architecture, Setting, Settings, architecture, complete
 
-_NON_COMMERCIAL = ("nc", "non-commercial", "noncommercial", "research", "academic")
+_NON_COMMERCIAL = re.compile(
+    r"\bnc\b|non[\W_]*commercial|\b(research|academic|educational|evaluation|personal)\b|\bs-lab\b"
+)
+"""In small letters. S-Lab's licence is non-commercial without saying so in its name."""
+MOST_BYTES = 2 << 30
+"""Of a file of weights. The largest of these networks has a tenth of that, with all that training
+leaves beside it."""
 _WORST_LOSS_DB = 0.05
 """What half precision may cost, against the truth of a known picture."""
 
@@ -68,6 +74,11 @@ class ModelCard:
         return self.half_loss_db is not None and self.half_loss_db <= _WORST_LOSS_DB
 
     @property
+    def commercial(self) -> bool:
+        """Does its licence allow commercial use, as far as its words say?"""
+        return _NON_COMMERCIAL.search(self.licence.lower()) is None
+
+    @property
     def identity(self) -> dict[str, object]:
         """What decides its pixels, for keys; the path it came from does not."""
         return {
@@ -83,8 +94,7 @@ def check_card(card: ModelCard, *, commercial: bool) -> None:
     raises: ModelRefused naming what is missing.
     """
     _check_declared(card)
-    words = set(re.split(r"[^a-z]+", card.licence.lower())) | {card.licence.lower()}
-    if commercial and words & set(_NON_COMMERCIAL):
+    if commercial and not card.commercial:
         raise ModelRefused(
             f"{card.path.name}: licence {card.licence!r} does not allow commercial use",
             hint="use other weights, or set policy.use = 'non-commercial' if that is true",
@@ -93,11 +103,23 @@ def check_card(card: ModelCard, *, commercial: bool) -> None:
         raise ModelRefused(
             f"weights {card.path} are not there", hint="give the path of a local file"
         )
-    found = hashlib.sha256(card.path.read_bytes()).hexdigest()
+    check_size(card.path)
+    with card.path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != card.sha256.lower():
         raise ModelRefused(
             f"{card.path.name}: SHA-256 is {found}, its card says {card.sha256 or 'nothing'}",
             hint="check where the file came from, then put the right digest in its card",
+        )
+
+
+def check_size(weights: Path) -> None:
+    """raises: ModelRefused for a file that is no weights of these networks, before it is read."""
+    size = weights.stat().st_size
+    if size > MOST_BYTES:
+        raise ModelRefused(
+            f"{weights.name} has {size / 1e9:.1f} GB: no network known here is so large",
+            hint="give the file of weights alone, or convert it to safetensors",
         )
 
 

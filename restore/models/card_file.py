@@ -56,6 +56,9 @@ def card_from(table: Mapping[str, Any], named: str, weights: Path) -> ModelCard:
             value = table.get(key, kind[0]())
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ModelRefused(f"{named}: {key} = {value!r} is of the wrong kind")
+    for key, least in (("block_frames", 1), ("warm_up_frames", 0)):
+        if table.get(key, least) < least:
+            raise ModelRefused(f"{named}: {key} = {table[key]} is less than {least}")
     settings = table.get("settings", {})
     if not isinstance(settings, dict):
         raise ModelRefused(f"{named}: settings is no table", hint="write [settings]")

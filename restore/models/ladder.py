@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from media.errors import OutOfMemory
+from restore.memory import out_of_memory
 from restore.models.architectures import Architecture, Time
 from restore.models.precision import Runner
 
@@ -71,8 +72,8 @@ class Ladder:
         for at in range(self._from, len(steps)):
             try:
                 made = self._take(steps[at], pixels)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_memory(error):
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
                     raise
                 if pixels.device.type == "cuda":
                     torch.cuda.empty_cache()
@@ -159,11 +160,3 @@ class Ladder:
 def _rounded(size: int, known: Architecture, scale: int) -> int:
     size = max(size, known.smallest_px.get(scale, 1))
     return size + -size % known.multiple_of
-
-
-def _is_memory(error: BaseException) -> bool:
-    """CUDA has an error of its own for it; the CPU's allocator only says so."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    said = str(error)
-    return "allocate memory" in said or "not enough memory" in said or "out of memory" in said

@@ -27,10 +27,28 @@ def folder() -> Path:
     return Path(home) / "wetgate" / "models"
 
 
+def cards() -> list[Path]:
+    """The card of every model there is, shipped ones first."""
+    return [f for p in _places() for f in sorted(p.glob("*.toml"))]
+
+
 def models() -> list[ModelCard]:
-    """Every model there is, shipped ones first. raises: ModelRefused for a damaged card."""
-    places = (SHIPPED, folder())
-    return [read_card(f) for p in places if p.is_dir() for f in sorted(p.glob("*.toml"))]
+    """Every model there is. raises: ModelRefused for a damaged card."""
+    return [read_card(f) for f in cards()]
+
+
+def cardless() -> list[Path]:
+    """Weights that lie there without a card: they are no models."""
+    return [
+        f
+        for p in _places()
+        for f in sorted(p.glob("*.safetensors"))
+        if not f.with_suffix(".toml").is_file()
+    ]
+
+
+def _places() -> list[Path]:
+    return [p for p in (SHIPPED, folder()) if p.is_dir()]
 
 
 def model(name: str) -> ModelCard:
@@ -40,7 +58,12 @@ def model(name: str) -> ModelCard:
         card = place / f"{name}.toml"
         if card.is_file():
             return read_card(card)
-    there = ", ".join(c.name for c in models()) or "none"
+    if name in (f.stem for f in cardless()):
+        raise ModelRefused(
+            f"the model {name!r} has no card, and without one nothing is known of it",
+            hint="'wetgate models import' brings it in with one",
+        )
+    there = ", ".join(f.stem for f in cards()) or "none"
     raise ModelRefused(
         f"there is no model {name!r}",
         hint=f"there are: {there}; 'wetgate models import' brings one in",

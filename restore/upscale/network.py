@@ -74,7 +74,8 @@ class NetworkUpscale:
             return Needs(block_frames=block)
         multiple = self.card.network.multiple_of
         reach += REACH_PX
-        return Needs(reach_px=reach + -reach % multiple, multiple_of=multiple)
+        # Libraries order the sums of a convolution by the size of the picture.
+        return Needs(reach_px=reach + -reach % multiple, multiple_of=multiple, tiles_round=True)
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
         """Weights by digest; the path they came from does not matter."""

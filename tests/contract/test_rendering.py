@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from media.encoding import Domain, convert
+from media.errors import OutOfMemory
 from media.frames import FrameRange
 from media.passes import Effect, Window
 from media.pictures import all_own
@@ -124,3 +126,31 @@ def test_short_shots_are_rendered(frames: int, name: str) -> None:
     renderer = ShotRenderer("s0001", all_own(shot), lambda n: pixels[n - FIRST], [operator(name)])
     for n in shot:
         assert bool(torch.isfinite(renderer.frame(n).pixels).all())
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        MemoryError("Unable to allocate 20.0 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+        cv2.error("OpenCV: error: (-4:Insufficient memory) Failed to allocate 8294400 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_memory_that_runs_out_is_named_whoever_says_so(says: Exception) -> None:
+    """A named error parks the shot; the rest of the night goes on."""
+
+    def read(number: int) -> Tensor:
+        raise says
+
+    with pytest.raises(OutOfMemory, match="memory ran out"):
+        ShotRenderer("s0001", all_own(SHOT), read, []).frame(FIRST)
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    def read(number: int) -> Tensor:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        ShotRenderer("s0001", all_own(SHOT), read, []).frame(FIRST)

@@ -7,10 +7,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from media.encoding import light_to_log, log_to_light
 from restore.grain.measure import GrainProbe
 from tests.restore.conftest import CLEAN, damage, observed, scene
-from tests.strategies import add_grain
+from tests.strategies import add_grain, pan
 
 
 @pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground"])
@@ -88,3 +90,55 @@ def test_nothing_to_measure() -> None:
     assert (one["frames_used"], one["sigma_luma"]) == (0, 0.0)
     clipped = observed(GrainProbe(), np.ones_like(frames[:4]))
     assert clipped["frames_used"] == 0
+
+
+def drawn(frames: int = 8) -> np.ndarray:
+    """(T, 3, 96, 128) flat ground and a square that moves: no two frames alike, no grain at all."""
+    shown = np.full((frames, 3, 96, 128), 0.4, np.float32)
+    shown[..., 64:] = 0.55
+    for k in range(frames):
+        shown[k, :, 20:40, 10 + 6 * k : 30 + 6 * k] = 0.7
+    return shown
+
+
+def test_a_drawing_has_none_to_the_last_bit() -> None:
+    evidence = observed(GrainProbe(), drawn())
+    assert evidence["sigma"] == [0.0, 0.0, 0.0]
+    assert evidence["frames_used"] == 8
+    for name in ("spectrum", "coarse_spectrum", "autocorrelation", "channel_correlation"):
+        assert np.isfinite(evidence[name]).all(), name
+
+
+def test_grain_in_one_channel_alone() -> None:
+    shown = drawn()
+    shown[:, 2] = add_grain(shown[:, 2], 0.02, 5)
+    evidence = observed(GrainProbe(), shown)
+    assert evidence["sigma"] == pytest.approx([0.0, 0.0, 0.02], abs=0.001)
+    together = np.array(evidence["channel_correlation"])
+    assert together[2, :2] == pytest.approx([0.0, 0.0], abs=0.05)
+
+
+@pytest.mark.parametrize("size_px", [0.6, 1.0])
+def test_grain_that_grows_with_exposure_is_found_in_the_bright_too(size_px: float) -> None:
+    """Strong grain makes a flat place rough: it is flat all the same."""
+    ramp = np.linspace(0.15, 0.7, 384, dtype=np.float32)
+    clean = np.broadcast_to(ramp, (8, 3, 256, 384))
+    strength = 0.002 + 0.03 * clean
+    noisy = clean + strength * add_grain(np.zeros_like(clean), 1.0, 3, size_px)
+    evidence = observed(GrainProbe(), noisy.astype(np.float32))
+    levels, found = np.array(evidence["levels"]), np.array(evidence["level_sigma"])
+    for curve in found:
+        assert curve == pytest.approx(0.002 + 0.03 * levels, rel=0.15)
+
+
+def test_noise_of_a_sensor_is_not_taken_to_be_as_strong_in_the_bright() -> None:
+    """Even in light it falls with exposure in film log. Levels seen in texture only have at most
+    what is seen there."""
+    light = 4.0 * log_to_light(torch.from_numpy(pan(3, 8, 256, 384, 0.7)))
+    noise = torch.from_numpy(add_grain(np.zeros(light.shape, np.float32), 0.03, 4))
+    evidence = observed(GrainProbe(), light_to_log(light + noise).numpy())
+    levels, found = np.array(evidence["levels"]), np.array(evidence["level_sigma"])
+    wanted = 0.03 / 10 ** ((1023 * levels - 685) / 300) * 300 / (np.log(10) * 1023)
+    for curve in found:
+        assert (curve[5:] < 1.5 * wanted[5:]).all()
+        assert (curve[5:] > 0.6 * wanted[5:]).all()

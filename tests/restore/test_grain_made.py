@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from media.encoding import light_to_log, log_to_light, rec709_decode, rec709_encode
 from media.errors import InputError
@@ -14,7 +15,7 @@ from media.pictures import all_own
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.grain.apply import GrainOperator, lost_by_blending
-from restore.grain.av1 import entry, read_table, table_text
+from restore.grain.av1 import GrainEntry, entry, read_table, spread, table_text
 from restore.grain.field import quantiles, white
 from restore.grain.measure import GrainProbe
 from restore.grain.synth import (
@@ -174,6 +175,32 @@ def test_av1_table_reads_back_to_the_same_grain(size_px: float) -> None:
         assert made.sigma(0, grey) > made.sigma(0, 20)
 
 
+def decoded(taps: tuple[int, ...], made: GrainEntry) -> NDArray[np.float64]:
+    """Grain of a plane by a decoder's own steps, 8 bit (AV1 specification 7.18.3.3)."""
+    numbers = 512.0 * np.random.default_rng(3).normal(size=(73, 82))
+    grain = np.floor(numbers / 2.0 ** (4 + made.grain_shift) + 0.5)
+    for y in range(3, 73):
+        for x in range(3, 79):
+            around = grain[y - 3 : y + 1, x - 3 : x + 4].ravel()[:24]
+            more = np.floor(around @ taps / 2.0**made.ar_shift + 0.5)
+            grain[y, x] = np.clip(grain[y, x] + more, -128, 127)
+    found: NDArray[np.float64] = grain[9:, 9:-9]
+    return found
+
+
+@pytest.mark.parametrize("size_px", [0.6, 1.0])
+@pytest.mark.parametrize("size", [1.0, 1.5, 2.0, 4.0])
+def test_av1_grain_fits_into_what_decoders_hold(size_px: float, size: float) -> None:
+    """Coarse or enlarged grain piles up in the filter: cut off, it would come out too weak."""
+    made = entry(look(size_px), 1.0, size, 77, 0, 10_000_000)
+    for plane in (0, 1):
+        taps = made.taps[plane][:24]
+        gain = np.sqrt(spread(np.array(taps) / 2.0**made.ar_shift)[0, 0])
+        found = decoded(taps, made)
+        assert found.std() == pytest.approx(gain * 32.0 / 2.0**made.grain_shift, rel=0.15)
+        assert np.mean(np.abs(found) >= 127) < 0.03
+
+
 def test_av1_strength_is_that_of_display_codes() -> None:
     """Grain of one strength at all levels, on grey, pushed through the display's curve."""
     flat = GrainLook(GrainCurve.flat((0.01,) * 3), near(0.6), np.eye(3))
@@ -246,3 +273,10 @@ def test_what_is_borrowed_for_dirt_brings_its_own_grain() -> None:
 
     left = spread_of((fixed[3] - clean[3])[:, filled])
     assert 0.85 < left / spread_of((noisy[3] - clean[3])[:, filled]) < 1.5
+
+
+def test_knots_that_coincide() -> None:
+    """A grey card is of one level, to the digits that a decision keeps."""
+    curve = GrainCurve((0.3, 0.4, 0.4, 0.5), ((0.01, 0.02, 0.03, 0.04),))
+    found = strength(curve, torch.tensor([[[0.2, 0.35, 0.45, 0.6]]]))
+    assert found.flatten().tolist() == pytest.approx([0.01, 0.015, 0.035, 0.04])

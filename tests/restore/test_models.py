@@ -78,7 +78,18 @@ def test_no_licence(weights: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "licence", ["CC BY-NC 4.0", "cc-by-nc-sa-4.0", "non-commercial", "Academic use only"]
+    "licence",
+    [
+        "CC BY-NC 4.0",
+        "cc-by-nc-sa-4.0",
+        "non-commercial",
+        "Non-Commercial use only",
+        "non commercial",
+        "CC BY-NonCommercial",
+        "Academic use only",
+        "for research purposes",
+        "S-Lab License 1.0",
+    ],
 )
 def test_non_commercial_licence(weights: Path, licence: str) -> None:
     card = card_of(weights, licence=licence)
@@ -116,11 +127,41 @@ def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint at all"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a checkpoint at all",
+        b"hello world, this is text",
+        b"\x80\x02.",
+        b"PK\x03\x04" + bytes(100),
+        b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x01a.",
+    ],
+)
 def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.pth"
     path.write_bytes(content)
     with pytest.raises(ModelRefused):
+        load_network(card_of(path), commercial=False)
+
+
+def test_a_file_that_ends_too_early(tmp_path: Path) -> None:
+    """A download that broke off, cut at any place."""
+    path = tmp_path / "cut.pth"
+    torch.save(srvgg(32, 4, 2).state_dict(), path)
+    whole = path.read_bytes()
+    for share in (0.1, 0.4, 0.9):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ModelRefused, match="damaged"):
+            load_network(card_of(path), commercial=False)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64, torch.float8_e4m3fn, torch.bool])
+def test_numbers_of_a_kind_that_no_network_runs_in(tmp_path: Path, kind: torch.dtype) -> None:
+    """Rounded to whole numbers a network may still look like one, and paints nothing."""
+    path = tmp_path / "odd.pth"
+    torch.save({k: v.to(kind) for k, v in srvgg(8, 2, 2).state_dict().items()}, path)
+    with pytest.raises(ModelRefused, match="is of kind"):
         load_network(card_of(path), commercial=False)
 
 

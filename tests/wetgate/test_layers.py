@@ -119,3 +119,33 @@ def test_a_scene_of_unknown_shots_is_refused(scans: list[Path], tmp_path: Path) 
 def test_without_layers_the_project_stands(scans: list[Path]) -> None:
     project = project_of(scans)
     assert effective(project, "R1", "R1_0010") == (project, ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [("grain]\nsource = 'made'", "makes grain"), ("dirt]\nfill = true", "makes pixels")],
+)
+@pytest.mark.parametrize("where", ["reels.restore.", "[scenes]]\nname = 'a'\n[scenes.restore."])
+def test_no_layer_invents_what_the_title_does_not_permit(
+    scans: list[Path], tmp_path: Path, where: str, asked: str, words: str
+) -> None:
+    path = tmp_path / "title.toml"
+    path.write_text(
+        f"[[reels]]\npath = '{scans[0]}'\nencoding = 'cineon'\nrate = '24'\n[{where}{asked}\n",
+        "utf-8",
+    )
+    with pytest.raises(ConfigError, match=words):
+        load_project([str(path)])
+    load_project([str(path)], sets=["policy.allow_invented=true"])
+
+
+def test_nor_does_a_shot_and_it_is_said_before_anything_is_measured(
+    scans: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    said = "[R1_0010.restore.grain]\nsource = 'made'\n"
+    (out / "overrides.toml").write_text(said, "utf-8")
+    with pytest.raises(ConfigError, match=r"shot R1_0010: .* makes grain"):
+        run_here(project_of(scans[:1]), out)
+    assert not list(out.rglob("evidence/*.json"))

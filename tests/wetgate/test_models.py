@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import tomllib
 import zipfile
 from pathlib import Path
@@ -21,10 +23,11 @@ from restore.models.ncnn import read_ncnn
 from restore.models.packages import PACKED, take
 from restore.models.shelf import FOLDER_VARIABLE, model
 from restore.noise.guide import SHA256
-from tests.reels import HERE, TEN_BIT
+from tests.reels import HERE, TEN_BIT, project_of, put_reel, run_here, run_program, scene
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
+from wetgate.dryrun import dry_run
 from wetgate.events import Events
 from wetgate.files import Folder
 from wetgate.job import Job
@@ -32,7 +35,7 @@ from wetgate.manifest import models_used
 from wetgate.project import load_project
 from wetgate.size import size_of
 from wetgate.upscale_model import model_card
-from wetgate.weights import get_model, import_model, verify_models
+from wetgate.weights import get_model, import_model, project_lines, verify_models
 
 CARD = """schema = 1
 arch = "SRVGGNetCompact"
@@ -303,3 +306,104 @@ def test_the_manifest_names_the_model(tmp_path: Path, weights: Path) -> None:
     assert said["weights_sha256"] == kept.sha256
     assert said["trained_on"] == "nothing: it repeats pixels"
     assert said["not_for"] == "anything but tests"
+
+
+def test_weights_without_a_card_and_damaged_cards_are_named(
+    tmp_path: Path, shelf: Path, weights: Path
+) -> None:
+    """Neither keeps the other models from use."""
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    save_file(srvgg(8, 1, 2).state_dict(), str(shelf / "alone.safetensors"))
+    (shelf / "broken.toml").write_text("schema = 7", "utf-8")
+    found = dict(verify_models())
+    assert found["repeat"] == ""
+    assert "has no card" in found["alone"]
+    assert "schema is 7" in found["broken"]
+    with pytest.raises(ModelRefused, match="has no card"):
+        model("alone")
+    with pytest.raises(ModelRefused, match="no model 'nobody'") as caught:
+        model("nobody")
+    assert "repeat" in caught.value.hint
+    listed = run_program("models", "list")
+    assert listed.returncode == 0
+    assert "broken: cannot be used" in listed.stdout
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path, shelf: Path) -> None:
+    huge = tmp_path / "huge.safetensors"
+    with huge.open("wb") as stream:
+        stream.truncate(200 << 30)
+    with pytest.raises(ModelRefused, match=r"huge.safetensors has 214\.7 GB"):
+        import_model(huge, "MIT", card(tmp_path), "huge")
+    assert not shelf.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("features = 1000000\nlayers = 1", "features 1000000: nothing in it is so many"),
+        ("features = 8\nlayers = 1000000", "layers 1000000: nothing in it is so many"),
+        ("features = 0\nlayers = 1", "features = 0 does not fit"),
+        ("features = true\nlayers = 1", "features = True does not fit"),
+        ("features = [8]\nlayers = 1", "does not fit"),
+    ],
+)
+def test_absurd_settings_are_not_tried(
+    tmp_path: Path, weights: Path, settings: str, said: str
+) -> None:
+    text = CARD.replace("features = 8\nlayers = 1", settings)
+    with pytest.raises(ModelRefused, match=re.escape(said)):
+        import_model(weights, "MIT", card(tmp_path, text), "repeat")
+
+
+@pytest.mark.parametrize("entry", ["block_frames = 0", "warm_up_frames = -1"])
+def test_blocks_of_no_frames(tmp_path: Path, weights: Path, entry: str) -> None:
+    text = CARD.replace("[settings]", f"{entry}\n[settings]")
+    with pytest.raises(ModelRefused, match="is less than"):
+        import_model(weights, "MIT", card(tmp_path, text), "repeat")
+
+
+def test_a_title_that_may_not_use_a_model_is_refused_before_anything_is_measured(
+    tmp_path: Path, weights: Path
+) -> None:
+    text = CARD.replace('"MIT"', '"Non-Commercial use only"')
+    kept = import_model(weights, "Non-Commercial use only", card(tmp_path, text), "repeat")
+    assert 'use = "non-commercial"' in project_lines(kept)
+    reel = put_reel(tmp_path / "R1", scene(1, 3), 1)
+    out = tmp_path / "out"
+    sets = ["policy.allow_invented=true", "restore.upscale.enabled=true"]
+    sets += ["restore.upscale.method=network", "restore.upscale.model.name=repeat"]
+    with pytest.raises(ModelRefused, match="does not allow commercial use"):
+        run_here(project_of([reel], *sets), out)
+    assert not list(out.rglob("ingest.json"))
+    with pytest.raises(ModelRefused, match="no model is named"):
+        run_here(project_of([reel], *sets[:-1]), tmp_path / "other")
+
+
+def test_a_protected_shot_meets_no_model(tmp_path: Path, weights: Path) -> None:
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    reel = put_reel(tmp_path / "R1", scene(1, 3), 1)
+    sets = ["policy.allow_invented=true", "restore.upscale.enabled=true"]
+    sets += ["restore.upscale.method=network", "restore.upscale.model.name=repeat"]
+    sets += ["policy.protected_shots=['R1_0010']"]
+    out = tmp_path / "out"
+    run_here(project_of([reel], *sets, only="upscale"), out)
+    verdict = json.loads(Folder(out).verdict("R1", "R1_0010").read_text("utf-8"))
+    assert verdict["touch_share"]["invented"] == 0.0
+
+
+def test_tiles_of_a_network_round_otherwise_and_are_not_taken_for_the_whole(
+    tmp_path: Path, weights: Path
+) -> None:
+    """Of operators that are the same in tiles to the bit, chunks made before are used."""
+    import_model(weights, "MIT", card(tmp_path), "repeat")
+    reel = put_reel(tmp_path / "R1", scene(1, 3), 1)
+    sets = ["policy.allow_invented=true", "restore.upscale.model.name=repeat"]
+
+    def keys(method: str, tile_px: int) -> list[str]:
+        more = [f"restore.upscale.method={method}", f"render.tile_px={tile_px}"]
+        planned = dry_run(project_of([reel], *sets, *more, only="upscale"), tmp_path / "out").title
+        return [c.key for v in planned.planned.values() for p in v for c in p.chunks]
+
+    assert keys("network", 0) != keys("network", 32)
+    assert keys("lanczos", 0) == keys("lanczos", 32)

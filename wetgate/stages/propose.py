@@ -39,6 +39,9 @@ from wetgate.stages.propose_dirt import OFF, propose_dirt
 
 NO_LINES = "no persistent line was found"
 ENOUGH = "the scan is as large as what is asked for"
+_STRONG = 4.0
+"""Times what is skipped: so strong at some level, grain is looked after even if the flattest places
+have next to none."""
 TOO_SMALL = "the picture is too small to be measured"
 
 
@@ -73,7 +76,7 @@ def propose_shot(
         flicker=flicker or propose_flicker(project, shot, evidence, pictures),
         scratch=_scratch(project, shot, evidence, pictures),
         dirt=propose_dirt(project, shot, evidence, grain, pictures, changeover),
-        noise=_noise(project, shot, grain),
+        noise=_noise(project, shot, grain, len(pictures.own)),
         grain=_grain(project, shot, grain, larger=larger),
         upscale=_upscale(project, shot, evidence.get("upscale") or {}, larger=larger),
     )
@@ -254,15 +257,22 @@ def _scratch(
     )
 
 
-def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecision:
+def _noise(project: Project, shot: Shot, grain: Mapping[str, Any], pictures: int) -> NoiseDecision:
     options = project.restore.noise
     if not options.enabled:
         return NoiseDecision(reason=OFF)
-    if shot.kind is not SegmentKind.SHOT or not grain["frames_used"]:
-        return NoiseDecision(reason="grain could not be measured", confidence=0.0)
+    if shot.kind is not SegmentKind.SHOT:
+        return NoiseDecision(reason=f"{shot.kind.value}: left alone", confidence=0.0)
+    if not grain["frames_used"]:
+        dim = "too little that can be followed and is neither black nor clipped"
+        why = "a single picture" if pictures < 2 else dim
+        return NoiseDecision(reason=f"grain could not be measured: {why}", confidence=0.0)
     sigma = tuple(_round(float(v), 6) for v in grain["sigma"])
-    if max(sigma) < options.skip_below_sigma:
+    strongest = float(np.max(grain["level_sigma"]))
+    if max(sigma) < options.skip_below_sigma and strongest < _STRONG * options.skip_below_sigma:
         return NoiseDecision(sigma=sigma, reason=f"grain of {max(sigma):.4f} is next to none")
+    if options.strength <= 0.0:
+        return NoiseDecision(sigma=sigma, reason="restore.noise.strength is 0")
     return NoiseDecision(
         applied=True,
         guide=guide_for(options.effort, options.guide),
@@ -274,8 +284,9 @@ def _noise(project: Project, shot: Shot, grain: Mapping[str, Any]) -> NoiseDecis
 
 def measured_noise(grain: Mapping[str, Any]) -> dict[str, Any]:
     """The measured part of a noise decision, rounded as it is kept."""
-    sigma = np.array(grain["sigma"])
-    share = np.array(grain["level_sigma"]) / np.maximum(sigma[:, None], 1e-6)
+    # Where a channel has next to no grain at its usual level, others may yet have some.
+    sigma = np.maximum(np.array(grain["sigma"]), 1e-6)
+    share = np.array(grain["level_sigma"]) / sigma[:, None]
     return {
         "sigma": tuple(_round(v, 6) for v in sigma),
         "levels": tuple(_round(v) for v in grain["levels"]),

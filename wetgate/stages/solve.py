@@ -30,7 +30,7 @@ from wetgate.decisions import (
 )
 from wetgate.files import digest, read_json, write_json
 from wetgate.job import Job
-from wetgate.layers import check_scenes, effective
+from wetgate.layers import check_layer, check_scenes, effective
 from wetgate.marks import check_regions, regions_of
 from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
@@ -173,7 +173,8 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     asked = {name for name in MEASURED if getattr(restore, name).enabled}
     layers = [r.restore for r in job.project.reels] + [s.restore for s in job.project.scenes]
     asked |= {name for layer in layers for name in layer}
-    for person in read_overrides(job.folder.overrides, shots).values():
+    for name, person in read_overrides(job.folder.overrides, shots).items():
+        check_layer(job.project, person.restore, f"shot {name}")
         layers.append(person.restore)
         asked |= set(person.restore) | {n for n in MEASURED if getattr(person, n).enabled}
     found = {probe for name in asked for probe in _PROBES_OF.get(name, ())}
@@ -243,8 +244,8 @@ def _protect(solved: ShotDecisions) -> ShotDecisions:
 
 
 def _from_single_frames(upscale: UpscaleDecision, why: str) -> UpscaleDecision:
-    """A protected shot has to have the size of the others, and nothing from other frames."""
-    if upscale.method != "frames":
+    """A protected shot has to have the size of the others: nothing from other frames, no model."""
+    if not upscale.applied:
         return upscale
     return upscale.model_copy(update={"method": "lanczos", "share": 0.0, "reason": why})
 

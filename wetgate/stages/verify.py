@@ -363,8 +363,11 @@ def _held(
     if planned.shot.kind is SegmentKind.BLACK:
         held.append("the shot is all black: check that the scan is what it should be")
     pictures, frames = len(planned.pictures.own), len(planned.shot.frames)
+    grain = ", but for grain" if decisions.noise.applied else ""
     if frames < 3:
-        held.append(f"only {frames} frames: temporal repairs left it alone")
+        many = "1 frame" if frames == 1 else f"{frames} frames"
+        held.append(f"only {many}: temporal repairs left it alone{grain}")
     elif pictures < 3:
-        held.append(f"{frames} frames show only {pictures} pictures: temporal repairs left them")
+        many = "1 picture" if pictures == 1 else f"{pictures} pictures"
+        held.append(f"{frames} frames show only {many}: temporal repairs left them{grain}")
     return held
