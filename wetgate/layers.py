@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from media.errors import ConfigError
 from media.material import reel_id_from
-from wetgate.config import LAYERED, Project, Restore
+from wetgate.config import LAYERED, Policy, Project, Restore
 
 Layer = Mapping[str, Any]
 
@@ -31,6 +31,7 @@ def effective(
     for name, layer in _layers(project, reel, shot, person):
         if layer:
             settings = merged(settings, layer, name)
+            check_policy(settings, project.policy, f"{name}: ")
             said.append(name)
     if not said:
         return project, ()
@@ -80,13 +81,37 @@ def merged(settings: Restore, layer: Layer, name: str) -> Restore:
         ) from error
 
 
+def check_policy(settings: Restore, policy: Policy, where: str = "") -> None:
+    """raises: ConfigError for a repair that makes what the policy does not permit. where: begins
+    what is said, "" for the title's own settings."""
+    if policy.allow_invented:
+        return
+    if settings.grain.enabled and settings.grain.source == "made":
+        raise ConfigError(
+            f"{where}restore.grain.source = 'made' makes grain that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use source = 'own'",
+        )
+    if settings.weave.border == "mirror":
+        raise ConfigError(
+            f"{where}restore.weave.border = 'mirror' makes borders that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use 'keep' or 'matte'",
+        )
+    if settings.dirt.fill:
+        raise ConfigError(
+            f"{where}restore.dirt.fill = true makes pixels that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or leave fill off",
+        )
+
+
 def check_layers(project: Project) -> None:
     """raises: ConfigError for a layer that says what it may not, or a scene named twice."""
-    for reel in project.reels:
-        merged(project.restore, reel.restore, f"reel {reel.id or _named(reel.path)}")
+    check_policy(project.restore, project.policy)
+    layers = [(f"reel {r.id or _named(r.path)}", r.restore) for r in project.reels]
+    layers += [(f"scene {s.name}", s.restore) for s in project.scenes]
+    for name, layer in layers:
+        check_policy(merged(project.restore, layer, name), project.policy, f"{name}: ")
     names = [s.name for s in project.scenes]
     for scene in project.scenes:
-        merged(project.restore, scene.restore, f"scene {scene.name}")
         if names.count(scene.name) > 1:
             raise ConfigError(f"two scenes are called {scene.name!r}", hint="rename one")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
@@ -113,7 +113,7 @@ def solve_scratch(
     """Scratches of a shot from the evidence of ``ScratchProbe``."""
     table = np.asarray(evidence["candidates"], np.float64).reshape(-1, len(FIELDS))
     if len(frames) < options.least_frames:
-        return _alone((), f"only {len(frames)} frames: a scratch cannot be told from the scene")
+        return _alone((), f"only {counted(len(frames))}: a scratch cannot be told from the scene")
     motion = np.asarray(evidence["motion_x_px"], np.float64).reshape(-1, MOTION_BINS)
     height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
     judged = [

@@ -10,7 +10,7 @@ import pytest
 
 from media.errors import ConfigError
 from media.write import AnyCodes
-from tests.reels import TEN_BIT, project_of, put_reel, run_here
+from tests.reels import TEN_BIT, project_of, put_reel, put_shot_list, run_here
 from tests.strategies import add_grain, pan
 from tests.wetgate.test_doubled import ONE_SHOT, decided, delivered, touched
 
@@ -175,3 +175,16 @@ def test_a_torn_part_is_made_where_the_weave_has_put_it(tmp_path: Path) -> None:
     moved = np.roll(hole, -9, axis=1)
     moved[:, -10:] = False
     assert bool((touched(out)[FIRST + 6][moved] == 3).all())
+
+
+def test_a_persons_word_counts_in_a_leader_too(tmp_path: Path) -> None:
+    codes = panned(8)
+    scan = scanned(tmp_path, codes)
+    listed = put_shot_list(tmp_path / "cuts.csv", [(FIRST, FIRST + 7)], kind="leader")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "overrides.toml").write_text(f'["R1_0010".frames]\nhold = [{FIRST + 3}]\n', "utf-8")
+    run_here(project_of([scan], f"reels.shots={listed}", only="frames"), out)
+    assert decided(out)["kind"] == "leader"
+    np.testing.assert_array_equal(delivered(out)[FIRST + 3], codes[2])
+    assert bool((touched(out)[FIRST + 3] == 2).all())

@@ -158,7 +158,10 @@ def propose_weave(
     )
     if not found.applied:
         return WeaveDecision(
-            confidence=_round(found.confidence), reason=found.reason, border=options.border
+            confidence=_round(found.confidence),
+            reason=found.reason,
+            border=options.border,
+            kept_jumps=tuple(pictures.number(n) for n in found.kept_jumps),
         )
     turn = pictures.spread(np.asarray(found.turn_deg))
     return WeaveDecision(
@@ -167,6 +170,7 @@ def propose_weave(
         border=options.border,
         reference=found.reference,
         jumps=tuple(pictures.number(n) for n in found.jumps),
+        kept_jumps=tuple(pictures.number(n) for n in found.kept_jumps),
         unseen=tuple(pictures.number(n) for n in found.unseen),
         dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
         dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
