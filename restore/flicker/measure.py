@@ -121,7 +121,7 @@ def _seen(frame: int, pixels: Tensor) -> _Seen:
     small = np.stack(smaller, axis=2)
     within = (small > _ENDS[0]) & (small < _ENDS[1])
     alive = within.mean(axis=(0, 1)) > 1.0 - _DEAD
-    usable = within[..., alive].all(axis=2) if alive.any() else np.zeros(small.shape[:2], np.bool_)
+    usable = np.asarray(within[..., alive].all(axis=2)) & alive.any()
     gray = _gray(small.reshape(-1, small.shape[2])).reshape(small.shape[:2])
     across, down = (cv2.Sobel(gray, cv2.CV_32F, 1 - k, k, ksize=3, scale=1 / 8) for k in (0, 1))
     slope = np.square(across) + np.square(down)

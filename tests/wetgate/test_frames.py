@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,20 @@ def test_nothing_is_made_across_a_cut(tmp_path: Path) -> None:
     run_here(project_of([scan], ALLOWED, only="frames"), out)
     for plane in touched(out).values():
         assert not (plane == 3).any()
+
+
+def test_a_fogged_frame_at_a_cut_is_said_and_the_cut_stands(tmp_path: Path) -> None:
+    frames = fogged(np.concatenate([panned(8, 4), panned(8, 9)]), 7)
+    scan = scanned(tmp_path, frames)
+    out = tmp_path / "out"
+    outcome = run_here(project_of([scan], ALLOWED, only="frames"), out)
+    assert outcome.held == ("R1_0010",)
+    first = json.loads((out / "reels/R1/decisions/R1_0010.json").read_text("utf-8"))
+    assert first["frames"] == [FIRST, FIRST + 7]
+    (said,) = first["frame_damage"]
+    assert (said["frame"], said["done"]) == (FIRST + 7, "left")
+    assert "nothing is made from one side of a cut" in said["reason"]
+    np.testing.assert_array_equal(delivered(out)[FIRST + 7], frames[7])
 
 
 def test_a_torn_part_is_made_where_the_weave_has_put_it(tmp_path: Path) -> None:
