@@ -35,7 +35,8 @@ class DefectProbe:
     and right, ``through`` (33, 33) the same for what dyes let through of the picture, without
     defects, ``places`` (n, 2) the best shift of each frame that has one, ``spots_px`` how many
     pixels of all frames are dense in the map, ``follows`` and ``explained`` as in ``Cleaned``,
-    medians; ``density`` median of the map; ``echo`` correlation of what is left in the map with the detail of the picture.
+    medians; ``density`` median of the map; ``echo`` correlation of what is left in the map with
+    the detail of the picture.
     """
 
     name = "defects"

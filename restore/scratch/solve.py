@@ -18,6 +18,7 @@ from media.frames import FrameRange, counted
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
+NOTHING_SEEN = "no scratch was found"
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
 _ASTRAY_PX = 2.5
@@ -124,7 +125,7 @@ def solve_scratch(
     lines = _apart(tuple(line for line in judged if not line.reason), options)
     rejected = tuple(line for line in judged if line.reason)
     if not lines:
-        return _alone(rejected, "no scratch was found" if not rejected else "no line is a scratch")
+        return _alone(rejected, "no line is a scratch" if rejected else NOTHING_SEEN)
     return ScratchSolution(
         lines=lines,
         rejected=rejected,

@@ -110,3 +110,12 @@ def test_area_over_the_limit_of_its_class_holds_the_shot(tmp_path: Path) -> None
     verdict = (tmp_path / "out/reels/R1/verify/R1_0010.json").read_text("utf-8")
     assert "policy.max_borrowed_share allows 0.1 %" in verdict
     assert "max_invented_share" not in verdict
+
+
+def test_a_shot_too_short_for_lines_does_not_say_that_it_has_none(tmp_path: Path) -> None:
+    scan = put_reel(tmp_path / "R1", damaged(2, DIRTY)[:5], FIRST)
+    out = tmp_path / "out"
+    run_here(project_of([scan], ONE_SHOT, only="scratch"), out)
+    why = "only 5 pictures: a scratch cannot be told from the scene"
+    assert decided(out)["scratch"]["reason"] == why
+    assert f"scratch: {why}" in decided(out)["reasons"]

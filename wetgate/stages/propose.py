@@ -18,7 +18,7 @@ from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.noise.efforts import guide_for
-from restore.scratch.solve import ScratchOptions, solve_scratch
+from restore.scratch.solve import NOTHING_SEEN, ScratchOptions, solve_scratch
 from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
@@ -234,7 +234,7 @@ def _scratch(
     rejected = tuple(f"x = {line.x_px[0]:.0f} px: {line.reason}" for line in found.rejected)
     if not found.applied:
         return ScratchDecision(
-            reason=found.reason if rejected else NO_LINES,
+            reason=NO_LINES if found.reason == NOTHING_SEEN else found.reason,
             confidence=_round(found.confidence),
             rejected=rejected,
         )
