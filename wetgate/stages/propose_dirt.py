@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.dirt.trial import choose, trial_name
@@ -70,4 +70,4 @@ def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | N
 
 def _pictures_in(pictures: Pictures) -> str:
     frames, own = len(pictures.frames), len(pictures.own)
-    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
+    return counted(own) if own == frames else f"{frames} frames of {counted(own)}"
