@@ -251,6 +251,11 @@ def test_numbers_agree_with_the_inputs(made: _Made) -> None:
     assert first["decisions"]["flicker"]["peak_stops"] == pytest.approx(exposure.max())
 
 
+def test_what_was_looked_for_and_not_found_was_looked_for(made: _Made) -> None:
+    (said,) = [w for w in write(made.given)[1]["not_attempted"] if "scratches" in w]
+    assert "were looked for and not repaired in any shot: none was found" in said
+
+
 @pytest.mark.parametrize("off", ["restore.frames.enabled", "ingest.find_damaged"])
 def test_frames_that_were_not_looked_at_are_said_and_others_not(off: str) -> None:
     reel = {"path": "R1", "encoding": "cineon"}

@@ -14,6 +14,11 @@ _OFF = {
     "scratch": "Vertical scratches were not looked for",
     "noise": "Grain and noise were left as scanned",
 }
+_UNUSED = {
+    **_OFF,
+    "dirt": "Dirt was looked for and not repaired",
+    "scratch": "Vertical scratches were looked for and not repaired",
+}
 _FRAMES = "Frames that are burnt, fogged, blank or torn, and splices, were not looked for"
 
 _ALWAYS = (
@@ -38,7 +43,8 @@ def not_attempted(project: Project, planned: Mapping[str, PlannedShot]) -> list[
         if not getattr(restore, name).enabled:
             found.append(f"{words}: switched off in the project.")
         elif planned and name not in used:
-            found.append(f"{words} in any shot: see the reasons given at each shot.")
+            why = "none was found, or for" if name == "scratch" else "see"
+            found.append(f"{_UNUSED[name]} in any shot: {why} the reasons given at each shot.")
     if not restore.frames.enabled:
         found.append(f"{_FRAMES}: switched off in the project.")
     elif not project.ingest.find_damaged:
