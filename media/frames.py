@@ -60,6 +60,11 @@ def parse_rate(text: str) -> Fraction:
     return _NTSC.get(round(rate * 1000), rate) if rate.denominator != 1 else rate
 
 
+def counted(pictures: int) -> str:
+    """``1 picture``, ``3 pictures``: frames that only repeat one are none of their own."""
+    return f"{pictures} picture{'' if pictures == 1 else 's'}"
+
+
 def rate_text(rate: Fraction) -> str:
     """The rate the way people write it: ``24`` or ``24000/1001``."""
     return str(rate.numerator) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"

@@ -15,6 +15,9 @@ from wetgate.config import Box, NonNegative, Section, Share
 from wetgate.project import nearest
 
 Triple = tuple[float, float, float]
+MOST_TURN_DEG, MOST_STOPS = 5.0, 8.0
+"""Beyond these a number that a person gave is a slip: no gate turns a frame so far, and no
+exposure that can be corrected is so far off."""
 SPACE = "Wetgate film log (Cineon printing density, 1.0 = code 1023), no clamp"
 
 
@@ -41,6 +44,8 @@ class WeaveDecision(Decided):
     """Black rows at the top and bottom, columns left and right: one rectangle for a reel."""
     jumps: tuple[int, ...] = ()
     """Frames from which on the picture stands elsewhere in the scan than before."""
+    kept_jumps: tuple[int, ...] = ()
+    """Those that are larger than the limit, so that it goes on standing elsewhere."""
     unseen: tuple[int, ...] = ()
     """Frames that could not be followed or lie beyond the limit; they are not moved."""
 
@@ -239,19 +244,23 @@ class Switch(Section):
     enabled: bool | None = None
 
 
+_Turn = Annotated[float, Field(ge=-MOST_TURN_DEG, le=MOST_TURN_DEG)]
+_Stops = Annotated[float, Field(ge=-MOST_STOPS, le=MOST_STOPS)]
+
+
 class WeaveOverride(Switch):
     strength: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
     """Times the solved correction."""
     shift_px: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Scan number to how far that frame is moved to the right and down."""
-    turn_deg: dict[str, float] = Field(default_factory=dict)
+    turn_deg: dict[str, _Turn] = Field(default_factory=dict)
     """Scan number to how far that frame is turned clockwise."""
 
 
 class FlickerOverride(Switch):
     strength: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
     """Times the solved correction."""
-    exposure_stops: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    exposure_stops: dict[str, tuple[_Stops, ...]] = Field(default_factory=dict)
     """Scan number to the exposure correction of that frame, one value or one per channel."""
 
 

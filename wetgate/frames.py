@@ -85,7 +85,8 @@ def _decide(
         allow_invented=project.policy.allow_invented,
     )
     kept = ""
-    if shot.id in project.policy.protected_shots or person.protect:
+    protected = shot.id in project.policy.protected_shots or person.protect
+    if protected:
         kept = "the shot is protected"
     elif shot.kind is not SegmentKind.SHOT:
         kept = f"it is {shot.kind.value}"
@@ -107,7 +108,7 @@ def _decide(
                 confidence=v.confidence,
                 reason=v.reason,
             )
-    if not kept:
+    if not protected:
         found |= _by_person(project, reel, shot, options, found, person.frames)
     return tuple(found[n] for n in sorted(found))
 

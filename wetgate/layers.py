@@ -108,6 +108,11 @@ def check_invented(settings: Restore, policy: Policy, name: str = "") -> None:
             f"{where}restore.grain.source = 'made' makes grain that no frame of the scan shows",
             hint="set policy.allow_invented = true to permit it, or use source = 'own'",
         )
+    if settings.weave.border == "mirror":
+        raise ConfigError(
+            f"{where}restore.weave.border = 'mirror' makes borders that no frame of the scan shows",
+            hint="set policy.allow_invented = true to permit it, or use 'keep' or 'matte'",
+        )
     if settings.dirt.fill:
         raise ConfigError(
             f"{where}restore.dirt.fill = true makes pixels that no frame of the scan shows",

@@ -11,7 +11,9 @@ from typing import Any
 
 from media.errors import StoreError
 from media.reel import DefectMap
+from restore.dirt.apply import DirtOperator
 from restore.dirt.network import dirt_card
+from restore.noise.apply import NoiseOperator
 from restore.noise.efforts import GUIDED, guide_for
 from restore.noise.guide import guide_card
 from wetgate import __version__
@@ -101,15 +103,24 @@ def map_sources(found: DefectMap) -> dict[str, object]:
     }
 
 
-def models_used(job: Job) -> list[dict[str, object]]:
-    """Learned models that made pixels, or said where others are to be made; empty without any."""
+def models_used(job: Job, planned: Mapping[str, PlannedShot]) -> list[dict[str, object]]:
+    """Learned models that made pixels, or said where others are to be made; empty without any.
+
+    planned: reels, scenes and people ask for models that the title's own settings do not.
+    """
     restore = job.project.restore
     dirt, noise, upscale = restore.dirt, restore.noise, restore.upscale
-    used: list[dict[str, object]] = []
-    if dirt.enabled and dirt.detector == "network":
-        used.append(dict(dirt_card()))
+    chain = [op for shot in planned.values() for op in shot.chain]
+    finds = {op.options.detector for op in chain if isinstance(op, DirtOperator)}
+    guides = {op.guide.name for op in chain if isinstance(op, NoiseOperator) and op.guide}
+    if dirt.enabled:
+        finds.add(dirt.detector)
     if noise.enabled and guide_for(noise.effort, noise.guide) == "network":
-        used.append(dict(guide_card(GUIDED[noise.effort][0])))
+        guides.add(GUIDED[noise.effort][0])
+    used: list[dict[str, object]] = []
+    if "network" in finds:
+        used.append(dict(dirt_card()))
+    used += [dict(guide_card(name)) for name in sorted(guides)]
     if not (upscale.enabled and upscale.method == "network"):
         return used
     card = model_card(job.project)

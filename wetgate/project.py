@@ -225,7 +225,7 @@ def _set(table: Table, assignment: str) -> None:
             reels = table.get("reels")
             for reel in reels if isinstance(reels, list) else []:
                 if isinstance(reel, dict):
-                    reel[keys[1]] = _value(name.strip(), text)
+                    reel[keys[1]] = _from_here(keys[1], _value(name.strip(), text))
             return
         raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name.strip(), options))
     place: Table = table
@@ -235,6 +235,13 @@ def _set(table: Table, assignment: str) -> None:
             raise ConfigError(f"{name.strip()} is not an option", hint=nearest(name, options))
         place = inner
     place[keys[-1]] = _value(name.strip(), text)
+
+
+def _from_here(key: str, value: object) -> object:
+    """A path on the command line is relative to where that is; workers run elsewhere."""
+    if key not in ("shots", "defect_map") or not isinstance(value, str) or not value:
+        return value
+    return value if channel_name(value) else str(Path(value).absolute())
 
 
 def _value(name: str, text: str) -> object:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from color.cdl import CDL
 from media.errors import ConfigError
+from media.reel import PictureFormat
 from wetgate.decisions import (
     ColorDecision,
     Decided,
@@ -21,8 +22,14 @@ from wetgate.decisions import (
 )
 
 
-def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
-    """The decision that stands: what was solved, with a person's word over it."""
+def settle(
+    solved: ShotDecisions, person: ShotOverride | None, scan: PictureFormat
+) -> ShotDecisions:
+    """The decision that stands: what was solved, with a person's word over it.
+
+    scan: of the shot's reel. raises: ConfigError for a frame that the shot does not have, a wrong
+    number of channels, or a shift that leaves nothing of the frame on it.
+    """
     if person is None:
         return solved
     protected = solved.protected or person.protect
@@ -54,11 +61,10 @@ def settle(solved: ShotDecisions, person: ShotOverride | None) -> ShotDecisions:
         changes["upscale"] = solved.upscale.model_copy(
             update={"method": method, "share": share, "origin": "human", "reason": ""}
         )
-    if "flicker" not in changes or solved.flicker.applied:
-        edited = _edited_flicker(solved, person.flicker)
-        if edited is not None and not protected and person.flicker.enabled is not False:
-            changes["flicker"] = edited
-    edited_weave = _edited_weave(solved, person.weave)
+    edited = _edited_flicker(solved, person.flicker, scan.channels)
+    if edited is not None and not protected and person.flicker.enabled is not False:
+        changes["flicker"] = edited
+    edited_weave = _edited_weave(solved, person.weave, scan)
     if edited_weave is not None and not protected and person.weave.enabled is not False:
         changes["weave"] = edited_weave
     changes |= _settle_color(solved, person)
@@ -81,13 +87,16 @@ def _edited_dirt(dirt: object, person: DirtOverride) -> dict[str, object]:
     return {"dirt": dirt.model_copy(update={**update, "origin": "human"})} if update else {}
 
 
-def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDecision | None:
+def _edited_flicker(
+    solved: ShotDecisions, person: FlickerOverride, channels: int
+) -> FlickerDecision | None:
     """The solved curve, scaled and with a person's frames in it; None when they said nothing.
 
+    Where the shot was left alone, the frames they gave are all that is corrected.
     raises: ConfigError for frames that the shot does not have, or a wrong number of channels.
     """
     flicker, strength = solved.flicker, person.strength
-    if not flicker.applied or (strength is None and not person.exposure_stops):
+    if not person.exposure_stops and (strength is None or not flicker.applied):
         return None
     times = 1.0 if strength is None else strength
 
@@ -98,11 +107,11 @@ def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDe
 
     curves = ("exposure_stops", "contrast", "bend", "grid_stops", "channel_grid_stops")
     update: dict[str, Any] = {name: scaled(getattr(flicker, name)) for name in curves}
-    exposure = list(update["exposure_stops"])
+    count = solved.frames[1] - solved.frames[0] + 1
+    exposure = list(update["exposure_stops"]) or [(0.0,) * channels] * count
     for frame, given in person.exposure_stops.items():
         where = f"overrides.toml: {solved.shot}.flicker.exposure_stops"
         at = _place(solved, frame, where)
-        channels = len(exposure[0])
         if len(given) not in (1, channels):
             raise ConfigError(
                 f"{where}: frame {frame} has {len(given)} values",
@@ -111,13 +120,18 @@ def _edited_flicker(solved: ShotDecisions, person: FlickerOverride) -> FlickerDe
             )
         exposure[at] = given if len(given) == channels else given * channels
     update["exposure_stops"] = tuple(exposure)
-    return flicker.model_copy(update={**update, "origin": "human"})
+    sure = flicker.confidence if flicker.applied else 1.0
+    return flicker.model_copy(
+        update={**update, "applied": True, "reason": "", "confidence": sure, "origin": "human"}
+    )
 
 
-def _edited_weave(solved: ShotDecisions, person: WeaveOverride) -> WeaveDecision | None:
+def _edited_weave(
+    solved: ShotDecisions, person: WeaveOverride, scan: PictureFormat
+) -> WeaveDecision | None:
     """The solved path, scaled and with a person's frames in it; None when they said nothing.
 
-    raises: ConfigError for frames that the shot does not have.
+    raises: ConfigError for frames that the shot does not have, or that would be moved off.
     """
     weave = solved.weave
     given = bool(person.shift_px or person.turn_deg)
@@ -133,6 +147,12 @@ def _edited_weave(solved: ShotDecisions, person: WeaveOverride) -> WeaveDecision
     where = f"overrides.toml: {solved.shot}.weave"
     for frame, (right, down) in person.shift_px.items():
         at = _place(solved, frame, f"{where}.shift_px")
+        if abs(right) >= scan.width or abs(down) >= scan.height:
+            raise ConfigError(
+                f"{where}.shift_px: nothing would be left of frame {frame}",
+                shot=solved.shot,
+                hint=f"the scan is {scan.width}x{scan.height}",
+            )
         dx[at], dy[at] = right, down
     for frame, degrees in person.turn_deg.items():
         turn[_place(solved, frame, f"{where}.turn_deg")] = degrees
@@ -143,6 +163,7 @@ def _edited_weave(solved: ShotDecisions, person: WeaveOverride) -> WeaveDecision
             "dx_px": tuple(dx),
             "dy_px": tuple(dy),
             "turn_deg": tuple(turn) if any(turn) else (),
+            "confidence": weave.confidence if weave.applied else 1.0,
             "origin": "human",
         }
     )

@@ -65,7 +65,7 @@ def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
     for t in range(1, count):
         pairs = ((t - 1, t), (t - 2, t), (t - 1, t + 1), (t - 2, t + 1))
         across[t] = min(_apart(track, empty, a, b) for a, b in pairs)
-    cuts = []
+    cuts: list[Cut] = []
     for t in range(1, count):
         before = across[max(1, t - _FAR_FRAMES) : max(1, t - _NEAR_FRAMES + 1)]
         after = across[t + _NEAR_FRAMES : min(count, t + _FAR_FRAMES + 1)]
@@ -77,7 +77,28 @@ def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
         if across[t] > needed and not _thing_enters(track, empty, t):
             sure = 0.5 + 0.5 * min(1.0, (float(across[t]) - needed) / 0.4)
             cuts.append(Cut(t, sure))
-    return cuts
+        elif _ruined_at_cut(track, across, t, _LEVEL + _UNREST_WEIGHT * unrest):
+            # It is taken for the last frame of the shot before it.
+            cuts.append(Cut(t + 1, 0.6))
+    return sorted({c.position: c for c in reversed(cuts)}.values(), key=lambda c: c.position)
+
+
+def _ruined_at_cut(track: Track, across: NDArray[np.float64], t: int, needed: float) -> bool:
+    """Whether frame ``t`` is ruined and lies right at a cut, which is then seen twice.
+
+    It stands out in light or contrast from both neighbors; these differ, and where they are
+    calm on their own sides that is a cut and no movement.
+    """
+    if not 2 <= t < len(track) - 2 or min(across[t], across[t + 1]) <= needed:
+        return False
+    levels, spreads = track.levels, track.spreads
+    steps = (levels[t] - levels[t - 1], levels[t] - levels[t + 1])
+    lit = min(abs(s) for s in steps) > _PULSE_BRIGHTER and steps[0] * steps[1] > 0.0
+    if not lit and spreads[t] > 0.5 * min(spreads[t - 1], spreads[t + 1]):
+        return False
+    calm = max(track.apart(t - 2, t - 1), track.apart(t + 1, t + 2))
+    over = min(track.apart(*p) for p in ((t - 1, t + 1), (t - 2, t + 1), (t - 1, t + 2)))
+    return over > needed + _BESIDE_WEIGHT * calm
 
 
 def _apart(track: Track, empty: NDArray[np.bool_], one: int, other: int) -> float:

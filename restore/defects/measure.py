@@ -35,7 +35,8 @@ class DefectProbe:
     and right, ``through`` (33, 33) the same for what dyes let through of the picture, without
     defects, ``places`` (n, 2) the best shift of each frame that has one, ``spots_px`` how many
     pixels of all frames are dense in the map, ``follows`` and ``explained`` as in ``Cleaned``,
-    medians; ``echo`` correlation of what is left in the map with the detail of the picture.
+    medians; ``density`` median of the map; ``echo`` correlation of what is left in the map with
+    the detail of the picture.
     """
 
     name = "defects"
@@ -49,6 +50,7 @@ class DefectProbe:
         self._explained: list[float] = []
         self._echo: list[float] = []
         self._spots_px = 0
+        self._density: list[float] = []
 
     def observe(
         self, frame: int, pixels: Tensor, plane: F32, beside: Sequence[Tensor] = ()
@@ -59,6 +61,7 @@ class DefectProbe:
         picture = pixels.detach().cpu().numpy()
         own = luma(pixels).detach().cpu().numpy().astype(np.float32, copy=False)
         density = density_of(plane, bright=self._bright)
+        self._density.append(float(np.median(density)))
         found = cleaned(density, picture)
         spots = (found.depth > max(SPOT * found.sigma, LEAST_DENSITY)).astype(np.float32)
         self._spots_px += int(spots.sum())
@@ -99,6 +102,7 @@ class DefectProbe:
             "places": np.array(self._places, np.float64).reshape(-1, 2),
             "spots_px": self._spots_px,
             "follows": middle(self._follows),
+            "density": middle(self._density),
             "explained": middle(self._explained),
             "echo": middle(self._echo),
         }

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 FOLLOWS_LIMIT = 0.35
 """Density of the map for each density of the picture: dyes give a few hundredths, silver 1."""
 ECHO_LIMIT = 0.3
+_DENSEST = 2.0
+"""Median density of a map from which on it is no map: one hundredth of the light comes through."""
+_MEANS = "reels.defect_map_means may be the wrong way round"
 _SURE = 10.0
 _AGREE = 0.5
 _AGREED_PX = 1.5
@@ -44,6 +47,12 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
             reason=f"the map shows the picture ({how}): {film} film stops infra-red as dirt does",
             confidence=0.0,
         )
+    if float(evidence["density"]) > _DENSEST:
+        return MapFit(
+            applied=False,
+            reason=f"the map says that nearly all of the picture is dirt: it is empty, or {_MEANS}",
+            confidence=0.0,
+        )
     if int(evidence["spots_px"]) < _MATTERS_PX:
         return MapFit(applied=True, reason="next to no defects in the map")
     surface = np.asarray(evidence["surface"], np.float64)
@@ -56,7 +65,8 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
     if sure < _SURE or at_rim or agree < _AGREE:
         return MapFit(
             applied=False,
-            reason="the map cannot be placed on the picture: its defects are not seen there",
+            reason="the map cannot be placed on the picture: its defects are not seen there; "
+            f"it may be of other frames, or {_MEANS}",
             confidence=0.0,
         )
     through = np.asarray(evidence["through"], np.float64)

@@ -29,6 +29,9 @@ _LOST_PX = 2.5
 """Flow that misses its start by this much, at half size, counts half on any ground."""
 _ENDS = (0.02, 0.97)
 """Film log beyond which a channel is taken for clipped."""
+_DEAD = 0.99
+"""Share of a frame beyond the ends from which on a channel holds no picture there at all: it has
+nothing to say, and does not speak for the others."""
 _SAMPLES = 121
 _ROUNDS = 5
 _WIDE, _NARROW, _CLOSING = 0.04, 0.006, 0.6
@@ -94,7 +97,9 @@ class _Seen:
     slope: Plane
     """(h, w) square of the film log change per px."""
     usable: Plane
-    """(h, w) 1 where no channel is clipped."""
+    """(h, w) 1 where no channel that holds a picture is clipped."""
+    alive: NDArray[np.bool_]
+    """(C,) channels that hold a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +118,14 @@ def _seen(frame: int, pixels: Tensor) -> _Seen:
     steer = steering_image(luma(pixels), size)
     half = (max(1, size[0] // 2), max(1, size[1] // 2))
     smaller = [cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in planes]
-    usable = np.logical_and.reduce([(p > _ENDS[0]) & (p < _ENDS[1]) for p in smaller])
     small = np.stack(smaller, axis=2)
+    within = (small > _ENDS[0]) & (small < _ENDS[1])
+    alive = within.mean(axis=(0, 1)) > 1.0 - _DEAD
+    usable = np.asarray(within[..., alive].all(axis=2)) & alive.any()
     gray = _gray(small.reshape(-1, small.shape[2])).reshape(small.shape[:2])
     across, down = (cv2.Sobel(gray, cv2.CV_32F, 1 - k, k, ksize=3, scale=1 / 8) for k in (0, 1))
     slope = np.square(across) + np.square(down)
-    return _Seen(frame, steer, small, slope, usable.astype(np.float32))
+    return _Seen(frame, steer, small, slope, usable.astype(np.float32), alive)
 
 
 def _compared(before: _Seen, after: _Seen, dis: cv2.DISOpticalFlow) -> _Sums:
@@ -137,6 +144,8 @@ def _compared(before: _Seen, after: _Seen, dis: cv2.DISOpticalFlow) -> _Sums:
     harm = before.slope * miss / np.float32(_HARM**2)
     lost = np.square(miss / np.float32(_LOST_PX**2))
     trust = before.usable * (usable > 0.99) / (1.0 + harm + lost)
+    if not np.array_equal(before.alive, after.alive):
+        trust = np.zeros_like(trust)
     difference = (fetched - before.small).reshape(h * w, channels)
     level = (0.5 * (fetched + before.small)).reshape(h * w, channels)
     return _summed(difference, level, trust.ravel(), _places(h, w))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.encoding import STOP
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from restore.flicker.field import CLASSES, NODES, TONES, Curve, place_shapes, tone_shapes
 from restore.flicker.intent import Flicker, Trust, flicker_of, trust_in
 from restore.flicker.joint import Effects, Measured, solve_effects
@@ -29,6 +29,8 @@ _MOST_CONTRAST, _MOST_BEND = 0.4, 0.08
 _LEAST_PICTURE = 0.1
 """Share of the picture that must be usable in the middle frame by that measure."""
 _LEAST_FRAMES = 6
+_DEAD = 0.99
+"""Share beyond the ends of the scale from which on a channel holds no picture: it stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,8 @@ class _Fit:
     seen: Curve
     noise: float
     trust: Trust
+    alive: NDArray[np.bool_]
+    """(C,) channels that hold a picture; the others are left as they are."""
 
 
 _LAST: OrderedDict[bytes, _Fit | str] = OrderedDict()
@@ -146,7 +150,7 @@ def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOption
     difference = np.asarray(evidence["difference"], np.float64) / STOP
     channels = difference.shape[2]
     if n < _LEAST_FRAMES:
-        return f"only {n} frames: flicker cannot be told from intention"
+        return f"only {counted(n)}: flicker cannot be told from intention"
     pairs = np.asarray(evidence["pairs"], np.int64) - frames.start
     level = np.asarray(evidence["level"], np.float64)
     weight = np.asarray(evidence["weight"], np.float64)
@@ -154,11 +158,13 @@ def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOption
     if float(np.median(seen)) < _LEAST_PICTURE:
         ends = 100 * float(np.asarray(evidence["clipped"], np.float64).mean())
         return f"too little usable picture (clipped or black: {ends:.0f} %)"
-    pivot = float(np.average(level.mean(axis=2), weights=weight))
+    alive = np.median(np.asarray(evidence["clipped"], np.float64), axis=0) < _DEAD
+    alive = alive if alive.any() else ~alive
+    pivot = float(np.average(level[..., alive].mean(axis=2), weights=weight))
     shared = Measured(
         pairs=pairs,
-        difference=difference.mean(axis=2),
-        level=level.mean(axis=2),
+        difference=difference[..., alive].mean(axis=2),
+        level=level[..., alive].mean(axis=2),
         weight=weight,
         spread=np.asarray(evidence["spread"], np.float64) / STOP,
         grid=GRID,
@@ -169,15 +175,19 @@ def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOption
         return "too few frames with usable picture"
     common = flicker_of(whole, trust, GRID, options.flash_stops)
     own = [Flicker(np.zeros((n, TONES)), np.zeros((n, 0)))] * channels
-    if options.per_channel and channels > 1:
+    if options.per_channel and alive.sum() > 1:
         shapes = _CHANNEL_SHAPES if options.local else 0
         own = [
             flicker_of(
                 _beyond(whole, shared, d, v, pivot, shapes), trust, GRID, options.flash_stops
             )
-            for d, v in zip(difference.transpose(2, 0, 1), level.transpose(2, 0, 1), strict=True)
+            if lives
+            else own[0]
+            for d, v, lives in zip(
+                difference.transpose(2, 0, 1), level.transpose(2, 0, 1), alive, strict=True
+            )
         ]
-    return _Fit(common, own, pivot, seen, float(whole.error[0]), trust)
+    return _Fit(common, own, pivot, seen, float(whole.error[0]), trust, alive)
 
 
 def _alone(n: int, channels: int, reason: str) -> FlickerSolution:
@@ -224,6 +234,7 @@ def _beyond(
 def _solution(fit: _Fit, certainty: float, options: FlickerOptions) -> FlickerSolution:
     limit = options.limit_stops
     tones = np.stack([fit.common.tones + o.tones for o in fit.own], axis=1)
+    tones[:, ~fit.alive] = 0.0
     if not options.tones:
         tones[:, :, 1:] = 0.0
     surfaces = np.stack([_at_nodes(o.surface) for o in fit.own], axis=1)

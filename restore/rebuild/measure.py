@@ -112,12 +112,17 @@ class FramesProbe:
 
     def finish(self) -> dict[str, object]:
         """``findings``: as ``Finding.as_dict``, in order of frames."""
-        ordered = sorted(self._found, key=lambda f: (f.first, f.last, f.sides))
-        return {"findings": [f.as_dict() for f in ordered]}
+        return {"findings": [f.as_dict() for f in self.findings()]}
 
     def findings(self) -> list[Finding]:
-        """The same, as they are."""
-        return sorted(self._found, key=lambda f: (f.first, f.last, f.sides))
+        """The same, as they are; what both sides say need not be said by one of them."""
+        agreed = [f for f in self._found if f.sides == "both" and f.part is None]
+        said = [
+            f for f in self._found
+            if f.sides == "both" or f.part is not None
+            or not any(o.first <= f.first and f.last <= o.last for o in agreed)
+        ]  # fmt: skip
+        return sorted(said, key=lambda f: (f.first, f.last, f.sides))
 
     def _look_back(self) -> None:
         """Runs that end right before the newest frame."""
@@ -142,8 +147,8 @@ class FramesProbe:
                 return
 
     def _look_beside(self) -> None:
-        """Bands at the top or bottom of a frame, by the two frames on one side of it: at a cut
-        there are no others."""
+        """Bands at the top or bottom of a frame, and frames lost to light, by the two frames on
+        one side of it: at a cut there are no others."""
         if len(self._seen) < 3:
             return
         first, middle, last = list(self._seen)[-3:]
@@ -151,13 +156,16 @@ class FramesProbe:
             (first, (middle, last), "after"),
             (last, (first, middle), "before"),
         ):
-            near = pair[0] if sides == "after" else pair[1]
-            if not _rows_changed(frame, near):
+            near, far = pair if sides == "after" else pair[::-1]
+            fogged = _lightened(frame, near) and not _lightened(near, far, 0.4 * _STEP)
+            if not fogged and not _rows_changed(frame, near):
                 continue
             look = Pair(*pair).beside(frame, following=sides == "before")
             found = _part(frame, look, pair, sides)
             if found is not None and found.kind == SPLICE:
                 self._found.append(found)
+            elif fogged and (ruined := _fogged(frame, look, sides)) is not None:
+                self._found.append(ruined)
 
 
 def _changed(one: Seen, other: Seen) -> bool:
@@ -176,6 +184,29 @@ def _rows_changed(one: Seen, other: Seen) -> bool:
     rest = float(np.median(apart))
     edges = (float(np.median(apart[0])), float(np.median(apart[-1])))
     return max(edges) > max(_CHANGED, 2.0 * rest)
+
+
+def _lightened(one: Seen, other: Seen, least: float = _STEP) -> bool:
+    """Whether a frame is lighter than another all over."""
+    return float(np.median(one.cells) - np.median(other.cells)) > least
+
+
+def _fogged(frame: Seen, look: Look, sides: str) -> Finding | None:
+    """A frame that light has taken the picture from, by one side alone.
+
+    Only light is believed there: dark frames without structure are how shots fade and end.
+    """
+    judged = float(look.judged.mean())
+    if judged < _JUDGED or look.lost_share < _DESTROYED or look.level_stepped < _STEP:
+        return None
+    if float(np.median(look.own[look.judged])) >= _NO_STRUCTURE:
+        return None
+    confidence = 0.7 * min(1.0, 0.6 + judged / _WELL_JUDGED)
+    why = (
+        f"{100 * look.lost_share:.0f} % of the picture that the frames {sides} it show is not there"
+    )
+    number = frame.number
+    return Finding(number, number, "overexposed", confidence, why, None, sides)
 
 
 def _run(inner: list[Seen], looks: list[Look], around: tuple[Seen, Seen]) -> Finding | None:

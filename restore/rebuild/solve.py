@@ -63,7 +63,11 @@ def solve_frames(
         if finding.sides == "both" and at_end:
             # Both sides agreed, but one of them lies across a cut: the cut was misplaced.
             continue
-        beside = [o for o in findings if o.part is None and o.kind != FLASH and _adjoin(finding, o)]
+        beside = [
+            o for o in findings
+            if o.part is None and o.kind != FLASH and _adjoin(finding, o)
+            and (o.sides == "both" or _faces(o, shot))
+        ]  # fmt: skip
         done, why = _done(finding, options, at_end=at_end, kept=kept)
         if done != "left" and beside:
             done, why = "left", "left alone, because a frame beside it is damaged as well"

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
+NOTHING_SEEN = "no scratch was found"
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
 _ASTRAY_PX = 2.5
@@ -113,7 +114,7 @@ def solve_scratch(
     """Scratches of a shot from the evidence of ``ScratchProbe``."""
     table = np.asarray(evidence["candidates"], np.float64).reshape(-1, len(FIELDS))
     if len(frames) < options.least_frames:
-        return _alone((), f"only {len(frames)} frames: a scratch cannot be told from the scene")
+        return _alone((), f"only {counted(len(frames))}: a scratch cannot be told from the scene")
     motion = np.asarray(evidence["motion_x_px"], np.float64).reshape(-1, MOTION_BINS)
     height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
     judged = [
@@ -124,7 +125,7 @@ def solve_scratch(
     lines = _apart(tuple(line for line in judged if not line.reason), options)
     rejected = tuple(line for line in judged if line.reason)
     if not lines:
-        return _alone(rejected, "no scratch was found" if not rejected else "no line is a scratch")
+        return _alone(rejected, "no line is a scratch" if rejected else NOTHING_SEEN)
     return ScratchSolution(
         lines=lines,
         rejected=rejected,

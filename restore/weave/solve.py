@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from restore.smoothing import Curve
 from restore.weave.camera import Camera, camera_path
 from restore.weave.film import FilmPath, film_path
@@ -67,6 +67,8 @@ class WeaveSolution:
     """Empty when applied; otherwise why the shot was left alone."""
     jumps: tuple[int, ...] = ()
     """Frames from which on the picture stands elsewhere in the scan than before."""
+    kept_jumps: tuple[int, ...] = ()
+    """Those of them that are larger than the limit: the picture goes on standing elsewhere."""
     unseen: tuple[int, ...] = ()
     """Frames that could not be followed or lie beyond the limit; they are not moved."""
     reference: Reference = "picture"
@@ -87,7 +89,7 @@ def solve_weave(
     """Weave of a shot from the evidence of ``WeaveProbe``, and of ``OverscanProbe`` if given."""
     n = len(frames)
     if n < FEWEST:
-        return _alone(n, f"only {n} frames: a path cannot be told from weave", 0.0)
+        return _alone(n, f"only {counted(n)}: a path cannot be told from weave", 0.0)
     own = picture_path(evidence, frames)
     film, kind = _film(own, frames, options, overscan, np.asarray(evidence["size_px"], np.float64))
     if film is not None:
@@ -101,13 +103,15 @@ def solve_weave(
         why = f"the picture does not move as one: {100 * own.share:.0f} % of it agrees"
         return _alone(n, why, 0.0)
     unseen = np.ones(n, np.bool_)
-    moved, jumps = np.zeros((n, 3)), set[int]()
+    moved, jumps, kept = np.zeros((n, 3)), set[int](), set[int]()
     for part in own.parts:
         unseen[part] = False
-        found, at = _split(own.path, part, options)
+        found, at, large = _split(own.path, part, options)
         moved[part] = found[part]
         jumps |= {k for k in at if not unseen[k]}
-    return _judged(moved, jumps, unseen, frames, own.errors, options)
+        kept |= {k for k in large if not unseen[k]}
+    judged = _judged(moved, jumps, unseen, frames, own.errors, options)
+    return replace(judged, kept_jumps=tuple(frames.start + k for k in sorted(kept)))
 
 
 def _film(
@@ -201,20 +205,23 @@ def _alone(n: int, reason: str, confidence: float) -> WeaveSolution:
     )
 
 
-def _split(path: Curve, part: NDArray[np.int64], options: WeaveOptions) -> tuple[Curve, set[int]]:
-    """(n, 3) what is not the camera's, and where it jumps."""
+def _split(
+    path: Curve, part: NDArray[np.int64], options: WeaveOptions
+) -> tuple[Curve, set[int], set[int]]:
+    """(n, 3) what is not the camera's, where it jumps, and where too far to be led back."""
     first, last = int(part[0]), int(part[-1]) + 1
     trust = np.zeros(last - first)
     trust[part - first] = 1.0
-    moved, jumps = np.zeros_like(path), set[int]()
+    moved, jumps, kept = np.zeros_like(path), set[int](), set[int]()
     for k in range(3):
         # A turn jumps where the picture does.
         unit, at = (1e-3, sorted(jumps)) if k == 2 else (1.0, None)
         camera = camera_path(path[first:last, k], trust, unit=unit, jumps_at=at)
         jumps |= set(camera.jumps)
-        meant = camera.meant + (camera.steps if k < 2 and _large(camera, options) else 0.0)
-        moved[first:last, k] = path[first:last, k] - meant
-    return moved, {first + at for at in jumps}
+        large = k < 2 and _large(camera, options)
+        kept |= set(camera.jumps) if large else set()
+        moved[first:last, k] = path[first:last, k] - camera.meant - (camera.steps if large else 0.0)
+    return moved, {first + at for at in jumps}, {first + at for at in kept}
 
 
 def _large(camera: Camera, options: WeaveOptions) -> bool:

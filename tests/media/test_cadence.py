@@ -9,6 +9,7 @@ import pytest
 
 from media.cadence import CadenceProbe
 from media.frames import FrameRange
+from media.synthetic import Damage, damage_shot
 from tests.strategies import F32, add_grain, pan, still
 
 FIRST, FRAMES = 1001, 48
@@ -64,6 +65,25 @@ def test_doubled_frames_are_found(kind: str, share: float, noise: float) -> None
 def test_pictures_of_their_own_are_not_doubled(kind: str, seed: int) -> None:
     frames = material(kind, seed)
     assert looked(frames).doubled([FrameRange(FIRST, FIRST + len(frames))]) == ()
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("pan", 0), ("still", 9)])
+@pytest.mark.parametrize("size_px", [0.0, 0.6, 1.2])
+def test_weave_and_light_that_come_back_are_no_repeat(kind: str, seed: int, size_px: float) -> None:
+    scene = pan(seed, 40, 112, 144, 0.7) if kind == "pan" else still(seed, 40, 112, 144)
+    worn = Damage(
+        flicker_stops=0.1,
+        weave_px=(0.8, 0.6),
+        grain_sigma=0.006,
+        grain_size_px=size_px,
+        dirt_per_frame=1.0,
+    )
+    frames = codes_of(damage_shot(scene, worn, seed)[0])
+    whole = FrameRange(FIRST, FIRST + len(frames))
+    assert looked(frames).doubled([whole]) == ()
+    repeated, truth = doubled_at(frames, {5, 12, 25}, 1.0, 3)
+    whole = FrameRange(FIRST, FIRST + len(repeated))
+    assert looked(repeated).doubled([whole]) == tuple(truth)
 
 
 def test_movement_that_dies_down_is_no_repeat() -> None:

@@ -189,3 +189,17 @@ def test_single_shots_stay_whole(name: str) -> None:
     frames = clip(name, 2 if name.startswith("sam2") else 1)
     assert cuts(frames) == []
     assert cuts(damaged(frames)) == []
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("at", [19, 20])
+def test_a_ruined_frame_at_a_cut_hides_it_from_nobody(level: float, at: int) -> None:
+    frames = np.concatenate([scene(1, 20), scene(2, 20)])
+    frames[at] = 0.02 * frames[at] + 0.98 * level
+    assert cuts(frames, "cut") == [at + 1]
+
+
+def test_a_jolt_of_two_frames_is_no_cut() -> None:
+    frames = scene(3, 40, drift_px=0.2)
+    frames[20] = np.roll(frames[20], 40, axis=1)
+    assert cuts(frames, "cut") == []

@@ -80,6 +80,18 @@ def test_a_map_of_another_reel_is_refused() -> None:
     assert "cannot be placed" in fit.reason or "shows the picture" in fit.reason
 
 
+@pytest.mark.parametrize("bright", [False, True])
+def test_a_map_that_calls_all_of_the_picture_dirt_is_refused(bright: bool) -> None:
+    frames, _ = damage(scene("pan"), DIRT)
+    size = (len(frames), *frames.shape[2:])
+    empty = np.full(size, 1.0 if bright else 0.0, np.float32)
+    fit = solve_defects(evidence(frames, empty, bright=bright), 3)
+    assert not fit.applied
+    assert "defect_map_means" in fit.reason
+    clear = np.full(size, 0.0 if bright else 1.0, np.float32)
+    assert solve_defects(evidence(frames, clear, bright=bright), 3).applied
+
+
 def test_a_clean_map_marks_next_to_nothing() -> None:
     frames, truth = damage(scene("pan"), NO_DIRT)
     planes = infrared(frames, truth.dirt, 9)

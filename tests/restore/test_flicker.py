@@ -233,7 +233,7 @@ def test_short_and_blank_shots_are_left_alone() -> None:
     frames, _ = damage(scene("still"), FLICKER)
     evidence = observed(FlickerProbe(), frames[:4])
     short = solve_flicker(evidence, FrameRange(SHOT.start, SHOT.start + 4), FlickerOptions())
-    assert "only 4 frames" in short.reason
+    assert "only 4 pictures" in short.reason
     black = solved(np.zeros_like(frames))
     assert "too little usable picture" in black.reason
 
@@ -251,3 +251,16 @@ def test_options_limit_what_is_done() -> None:
     assert float(np.ptp(gray.exposure_stops, axis=1).max()) == pytest.approx(0.0, abs=1e-9)
     assert float(np.abs(gray.grid_stops).max()) == 0.0
     assert float(np.abs(gray.exposure_stops).max()) < 0.1
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_channel_without_a_picture_says_nothing_and_stays(level: float) -> None:
+    damaged, truth = damage(scene("pan"), FLICKER)
+    frames = damaged.copy()
+    frames[:, 2] = level
+    solution = solved(frames)
+    assert solution.applied
+    assert not solution.exposure_stops[:, 2].any()
+    added, stops = correction(solution, frames), truth.flicker_stops[:, :2]
+    assert not added[:, 2].any()
+    assert rms_of_change(stops + added[:, :2]) < 0.25 * rms_of_change(stops)

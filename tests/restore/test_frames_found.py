@@ -170,3 +170,28 @@ def test_a_picture_between_two_is_better_than_either_or_both(kind: str) -> None:
     made = psnr_db(between(before, after, 0.5).numpy(), truth)
     assert made > psnr_db((0.5 * (before + after)).numpy(), truth) + 1.0
     assert made > psnr_db(before.numpy(), truth) + 3.0
+
+
+@pytest.mark.parametrize("at", [0, -1])
+@pytest.mark.parametrize("spoil", [fogged, overexposed])
+def test_a_frame_lost_to_light_at_the_end_of_a_shot_is_said_and_left(at: int, spoil: Spoil) -> None:
+    frames = shot("pan")
+    frames[at] = spoil(frames[at])
+    whole, number = FrameRange(0, len(frames)), at % len(frames)
+    options = FramesOptions(allow_invented=True)
+    (verdict,) = solve_frames(findings(frames), whole, (120, 180), options)
+    assert (verdict.frame, verdict.kind, verdict.done) == (number, "overexposed", "left")
+    assert "one side of a cut" in verdict.reason
+    # Seen from one side it says nothing of the middle of a shot.
+    longer = FrameRange(-5, len(frames) + 5)
+    assert solve_frames(findings(frames), longer, (120, 180), options) == ()
+
+
+@pytest.mark.parametrize("towards", [0.95, 0.09])
+@pytest.mark.parametrize("frames_long", [4, 12])
+def test_a_shot_that_fades_out_has_lost_no_frame(towards: float, frames_long: int) -> None:
+    frames = shot("pan")
+    share = np.clip(np.arange(-len(frames) + frames_long + 1, frames_long + 1) / frames_long, 0, 1)
+    share = share[:, None, None, None].astype(np.float32)
+    faded = (frames + (np.float32(towards) - frames) * share).astype(np.float32)
+    assert solve_frames(findings(faded), FrameRange(0, len(frames)), (9, 9), FramesOptions()) == ()

@@ -192,7 +192,7 @@ def test_short_shots_and_small_frames_are_left_alone() -> None:
     frames, _ = damage(scene("pan"), LINES)
     shot = FrameRange(SHOT.start, SHOT.start + 4)
     short = solve_scratch(observed(ScratchProbe(), frames[:4]), shot, ScratchOptions())
-    assert "only 4 frames" in short.reason
+    assert "only 4 pictures" in short.reason
     assert find_lines(np.zeros((20, 20), np.float32)) == []
     gray = observed(ScratchProbe(), frames[:, :1])
     assert solve_scratch(gray, SHOT, ScratchOptions()).applied

@@ -275,6 +275,7 @@ def test_a_splice_is_a_step_and_taken_out() -> None:
     # A jump over the limit is kept, as a step.
     tight = solve_weave(observed(WeaveProbe(1.0), frames), SHOT, WeaveOptions(limit_px=5.0))
     assert tight.jumps == solution.jumps
+    assert (solution.kept_jumps, tight.kept_jumps) == ((), tight.jumps)
     # Its size is known as well as the mean of either half of the weave is.
     assert rms(left_px(tight, truth.weave_px)) < 0.3
 
@@ -405,7 +406,7 @@ def test_short_shot_and_excursion_are_refused() -> None:
     frames, _ = damage(scene("still"), WEAVE)
     evidence = observed(WeaveProbe(1.0), frames[:4])
     short = solve_weave(evidence, FrameRange(SHOT.start, SHOT.start + 4), WeaveOptions())
-    assert "only 4 frames" in short.reason
+    assert "only 4 pictures" in short.reason
     evidence = observed(WeaveProbe(1.0), frames)
     tight = solve_weave(evidence, SHOT, WeaveOptions(limit_px=0.5))
     assert "over the limit" in tight.reason

@@ -233,6 +233,16 @@ def test_paths_are_relative_to_the_project(tmp_path: Path) -> None:
     assert reel.shots == str(tmp_path / "title/c.csv")
 
 
+def test_paths_on_the_command_line_are_relative_to_where_that_is(
+    scans: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets = ("reels.defect_map=R1_ir", "reels.shots=cuts/R1.csv")
+    reel = project_of(scans[:1], *sets).reels[0]
+    assert (reel.defect_map, reel.shots) == (str(tmp_path / "R1_ir"), str(tmp_path / "cuts/R1.csv"))
+    assert project_of(scans[:1], "reels.defect_map=alpha").reels[0].defect_map == "alpha"
+
+
 # People's decisions.
 
 
@@ -313,6 +323,35 @@ def test_a_curve_that_does_not_fit_is_refused(finished: Path, given: str, proble
         decided(finished, f"[R1_0020.flicker]\nexposure_stops = {given}\n")
     assert problem in str(caught.value)
     assert caught.value.shot == "R1_0020"
+
+
+def test_a_frame_of_a_shot_that_was_left_alone_is_corrected(finished: Path) -> None:
+    left = "[R1_0020.restore.flicker]\nfloor_stops = 9.0\n"
+    plain, keys = decided(finished, left)
+    assert not plain["R1_0020"].flicker.applied
+    words = "[R1_0020.flicker]\nexposure_stops = { 86410 = [0.25] }\n"
+    found, changed = decided(finished, left + words)
+    edited = found["R1_0020"].flicker
+    assert (edited.applied, edited.reason, edited.origin) == (True, "", "human")
+    assert edited.confidence == 1.0
+    assert edited.exposure_stops == ((0.0,) * 3,) * 2 + ((0.25,) * 3,) + ((0.0,) * 3,) * 5
+    assert changed["R1_0020"] != keys["R1_0020"]
+    with pytest.raises(ConfigError, match="'7' is no frame of this shot"):
+        decided(finished, left + "[R1_0020.flicker]\nexposure_stops = { 7 = [0.25] }\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("flicker]\nexposure_stops = { 86410 = [80.0] }", "exposure_stops"),
+        ("flicker]\nexposure_stops = { 86410 = [nan] }", "exposure_stops"),
+        ("weave]\nturn_deg = { 86410 = 45.0 }", "turn_deg"),
+        ("weave]\nshift_px = { 86410 = [0.0, -64.0] }", "nothing would be left of frame 86410"),
+    ],
+)
+def test_numbers_that_are_a_slip_are_refused(finished: Path, words: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        decided(finished, f"[R1_0020.{words}\n")
 
 
 def value_of_path(decisions: ShotDecisions, path: str) -> Any:

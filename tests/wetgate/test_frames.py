@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from media.errors import ConfigError
 from media.write import AnyCodes
-from tests.reels import TEN_BIT, project_of, put_reel, run_here
+from tests.reels import TEN_BIT, project_of, put_reel, put_shot_list, run_here
 from tests.strategies import add_grain, pan
 from tests.wetgate.test_doubled import ONE_SHOT, decided, delivered, touched
 
@@ -159,6 +160,20 @@ def test_nothing_is_made_across_a_cut(tmp_path: Path) -> None:
         assert not (plane == 3).any()
 
 
+def test_a_fogged_frame_at_a_cut_is_said_and_the_cut_stands(tmp_path: Path) -> None:
+    frames = fogged(np.concatenate([panned(8, 4), panned(8, 9)]), 7)
+    scan = scanned(tmp_path, frames)
+    out = tmp_path / "out"
+    outcome = run_here(project_of([scan], ALLOWED, only="frames"), out)
+    assert outcome.held == ("R1_0010",)
+    first = json.loads((out / "reels/R1/decisions/R1_0010.json").read_text("utf-8"))
+    assert first["frames"] == [FIRST, FIRST + 7]
+    (said,) = first["frame_damage"]
+    assert (said["frame"], said["done"]) == (FIRST + 7, "left")
+    assert "nothing is made from one side of a cut" in said["reason"]
+    np.testing.assert_array_equal(delivered(out)[FIRST + 7], frames[7])
+
+
 def test_a_torn_part_is_made_where_the_weave_has_put_it(tmp_path: Path) -> None:
     frames = panned(12)
     y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
@@ -175,3 +190,16 @@ def test_a_torn_part_is_made_where_the_weave_has_put_it(tmp_path: Path) -> None:
     moved = np.roll(hole, -9, axis=1)
     moved[:, -10:] = False
     assert bool((touched(out)[FIRST + 6][moved] == 3).all())
+
+
+def test_a_persons_word_counts_in_a_leader_too(tmp_path: Path) -> None:
+    codes = panned(8)
+    scan = scanned(tmp_path, codes)
+    listed = put_shot_list(tmp_path / "cuts.csv", [(FIRST, FIRST + 7)], kind="leader")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "overrides.toml").write_text(f'["R1_0010".frames]\nhold = [{FIRST + 3}]\n', "utf-8")
+    run_here(project_of([scan], f"reels.shots={listed}", only="frames"), out)
+    assert decided(out)["kind"] == "leader"
+    np.testing.assert_array_equal(delivered(out)[FIRST + 3], codes[2])
+    assert bool((touched(out)[FIRST + 3] == 2).all())

@@ -110,3 +110,25 @@ def test_area_over_the_limit_of_its_class_holds_the_shot(tmp_path: Path) -> None
     verdict = (tmp_path / "out/reels/R1/verify/R1_0010.json").read_text("utf-8")
     assert "policy.max_borrowed_share allows 0.1 %" in verdict
     assert "max_invented_share" not in verdict
+
+
+def test_a_shot_too_short_for_lines_does_not_say_that_it_has_none(tmp_path: Path) -> None:
+    scan = put_reel(tmp_path / "R1", damaged(2, DIRTY)[:5], FIRST)
+    out = tmp_path / "out"
+    run_here(project_of([scan], ONE_SHOT, only="scratch"), out)
+    why = "only 5 pictures: a scratch cannot be told from the scene"
+    assert decided(out)["scratch"]["reason"] == why
+    assert f"scratch: {why}" in decided(out)["reasons"]
+
+
+def test_a_reel_that_begins_black_is_not_all_of_it(tmp_path: Path) -> None:
+    codes = np.concatenate([np.full((3, HEIGHT_PX, WIDTH_PX, 3), 95, np.uint16), damaged(2, DIRTY)])
+    scan = put_reel(tmp_path / "R1", codes, FIRST)
+    out = tmp_path / "out"
+    run_here(project_of([scan], ONE_SHOT, only="dirt"), out)
+    assert decided(out)["kind"] == "shot"
+    assert decided(out)["dirt"]["applied"]
+    black = put_reel(tmp_path / "R2", codes[:3], FIRST)
+    run_here(project_of([black], ONE_SHOT, only="dirt"), tmp_path / "black")
+    verdict = next((tmp_path / "black/reels/R2/decisions").glob("*.json")).read_text("utf-8")
+    assert '"kind": "black"' in verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,9 @@ def test_the_narrower_layer_wins(layered: Path, tmp_path: Path) -> None:
         ("[reels.restore]\ndirt = 3\n", "must be a table"),
         ('[[scenes]]\nname = "a"\n[[scenes]]\nname = "a"\n', "two scenes"),
         ('[[scenes]]\nname = "a"\n[scenes.restore.fog]\nx = 1\n', "restore.fog cannot be set"),
+        ("[reels.restore.grain]\nsource = 'made'\n", "reel R1: .* makes grain that no frame"),
+        ("[reels.restore.weave]\nborder = 'mirror'\n", "reel R1: .* makes borders that no frame"),
+        ("[reels.restore.dirt]\nfill = true\n", "reel R1: .* makes pixels that no frame"),
     ],
 )
 def test_nonsense_in_a_layer_is_refused(
@@ -149,3 +153,14 @@ def test_nor_does_a_shot_and_it_is_said_before_anything_is_measured(
     with pytest.raises(ConfigError, match=r"shot R1_0010: .* makes grain"):
         run_here(project_of(scans[:1]), out)
     assert not list(out.rglob("evidence/*.json"))
+
+
+def test_a_model_that_one_shot_alone_uses_is_named(scans: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "overrides.toml").write_text("[R1_0010.dirt]\nenabled = true\n", "utf-8")
+    run_here(project_of(scans[:1], only="weave"), out)
+    assert decided(out, "R1", "R1_0010").dirt.applied
+    for name in ("manifest.json", "report/report.json"):
+        models = json.loads((out / name).read_text("utf-8"))["models"]
+        assert [m["used_for"] for m in models] == ["finding dirt; it paints nothing"]

@@ -297,7 +297,7 @@ def test_the_manifest_names_the_model(tmp_path: Path, weights: Path) -> None:
     kept = import_model(weights, "MIT", card(tmp_path), "repeat")
     folder = Folder(tmp_path / "out")
     job = Job(project("repeat", kept.sha256), folder, Events(folder.events))
-    finder, filtering, said = models_used(job)
+    finder, filtering, said = models_used(job, {})
     assert finder["used_for"] == "finding dirt; it paints nothing"
     assert finder["trained_on"]
     assert finder["licence"]

@@ -30,6 +30,7 @@ from wetgate.project import dump_project, validate
 from wetgate.report.curves import flicker_curve, weave_curve
 from wetgate.report.given import ReportInput
 from wetgate.report.html import write_report
+from wetgate.report.limits import not_attempted
 from wetgate.report.pictures import picture_width, shot_pictures
 from wetgate.report.words import figure, measures, number, percent, signed
 from wetgate.stages.analyse import analyse_shot
@@ -248,6 +249,26 @@ def test_numbers_agree_with_the_inputs(made: _Made) -> None:
     assert [op["name"] for op in first["operators"]] == names
     exposure = np.abs(made.given.decisions[made.passed].flicker.exposure_stops)
     assert first["decisions"]["flicker"]["peak_stops"] == pytest.approx(exposure.max())
+
+
+def test_what_was_looked_for_and_not_found_was_looked_for(made: _Made) -> None:
+    (said,) = [w for w in write(made.given)[1]["not_attempted"] if "scratches" in w]
+    assert "were looked for and not repaired in any shot: none was found" in said
+
+
+@pytest.mark.parametrize("off", ["restore.frames.enabled", "ingest.find_damaged"])
+def test_frames_that_were_not_looked_at_are_said_and_others_not(off: str) -> None:
+    reel = {"path": "R1", "encoding": "cineon"}
+    said = not_attempted(validate({"reels": [reel]}), {})
+    assert not any("torn" in words or "splices" in words for words in said)
+    section, _, option = off.rpartition(".")
+    table: dict[str, Any] = {"reels": [reel]}
+    place = table
+    for name in section.split("."):
+        place = place.setdefault(name, {})
+    place[option] = False
+    said = not_attempted(validate(table), {})
+    assert any("torn, and splices, were not looked for" in words for words in said)
 
 
 def test_same_inputs_same_bytes(made: _Made) -> None:

@@ -78,10 +78,10 @@ def test_weave_waits_for_the_resample_of_several_frames() -> None:
 @pytest.mark.parametrize(("share", "method"), [(0.0, "lanczos"), (1.0, "frames")])
 def test_a_person_says_how_much_neighbours_add(share: float, method: str) -> None:
     person = ShotOverride(upscale=UpscaleOverride(share=share))
-    found = settle(DECIDED, person).upscale
+    found = settle(DECIDED, person, TEN_BIT).upscale
     assert (found.method, found.share, found.origin) == (method, share, "human")
     protected = ShotOverride(protect=True, upscale=UpscaleOverride(share=share))
-    assert settle(DECIDED, protected).upscale == DECIDED.upscale
+    assert settle(DECIDED, protected, TEN_BIT).upscale == DECIDED.upscale
 
 
 def test_decided_verified_and_reported(tmp_path: Path) -> None:

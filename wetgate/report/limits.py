@@ -14,13 +14,19 @@ _OFF = {
     "scratch": "Vertical scratches were not looked for",
     "noise": "Grain and noise were left as scanned",
 }
+_UNUSED = {
+    **_OFF,
+    "dirt": "Dirt was looked for and not repaired",
+    "scratch": "Vertical scratches were looked for and not repaired",
+}
+_FRAMES = "Frames that are burnt, fogged, blank or torn, and splices, were not looked for"
 
 _ALWAYS = (
     "Residual flicker and weave are measured by the same probes that led the repair. They show "
     "what those probes can still see, and they cannot know what the film looked like when new.",
     "Color work brings shots nearer to each other or to a reference. It makes no claim about the "
     "original colors.",
-    "Tears, warped emulsion, mould, splices, missing frames and sound were not worked on.",
+    "Warped emulsion, mould and sound were not worked on.",
     "The pictures on this page are small 8-bit renderings to find your way by. Judge the "
     "delivered masters.",
 )
@@ -37,7 +43,12 @@ def not_attempted(project: Project, planned: Mapping[str, PlannedShot]) -> list[
         if not getattr(restore, name).enabled:
             found.append(f"{words}: switched off in the project.")
         elif planned and name not in used:
-            found.append(f"{words} in any shot: see the reasons given at each shot.")
+            why = "none was found, or for" if name == "scratch" else "see"
+            found.append(f"{_UNUSED[name]} in any shot: {why} the reasons given at each shot.")
+    if not restore.frames.enabled:
+        found.append(f"{_FRAMES}: switched off in the project.")
+    elif not project.ingest.find_damaged:
+        found.append(f"{_FRAMES}: ingest.find_damaged is switched off in the project.")
     if not (color.balance.enabled or color.match.enabled):
         found.append("Color was left as scanned: switched off in the project.")
     elif not color.match.enabled:

@@ -55,7 +55,7 @@ def summarise(given: ReportInput) -> dict[str, Any]:
         "counts": counts,
         "touch_share": _touched(shots),
         "operators": _operators(shots),
-        "models": models_used(given.job),
+        "models": models_used(given.job, given.planned),
         "policy": given.job.project.policy.model_dump(mode="json"),
         "software": software(given.job),
         "made_by": kinds_of(given.planned),

@@ -19,7 +19,10 @@ TOUCH_WORDS = {
 OPERATOR_WORDS = {
     "weave": ("Weave", "moved each frame back to its place"),
     "flicker": ("Flicker", "evened out the exposure from frame to frame"),
-    "rebuild": ("Rebuilding", "made frames the scan lacks from the pictures on both sides"),
+    "rebuild": (
+        "Rebuilding",
+        "made missing and destroyed frames, and torn parts, from the pictures on both sides",
+    ),
     "dirt": ("Dirt", "covered specks and hairs with the same spot of a neighbouring frame"),
     "scratch": ("Scratches", "repaired vertical lines"),
     "noise": ("Grain reduction", "softened grain and kept a stated share of it"),

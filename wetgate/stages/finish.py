@@ -171,7 +171,7 @@ def _write_manifest(
         "complete": not failures,
         "software": software(job),
         "made_by": kinds_of(rendered),
-        "models": models_used(job),
+        "models": models_used(job, rendered),
         "policy": job.project.policy.model_dump(mode="json"),
         "sources": [
             {

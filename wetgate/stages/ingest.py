@@ -24,7 +24,7 @@ from media.levels import LevelsProbe
 from media.material import SourceSpec, open_reel, reel_id_from
 from media.pictures import pictures_of
 from media.reader import FrameReader
-from media.reel import MadeBy, PictureFormat, Reel, Shot
+from media.reel import MadeBy, PictureFormat, Reel, SegmentKind, Shot
 from media.shots.cuts import CutFinder
 from media.shots.timeline import read_shot_list, shot_id, write_otio
 from media.shots.transnet import TransNetFinder
@@ -194,7 +194,10 @@ def _found(job: Job, reel: Reel, finders: list[CutFinder | TransNetFinder]) -> l
     for finder, stretch in zip(finders, reel.stretches, strict=True):
         found = finder.shots(reel.id)
         if not job.project.ingest.detect_shots:
-            found = [Shot(id="", reel=reel.id, frames=stretch, kind=found[0].kind)]
+            # A reel that begins with black or leader is not all of it.
+            kinds = {shot.kind for shot in found}
+            kind = found[0].kind if len(kinds) == 1 else SegmentKind.SHOT
+            found = [Shot(id="", reel=reel.id, frames=stretch, kind=kind)]
         shots += found
     return [replace(s, id=shot_id(reel.id, n)) for n, s in enumerate(shots)]
 

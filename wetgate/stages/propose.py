@@ -18,7 +18,7 @@ from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.noise.efforts import guide_for
-from restore.scratch.solve import ScratchOptions, solve_scratch
+from restore.scratch.solve import NOTHING_SEEN, ScratchOptions, solve_scratch
 from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
@@ -161,7 +161,10 @@ def propose_weave(
     )
     if not found.applied:
         return WeaveDecision(
-            confidence=_round(found.confidence), reason=found.reason, border=options.border
+            confidence=_round(found.confidence),
+            reason=found.reason,
+            border=options.border,
+            kept_jumps=tuple(pictures.number(n) for n in found.kept_jumps),
         )
     turn = pictures.spread(np.asarray(found.turn_deg))
     return WeaveDecision(
@@ -170,6 +173,7 @@ def propose_weave(
         border=options.border,
         reference=found.reference,
         jumps=tuple(pictures.number(n) for n in found.jumps),
+        kept_jumps=tuple(pictures.number(n) for n in found.kept_jumps),
         unseen=tuple(pictures.number(n) for n in found.unseen),
         dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
         dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
@@ -233,7 +237,7 @@ def _scratch(
     rejected = tuple(f"x = {line.x_px[0]:.0f} px: {line.reason}" for line in found.rejected)
     if not found.applied:
         return ScratchDecision(
-            reason=found.reason if rejected else NO_LINES,
+            reason=NO_LINES if found.reason == NOTHING_SEEN else found.reason,
             confidence=_round(found.confidence),
             rejected=rejected,
         )

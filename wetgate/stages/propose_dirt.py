@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from media.errors import ConfigError
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.dirt.trial import choose, trial_name
@@ -27,7 +26,6 @@ def propose_dirt(
     """How dirt is looked for on a shot, at the strength its planted trial allows.
 
     grain: evidence of the grain probe. changeover: frames of the reel on which cue marks may be.
-    raises: ConfigError for a fill that the policy does not permit.
     """
     if not project.restore.dirt.enabled:
         return DirtDecision(reason=OFF)
@@ -39,12 +37,6 @@ def propose_dirt(
             confidence=0.0,
         )
     options = project.restore.dirt
-    if options.fill and not project.policy.allow_invented:
-        raise ConfigError(
-            "restore.dirt.fill = true makes pixels that no frame of the scan shows",
-            shot=shot.id,
-            hint="set policy.allow_invented = true to permit it, or leave fill off",
-        )
     by_rules = options.detector == "rules"
     asked = options.threshold_sigma if by_rules else options.level
     tried = evidence.get(trial_name(options.detector)) or {}
@@ -78,4 +70,4 @@ def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | N
 
 def _pictures_in(pictures: Pictures) -> str:
     frames, own = len(pictures.frames), len(pictures.own)
-    return f"{frames} frames" if own == frames else f"{frames} frames of {own} pictures"
+    return counted(own) if own == frames else f"{frames} frames of {counted(own)}"

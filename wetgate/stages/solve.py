@@ -145,7 +145,9 @@ def solve_title(
                 "defect_map": propose_map(scans[shot.reel], evidence[name]),
             }
         )
-        stands = settle(solved, people.get(name)).model_copy(update=kept.parts(name))
+        stands = settle(solved, people.get(name), scans[shot.reel].format).model_copy(
+            update=kept.parts(name)
+        )
         settled[name] = _summed_up(stands)
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
@@ -259,6 +261,7 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
         for n, d in parts.items()
         if not d.applied and d.reason not in (OFF, NO_LINES)
     ]
+    reasons += _not_moved(decisions.weave)
     reasons += [f"scratch: {line}" for line in decisions.scratch.rejected]
     reasons += [
         f"frame {d.frame}: {d.kind}: {d.reason}" for d in decisions.frame_damage if d.done == "left"
@@ -281,6 +284,17 @@ def _summed_up(decisions: ShotDecisions) -> ShotDecisions:
     return decisions.model_copy(
         update={"confidence": min(applied, default=1.0), "reasons": tuple(reasons)}
     )
+
+
+def _not_moved(weave: WeaveDecision) -> list[str]:
+    """Where the picture goes on standing elsewhere though weave is corrected."""
+    far = [
+        f"weave: frame {n}: the picture jumps farther than limit_px: kept" for n in weave.kept_jumps
+    ]
+    if not weave.applied or not weave.unseen:
+        return far
+    named = ", ".join(map(str, weave.unseen[:5])) + (", ..." if len(weave.unseen) > 5 else "")
+    return [*far, f"weave: not moved: {named}: could not be followed, or beyond limit_px"]
 
 
 def _keep(job: Job, decisions: ShotDecisions) -> str:

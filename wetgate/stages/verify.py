@@ -10,7 +10,7 @@ import numpy as np
 
 from color.stats import ColorProbe
 from media.errors import StoreError
-from media.frames import FrameRange
+from media.frames import FrameRange, counted
 from media.log_planes import CodedFrame, LogFrame
 from media.passes import NOTED
 from media.reel import SegmentKind
@@ -37,7 +37,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 6
+CHECKS = 7
 """Rises when a verdict would come out differently."""
 
 
@@ -127,6 +127,7 @@ def _verdict_key(
             "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
             "limited": decisions.balance.limited,
             "defect_map": decisions.defect_map.reason,
+            "kept_jumps": list(decisions.weave.kept_jumps),
             "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
         }
     )
@@ -325,6 +326,11 @@ def _held(
         applied = decisions.flicker.applied if name == "flicker_stops" else decisions.weave.applied
         if applied and was is not None and now is not None and now > was * 1.1 + slack:
             held.append(f"{name.split('_')[0]} rose from {was} to {now} {unit}")
+    held += [
+        f"frame {n}: the picture jumps farther than restore.weave.limit_px and is left there"
+        for n in decisions.weave.kept_jumps
+        if decisions.weave.origin == "solved"
+    ]
     held += _grain_off(job, decisions, numbers["grain"])
     was, now = before["unsteady"], after["unsteady"]
     if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
@@ -365,9 +371,9 @@ def _held(
     pictures, frames = len(planned.pictures.own), len(planned.shot.frames)
     grain = ", but for grain" if decisions.noise.applied else ""
     if frames < 3:
-        many = "1 frame" if frames == 1 else f"{frames} frames"
+        many = f"{frames} frame{'' if frames == 1 else 's'}"
         held.append(f"only {many}: temporal repairs left it alone{grain}")
     elif pictures < 3:
-        many = "1 picture" if pictures == 1 else f"{pictures} pictures"
+        many = counted(pictures)
         held.append(f"{frames} frames show only {many}: temporal repairs left them{grain}")
     return held
