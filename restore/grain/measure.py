@@ -31,7 +31,8 @@ _FLAT = 0.25
 _EVEN = 0.35
 """Share of all blocks, the flattest, from which the curve by level is taken."""
 _GRAIN_ALONE = 1.5
-"""Times what grain alone makes of a block: no rougher, it is flat, however strong its grain."""
+"""Times what grain alone makes of a block: no rougher by more than that, it is as flat as others,
+however strong its grain."""
 _FEWEST = 12
 _WHITE = np.stack([np.ones((_SIZE, _SIZE)), np.full((_SIZE, _SIZE), 0.25)])
 """Spectrum of white grain, at full size and after means over 2 x 2 px."""
@@ -234,7 +235,8 @@ def _by_level(
     half = 0.5 * (levels[1] - levels[0]) + 1e-6
     found, most = np.full(len(levels), np.nan), np.full(len(levels), np.inf)
     # A level that is seen in texture only is taken to be like those beside it.
-    even = rough <= np.quantile(rough, _EVEN)
+    limit = np.quantile(rough, _EVEN)
+    even = rough <= limit
     for k, at in enumerate(levels):
         here = np.abs(level - at) <= half
         near = here & even
@@ -242,7 +244,7 @@ def _by_level(
             # Unless all that makes it rough is more grain than elsewhere; and at most what is seen
             # there, to which texture can only add.
             flat = here & (rough <= np.quantile(rough[here], _FLAT))
-            if np.median(rough[flat]) <= _GRAIN_ALONE * np.median(by_grain[flat]):
+            if np.median(rough[flat]) <= limit + _GRAIN_ALONE * np.median(by_grain[flat]):
                 near = here
             most[k] = np.median(sigma[flat])
         if near.sum() >= 2 * _FEWEST:
