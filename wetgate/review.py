@@ -35,15 +35,17 @@ def doubts(job: Job) -> list[Doubt]:
         if decision is None:
             continue
         verdict = read_json(job.folder.verdict(decision["reel"], decision["shot"])) or {}
-        because = verdict.get("held_because")
+        told = verdict.get("held_because")
+        because = tuple(told) if isinstance(told, list) else ()
         found.append(
             Doubt(
                 shot=decision["shot"],
                 reel=decision["reel"],
                 frames=(decision["frames"][0], decision["frames"][1]),
                 confidence=decision["confidence"],
-                held_because=tuple(because) if isinstance(because, list) else (),
-                reasons=tuple(decision["reasons"]),
+                held_because=because,
+                # What holds a shot is said once.
+                reasons=tuple(r for r in decision["reasons"] if r not in because),
             )
         )
     return sorted(found, key=lambda d: (not d.held_because, d.confidence, d.shot))

@@ -172,7 +172,7 @@ def test_a_shot_of_one_frame_is_delivered_and_held(reel: Path, tmp_path: Path) -
     verdict = json.loads((tmp_path / "out/reels/R1/verify/R1_0010.json").read_text("utf-8"))
     assert any("only 1 frame:" in reason for reason in verdict["held_because"])
     decision = json.loads((tmp_path / "out/reels/R1/decisions/R1_0010.json").read_text("utf-8"))
-    assert any("dirt: 1 frames" in reason for reason in decision["reasons"])
+    assert any("dirt: 1 picture:" in reason for reason in decision["reasons"])
     page = (tmp_path / "out/report/index.html").read_text("utf-8")
     assert "R1_0010" in page
 

@@ -14,6 +14,8 @@ from media.write import AnyCodes
 from tests.reels import TEN_BIT, project_of, put_reel, put_shot_list, run_here
 from tests.strategies import add_grain, pan
 from tests.wetgate.test_doubled import ONE_SHOT, decided, delivered, touched
+from wetgate.job import open_job
+from wetgate.review import doubts
 
 FIRST, HEIGHT_PX, WIDTH_PX = 1001, 120, 168
 FORMAT = replace(TEN_BIT, width=WIDTH_PX, height=HEIGHT_PX)
@@ -76,6 +78,9 @@ def test_without_leave_to_invent_they_stay_and_the_shot_is_held(tmp_path: Path) 
     (said,) = decided(out)["frame_damage"]
     assert said["done"] == "left"
     assert "policy.allow_invented is false" in said["reason"]
+    (doubt,) = doubts(open_job(out))
+    assert said["reason"] in doubt.held_because[0]
+    assert not set(doubt.held_because) & set(doubt.reasons)
     np.testing.assert_array_equal(delivered(out)[FIRST + 5], frames[5])
     assert not touched(out)[FIRST + 5].any()
 
