@@ -140,20 +140,19 @@ def test_edges_that_all_run_one_way_slantwise_are_no_accident() -> None:
 def test_a_car_over_bare_asphalt_does_not_take_the_picture_along() -> None:
     """Few cells know well where the car went, many know badly that the ground stood."""
     rng = np.random.default_rng(7)
-    n, rows, columns = 36, 5, 8
-    row, column = np.divmod(np.arange(rows * columns), columns)
-    pairs = np.array([(b - lag, b) for b in range(n) for lag in (1, 2, 8) if b >= lag])
+    n = 36
+    pairs, row, column, cells_px = pairs_and_cells(n)
     lag = pairs[:, 1] - pairs[:, 0]
     car = (row > 1) & (column > 2) & (column < 5)
     spread = np.where(car, 0.03, 0.6) * np.ones((len(pairs), 1))
-    motion = np.zeros((len(pairs), rows * columns, 2))
+    motion = np.zeros((len(pairs), len(row), 2))
     motion[:, car, 1] = -np.minimum(6.0 * lag, 40.0)[:, None]
     motion += rng.normal(0.0, 0.6, motion.shape) * spread[..., None]
     evidence: dict[str, object] = {
         "pairs": pairs + SHOT.start,
         "motion_px": motion,
         "covariance_px2": covariance_px2(spread),
-        "cells_px": np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1),
+        "cells_px": cells_px,
         "size_px": np.array([352.0, 640.0]),
     }
     frames = FrameRange(SHOT.start, SHOT.start + n)
@@ -170,13 +169,21 @@ def test_scratches_do_not_hold_the_picture() -> None:
     assert rms(left_px(solution, truth.weave_px)) < 0.06
 
 
+def pairs_and_cells(
+    n: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs of n frames, then the row, the column and the place of every cell of a picture."""
+    pairs = np.array([(b - lag, b) for b in range(n) for lag in (1, 2, 8) if b >= lag])
+    row, column = np.divmod(np.arange(40), 8)
+    return pairs, row, column, np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1)
+
+
 def test_slow_actor_before_most_of_the_picture() -> None:
     """Between two frames he moves little, and like a turn of the picture; not over eight."""
     rng = np.random.default_rng(2)
-    n, rows, columns = 36, 5, 8
-    row, column = np.divmod(np.arange(rows * columns), columns)
+    n = 36
+    pairs, row, column, cells_px = pairs_and_cells(n)
     weave_px = rng.normal(0.0, [1.2, 0.9], (n, 2))
-    pairs = np.array([(b - lag, b) for b in range(n) for lag in (1, 2, 8) if b >= lag])
     actor = (row < 4) & (column > 0) & (column < 6)
     pace = np.where(actor, 1.5 - 0.22 * column, 0.0)
     lag = pairs[:, 1] - pairs[:, 0]
@@ -185,11 +192,11 @@ def test_slow_actor_before_most_of_the_picture() -> None:
     spread = np.full(motion.shape[:2], 0.08)
     spread[:, row == 4] = 5.0
     motion += rng.normal(0.0, 1.0, motion.shape) * spread[..., None]
-    evidence = {
+    evidence: dict[str, object] = {
         "pairs": pairs + SHOT.start,
         "motion_px": motion,
         "covariance_px2": covariance_px2(spread),
-        "cells_px": np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1),
+        "cells_px": cells_px,
         "size_px": np.array([352.0, 640.0]),
     }
     frames = FrameRange(SHOT.start, SHOT.start + n)
