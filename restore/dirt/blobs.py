@@ -82,20 +82,18 @@ def stays_on(blob: Blob, own: F32, others: Sequence[F32]) -> bool:
 
     own, others: (H, W) film log luma, not moved onto each other; a mark may lie a few px off.
     """
-    rim = np.pad(blob.inside.astype(np.uint8), _MARK_OFF_PX)
-    near = cv2.dilate(rim, np.ones((2 * _MARK_OFF_PX + 1,) * 2, np.uint8)) > 0
-    size = near.shape
-    top, left = blob.top - _MARK_OFF_PX, blob.left - _MARK_OFF_PX
-    here = _part(own, top, left, size)
-    around = _middle(here[~near]) if bool((~near).any()) else _middle(here)
-    contrast = float(here[rim > 0].mean()) - around
-    for other in others:
-        there = _part(other, top, left, size)
-        level = _middle(there[~near]) if bool((~near).any()) else _middle(there)
-        like_it = (there[near] - level) * np.sign(contrast) > 0.5 * abs(contrast)
-        if int(like_it.sum()) > 0.5 * blob.area_px:
-            return True
-    return False
+    margin = 2 * _MARK_OFF_PX
+    shape = np.pad(blob.inside.astype(np.uint8), margin)
+    near = cv2.dilate(shape, np.ones((2 * _MARK_OFF_PX + 1,) * 2, np.uint8)) > 0
+
+    def beyond(plane: F32, at: NDArray[np.bool_]) -> F32:
+        """Film log of some px over what is around them."""
+        part = _part(plane, blob.top - margin, blob.left - margin, near.shape)
+        return part[at] - _middle(part[~near])
+
+    contrast = float(beyond(own, shape > 0).mean())
+    shown = (beyond(o, near) * np.sign(contrast) > 0.5 * abs(contrast) for o in others)
+    return any(int(there.sum()) > 0.5 * blob.area_px for there in shown)
 
 
 def seen_elsewhere(

@@ -29,7 +29,7 @@ _LOST_PX = 2.5
 """Flow that misses its start by this much, at half size, counts half on any ground."""
 _ENDS = (0.02, 0.97)
 """Film log beyond which a channel is taken for clipped."""
-_DEAD = 0.99
+DEAD = 0.99
 """Share of a frame beyond the ends from which on a channel holds no picture there at all: it has
 nothing to say, and does not speak for the others."""
 _SAMPLES = 121
@@ -120,7 +120,7 @@ def _seen(frame: int, pixels: Tensor) -> _Seen:
     smaller = [cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in planes]
     small = np.stack(smaller, axis=2)
     within = (small > _ENDS[0]) & (small < _ENDS[1])
-    alive = within.mean(axis=(0, 1)) > 1.0 - _DEAD
+    alive = within.mean(axis=(0, 1)) > 1.0 - DEAD
     usable = np.asarray(within[..., alive].all(axis=2)) & alive.any()
     gray = _gray(small.reshape(-1, small.shape[2])).reshape(small.shape[:2])
     across, down = (cv2.Sobel(gray, cv2.CV_32F, 1 - k, k, ksize=3, scale=1 / 8) for k in (0, 1))

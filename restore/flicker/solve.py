@@ -20,7 +20,7 @@ from media.frames import FrameRange, counted
 from restore.flicker.field import CLASSES, NODES, TONES, Curve, place_shapes, tone_shapes
 from restore.flicker.intent import Flicker, Trust, flicker_of, trust_in
 from restore.flicker.joint import Effects, Measured, solve_effects
-from restore.flicker.measure import GRID
+from restore.flicker.measure import DEAD, GRID
 
 _CHANNEL_SHAPES = CLASSES[1]
 """Channels differ from each other by the smoothest surfaces only."""
@@ -29,8 +29,6 @@ _MOST_CONTRAST, _MOST_BEND = 0.4, 0.08
 _LEAST_PICTURE = 0.1
 """Share of the picture that must be usable in the middle frame by that measure."""
 _LEAST_FRAMES = 6
-_DEAD = 0.99
-"""Share beyond the ends of the scale from which on a channel holds no picture: it stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +156,7 @@ def _fit(evidence: dict[str, object], frames: FrameRange, options: FlickerOption
     if float(np.median(seen)) < _LEAST_PICTURE:
         ends = 100 * float(np.asarray(evidence["clipped"], np.float64).mean())
         return f"too little usable picture (clipped or black: {ends:.0f} %)"
-    alive = np.median(np.asarray(evidence["clipped"], np.float64), axis=0) < _DEAD
+    alive = np.median(np.asarray(evidence["clipped"], np.float64), axis=0) < DEAD
     alive = alive if alive.any() else ~alive
     pivot = float(np.average(level[..., alive].mean(axis=2), weights=weight))
     shared = Measured(

@@ -148,15 +148,7 @@ def test_a_car_over_bare_asphalt_does_not_take_the_picture_along() -> None:
     motion = np.zeros((len(pairs), len(row), 2))
     motion[:, car, 1] = -np.minimum(6.0 * lag, 40.0)[:, None]
     motion += rng.normal(0.0, 0.6, motion.shape) * spread[..., None]
-    evidence: dict[str, object] = {
-        "pairs": pairs + SHOT.start,
-        "motion_px": motion,
-        "covariance_px2": covariance_px2(spread),
-        "cells_px": cells_px,
-        "size_px": np.array([352.0, 640.0]),
-    }
-    frames = FrameRange(SHOT.start, SHOT.start + n)
-    assert not solve_weave(evidence, frames, WeaveOptions()).applied
+    assert not solved_cells(pairs, motion, spread, cells_px).applied
 
 
 def test_scratches_do_not_hold_the_picture() -> None:
@@ -178,6 +170,24 @@ def pairs_and_cells(
     return pairs, row, column, np.stack([80.0 * column - 280.0, 70.0 * row - 140.0], axis=1)
 
 
+def solved_cells(
+    pairs: NDArray[np.int64],
+    motion_px: NDArray[np.float64],
+    spread_px: NDArray[np.float64],
+    cells_px: NDArray[np.float64],
+) -> WeaveSolution:
+    """From what cells of a picture of 640 x 352 px are said to have measured."""
+    evidence: dict[str, object] = {
+        "pairs": pairs + SHOT.start,
+        "motion_px": motion_px,
+        "covariance_px2": covariance_px2(spread_px),
+        "cells_px": cells_px,
+        "size_px": np.array([352.0, 640.0]),
+    }
+    frames = FrameRange(SHOT.start, SHOT.start + int(pairs.max()) + 1)
+    return solve_weave(evidence, frames, WeaveOptions())
+
+
 def test_slow_actor_before_most_of_the_picture() -> None:
     """Between two frames he moves little, and like a turn of the picture; not over eight."""
     rng = np.random.default_rng(2)
@@ -192,15 +202,7 @@ def test_slow_actor_before_most_of_the_picture() -> None:
     spread = np.full(motion.shape[:2], 0.08)
     spread[:, row == 4] = 5.0
     motion += rng.normal(0.0, 1.0, motion.shape) * spread[..., None]
-    evidence: dict[str, object] = {
-        "pairs": pairs + SHOT.start,
-        "motion_px": motion,
-        "covariance_px2": covariance_px2(spread),
-        "cells_px": cells_px,
-        "size_px": np.array([352.0, 640.0]),
-    }
-    frames = FrameRange(SHOT.start, SHOT.start + n)
-    solution = solve_weave(evidence, frames, WeaveOptions())
+    solution = solved_cells(pairs, motion, spread, cells_px)
     assert solution.applied
     assert rms(left_px(solution, weave_px)) < 0.04
 
