@@ -38,6 +38,7 @@ WAYS: tuple[tuple[Effort, Guided], ...] = (
     ("fast", "network"),
     ("usual", "network"),
     ("fine", "network"),
+    ("finest", "network"),
     ("fast", "blocks"),
     ("usual", "blocks"),
     ("fine", "blocks"),

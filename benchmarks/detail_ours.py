@@ -23,7 +23,7 @@ from wetgate.executor import ShotRenderer
 from wetgate.stages.propose import measured_noise
 
 CROP_PX = 512
-Effort = Literal["fast", "usual", "fine"]
+Effort = Literal["fast", "usual", "fine", "finest"]
 Guided = Literal["network", "blocks"]
 
 

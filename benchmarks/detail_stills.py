@@ -26,6 +26,7 @@ WAYS: tuple[tuple[Effort, Guided], ...] = (
     ("fast", "network"),
     ("usual", "network"),
     ("fine", "network"),
+    ("finest", "network"),
     ("fine", "blocks"),
 )
 

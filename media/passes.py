@@ -63,8 +63,9 @@ class Window:
     caveats: tuple[str, ...] = ()
     """What was left undone on these frames, in plain words: a success with a but."""
     memos: tuple[dict[str, Any], ...] = ()
-    """A place beside each frame for what an operator works out from that frame alone, so that the
-    windows it is seen in share it. Never what decides a pixel: a window without gives the same."""
+    """A place beside each frame for what an operator works out from that frame, or from frames
+    that it names, so that the windows it is seen in share it. Never what decides a pixel: a window
+    without gives the same."""
 
     @classmethod
     def whole(cls, pixels: Tensor, frames: Sequence[int]) -> Window:
@@ -125,6 +126,9 @@ class Needs:
     """Do tiles differ from the whole by rounding? Then their size is part of what makes a chunk."""
     block_frames: int = 1
     """Pictures made together, in fixed blocks counted from the first picture of the shot."""
+    kept_beside: int = 0
+    """Pictures' worth of memory kept beside each frame of a window (``Window.memos``), beyond
+    what a window takes by itself."""
 
 
 @runtime_checkable

@@ -48,8 +48,10 @@ class FlowMemory:
     changes a result; it holds the pairs of one window and a few more.
     """
 
-    def __init__(self, quality: Quality = "usual") -> None:
+    def __init__(self, quality: Quality = "usual", beside: int = 0) -> None:
+        """beside: pairs kept beyond those of a usual window."""
         self._quality = quality
+        self._room = _PAIRS_KEPT + beside
         self._kept: OrderedDict[bytes, Flow] = OrderedDict()
 
     def flow(self, source: Steering, target: Steering) -> Flow:
@@ -59,7 +61,7 @@ class FlowMemory:
         if found is None:
             found = _find(source.image, target.image, self._quality)
         self._kept[key] = found
-        while len(self._kept) > _PAIRS_KEPT:
+        while len(self._kept) > self._room:
             self._kept.popitem(last=False)
         return found
 

@@ -119,7 +119,7 @@ class Frames(Section):
 class Noise(Section):
     enabled: bool = True
     guide: Literal["auto", "network", "blocks"] = "auto"
-    effort: Literal["fast", "usual", "fine"] = "usual"
+    effort: Literal["fast", "usual", "fine", "finest"] = "usual"
     strength: Annotated[float, Field(ge=0.0, le=4.0)] = 1.0
     skip_below_sigma: NonNegative = 0.0015
 

@@ -133,7 +133,7 @@ class NoiseDecision(Decided):
     applied: bool = False
     guide: Literal["network", "blocks"] = "blocks"
     """What says how far each frequency stands: a network, or the filter's own first pass."""
-    effort: Literal["fast", "usual", "fine"] = "usual"
+    effort: Literal["fast", "usual", "fine", "finest"] = "usual"
     sigma: tuple[float, ...] = ()
     """(C,) film log, at the typical level."""
     strength: float = 1.0

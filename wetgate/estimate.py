@@ -105,7 +105,8 @@ def _memory(job: Job, reel: Reel, planned: PlannedShot) -> int:
     # From several frames: five of them enlarged, the motion between them, and sums.
     inside = 36 if any(op.scale > 1 and op.radius for op in chain) else 6
     pixel = reel.format.width * reel.format.height * reel.format.channels
-    windows = pixel * 4 * (2 * halo + 12) * 2
+    beside = sum(op.needs.kept_beside * (2 * op.radius + 2) for op in chain)
+    windows = pixel * 4 * ((2 * halo + 12) * 2 + beside)
     delivered = int(pixel * size.area)
     chunk = delivered * _sample_bytes(reel) * job.project.render.chunk_frames * 3
     working = pixel * 4 * size.factor**2 * inside

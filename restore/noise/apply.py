@@ -55,17 +55,23 @@ class NoiseOperator:
     domain = Domain.LOG_DENSITY
     scale = 1
     effect = Effect.ADJUSTED
-    needs = Needs(reach_px=-1)
 
     @cached_property
     def memory(self) -> FlowMemory:
         """Flow that neighbouring frames share; changes no result."""
-        return FlowMemory("quick" if self.effort.flow == "none" else self.effort.flow)
+        quality = "quick" if self.effort.flow == "none" else self.effort.flow
+        return FlowMemory(quality, beside=4 * self.effort.alike)
 
     @property
     def radius(self) -> int:
         """As the effort says."""
-        return self.effort.radius
+        return self.effort.radius + self.effort.alike
+
+    @property
+    def needs(self) -> Needs:
+        """Where neighbours are filtered too, what is made of them and the motion between more of
+        them are kept."""
+        return Needs(reach_px=-1, kept_beside=7 if self.effort.alike else 0)
 
     def key(self, frames: Sequence[int]) -> Mapping[str, object]:
         """The same for every frame."""
@@ -87,16 +93,21 @@ class NoiseOperator:
         seen = _Seen(window, bound)
         found = []
         for center in range(self.radius, len(window.frames) - self.radius):
-            found.append(self._clean(window, center, seen))
+            alike = self.effort.alike > 0
+            clean = (self._looked_at_again if alike else self._clean)(window, center, seen)
+            own = window.pixels[center]
+            kept = self.grain_kept
+            found.append(clean if kept == 0.0 else clean + kept * (own - clean))
             if not window.memos:
                 seen.forget(center + 1 - self.radius)
         return window.middle(self.radius).changed(torch.stack(found), self.effect)
 
     def _clean(self, window: Window, center: int, seen: _Seen) -> Tensor:
-        own = window.pixels[center]
-        first = center - self.radius
-        around = window.frames[first : center + self.radius + 1]
-        near = [first + k for k in distinct_neighbours(around, self.radius)]
+        """(C, H, W) film log, all grain taken out by the block filter."""
+        own, radius = window.pixels[center], self.effort.radius
+        first = center - radius
+        around = window.frames[first : center + radius + 1]
+        near = [first + k for k in distinct_neighbours(around, radius)]
         # The nearest first, in the order a guide knows them by.
         near.sort(key=lambda k: (abs(k - center), k))
         shown = () if self.guide is None else _shown(len(near), self.guide.shape.frames)
@@ -105,14 +116,34 @@ class NoiseOperator:
             if self.effort.flow != "none":
                 flows = self._flows(seen, center, near)
                 others = brought_onto(seen.units(center), others, flows)
-            clean = seen.bound.on_cpu(own, [seen.units(center), *others], shown)
-        else:
-            beside = [seen.on_device(k) for k in near]
-            if self.effort.flow != "none":
-                flows = self._flows(seen, center, near)
-                beside = brought_onto_on_device(seen.on_device(center), beside, flows)
-            clean = seen.bound.on_device(own, torch.stack([seen.on_device(center), *beside]), shown)
-        return clean if self.grain_kept == 0.0 else clean + self.grain_kept * (own - clean)
+            return seen.bound.on_cpu(own, [seen.units(center), *others], shown)
+        beside = [seen.on_device(k) for k in near]
+        if self.effort.flow != "none":
+            flows = self._flows(seen, center, near)
+            beside = brought_onto_on_device(seen.on_device(center), beside, flows)
+        return seen.bound.on_device(own, torch.stack([seen.on_device(center), *beside]), shown)
+
+    def _looked_at_again(self, window: Window, center: int, seen: _Seen) -> Tensor:
+        """(C, H, W) film log, by patches that are alike on the frame and those around it."""
+        near = _as_they_follow(window.frames, center, self.effort.alike)
+        radius, shown = self.effort.radius, list[_Filtered]()
+        for k in (center, *near):
+            # What a frame was filtered with is part of its name: beside a frame that only repeats
+            # another it is not what it is elsewhere.
+            around = window.frames[k - radius : k + radius + 1]
+            if seen.filtered(k, around) is None:
+                seen.keep_filtered(k, around, self._clean(window, k, seen))
+            found = seen.filtered(k, around)
+            assert found is not None
+            shown.append(found)
+        flows = self._flows(seen, center, near)
+        return seen.bound.again(
+            window.pixels[center],
+            shown[0].clean,
+            [s.noisy for s in shown],
+            [s.basic for s in shown],
+            flows,
+        )
 
     def _flows(self, seen: _Seen, center: int, near: Sequence[int]) -> list[Flow]:
         steering = {k: seen.steering(k) for k in (center, *near)}
@@ -120,6 +151,18 @@ class NoiseOperator:
         size = seen.window.pixels.shape[-2:]
         halved = self.effort.flow in HALVED
         return [at_full_size(found[k], (size[0], size[1])) if halved else found[k] for k in near]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filtered:
+    """A frame after the block filter."""
+
+    clean: Tensor
+    """(C, H, W) film log."""
+    noisy: Tensor
+    """(C, H, W) planes of white unit grain before the filter ..."""
+    basic: Tensor
+    """... and after it."""
 
 
 class _Seen:
@@ -158,10 +201,37 @@ class _Seen:
         found: Steering = memo["steering"]
         return found
 
+    def filtered(self, place: int, around: tuple[int, ...]) -> _Filtered | None:
+        """What the filter made of a frame among those; None before it was kept."""
+        found: _Filtered | None = self._memos[place].get("filtered", {}).get(around)
+        return found
+
+    def keep_filtered(self, place: int, around: tuple[int, ...], clean: Tensor) -> None:
+        """For the windows the frame is seen in."""
+        if clean.device.type == "cpu":
+            units = torch.from_numpy(self.units(place)).permute(2, 0, 1)
+        else:
+            units = self.on_device(place)
+        made = _Filtered(clean, self.bound.white(units), self.bound.white(self.bound.units(clean)))
+        self._memos[place].setdefault("filtered", {})[around] = made
+
     def forget(self, before: int) -> None:
         """Frames of a long window that no later one needs."""
         for memo in self._memos[:before]:
             memo.clear()
+
+
+def _as_they_follow(frames: Sequence[int], center: int, reach: int) -> list[int]:
+    """Places of the frames up to ``reach`` before and after one, nearest first, as far as the shot
+    goes: where a window runs backwards it ends."""
+    found = []
+    for side in (-1, 1):
+        for k in range(1, reach + 1):
+            at = center + side * k
+            if (frames[at] - frames[at - side]) * side <= 0:
+                break
+            found.append(at)
+    return sorted(found, key=lambda k: (abs(k - center), k))
 
 
 def _shown(near: int, wanted: int) -> list[int]:

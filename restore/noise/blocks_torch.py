@@ -46,19 +46,29 @@ def filtered_frame(
     filter run at half size too?
     """
     height, width = own.shape[-2:]
-    forward, backward, ends = (
-        torch.from_numpy(v).to(own.device)
-        for v in (stabiliser.forward, stabiliser.backward, stabiliser.ends)
-    )
-    limits = torch.tensor([RANGE] * own.shape[0], device=own.device)
     planes = _padded(units)
     pilot = None if guide is None else guide(planes)
     clean = _twice_filtered(planes, sigma[0], steps_px, pilot)
     if coarse:
         half = None if pilot is None else _halved(pilot)
         clean = _with_coarse(clean, _twice_filtered(_halved(planes), sigma[1], steps_px, half))
-    inner = clean[None, :, RIM : RIM + height, RIM : RIM + width]
-    kept = _looked_up(_mixed(back, inner), backward, ends)[0]
+    return restored(own, clean[:, RIM : RIM + height, RIM : RIM + width], stabiliser, back)
+
+
+def restored(
+    own: Tensor, clean: Tensor, stabiliser: Stabiliser, back: NDArray[np.float32]
+) -> Tensor:
+    """(C, H, W) film log: a frame less what the filter took out of it.
+
+    own: (C, H, W) film log. clean: (C, H, W) planes of unit grain. back: (C, C), channels by
+    planes.
+    """
+    forward, backward, ends = (
+        torch.from_numpy(v).to(own.device)
+        for v in (stabiliser.forward, stabiliser.backward, stabiliser.ends)
+    )
+    limits = torch.tensor([RANGE] * own.shape[0], device=own.device)
+    kept = _looked_up(_mixed(back, clean[None]), backward, ends)[0]
     taken = _looked_up(_looked_up(own[None], forward, limits), backward, ends)[0]
     return own + (kept - taken)
 

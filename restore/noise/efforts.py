@@ -11,12 +11,14 @@ EFFORTS = {
     "fast": Effort(radius=1, flow="quick"),
     "usual": Effort(flow="halved"),
     "fine": Effort(radius=4, first_px=4, second_px=3, flow="fine"),
+    "finest": Effort(radius=4, first_px=4, second_px=3, flow="fine", alike=4),
 }
 """Guided by the filter's own first pass."""
 GUIDED: dict[str, tuple[GuideName, Effort]] = {
     "fast": ("grain-beside", Effort(radius=1, flow="none")),
     "usual": ("grain-along", Effort(radius=2, flow="halved")),
     "fine": ("grain-along", Effort(radius=4, second_px=3, flow="fine")),
+    "finest": ("grain-along", Effort(radius=4, second_px=3, flow="fine", alike=4)),
 }
 """Guided by a network."""
 

@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.alignment import HALVED, Quality, Steering
+from restore.alignment import HALVED, Quality, Steering, interleaved
 from restore.grain_curve import GrainCurve, Stabiliser
-from restore.noise import blocks_torch
+from restore.noise import alike, alike_torch, blocks_torch
 from restore.noise.guide import Guide, conditions
 from restore.noise.rules import COARSE_BLUR_PX, RIM, SIZE, STEERING_PX
 
@@ -48,11 +48,14 @@ class Effort:
     """"none": neighbours are taken as they lie, and count only where nothing moves."""
     coarse: bool = True
     """Is the filter run at half size too?"""
+    alike: int = 0
+    """Frames on each side on which patches that are alike are looked at after the filter; 0:
+    they are not (``restore.noise.alike``)."""
 
     def as_json(self) -> list[object]:
         """For keys."""
         return [
-            self.radius, self.first_px, self.second_px, self.flow, self.coarse
+            self.radius, self.first_px, self.second_px, self.flow, self.coarse, self.alike
         ]  # fmt: skip
 
 
@@ -194,6 +197,60 @@ class Filter:
             None if guide is None else lambda planes: guide.on_device(planes[list(seen)], told),
             coarse=effort.coarse,
         )
+
+    def units(self, picture: Tensor) -> Tensor:
+        """(C, H, W) film log as (C, H, W) planes of unit grain, on the device it is on."""
+        if picture.device.type != "cpu":
+            return self.in_units_on_device(picture[None])[0]
+        return torch.from_numpy(self.in_units(interleaved(picture))).permute(2, 0, 1)
+
+    def white(self, units: Tensor) -> Tensor:
+        """(C, H, W) planes of unit grain, made white."""
+        kernel, _ = self.whitening
+        if units.device.type != "cpu":
+            return alike_torch.through_on_device(kernel, units)
+        return torch.from_numpy(alike.through(kernel, np.ascontiguousarray(units.numpy())))
+
+    def again(
+        self,
+        own: Tensor,
+        clean: Tensor,
+        noisy: Sequence[Tensor],
+        basic: Sequence[Tensor],
+        flows: Sequence[NDArray[np.float32]],
+    ) -> Tensor:
+        """(C, H, W) film log: what patches that are alike make of a filtered frame.
+
+        own, clean: (C, H, W) film log before and after the filter. noisy, basic: planes made
+        ``white`` before and after it, the frame's first, then its neighbours', nearest first.
+        flows: (H, W, 2) px from the frame to each neighbour.
+        """
+        _, back, _, tables = self.prepared
+        _, gray = self.whitening
+        units = self.units(clean)
+        if own.device.type != "cpu":
+            gap = alike_torch.bettered_on_device(noisy, basic, flows) - basic[0]
+            more = alike_torch.through_on_device(gray, gap)
+            return blocks_torch.restored(own, units + more, tables, back)
+        from restore.noise import scale
+
+        better = alike.bettered([f.numpy() for f in noisy], [f.numpy() for f in basic], flows)
+        planes = units.numpy() + alike.through(gray, better - basic[0].numpy())
+        found = scale.restored(
+            np.ascontiguousarray(own.numpy()),
+            np.ascontiguousarray(planes),
+            0,
+            tables.forward,
+            tables.backward,
+            tables.ends,
+            back,
+        )
+        return torch.from_numpy(found)
+
+    @cached_property
+    def whitening(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Kernels that make its grain white and back."""
+        return alike.whitening(self.model.spectrum)
 
     @property
     def told(self) -> NDArray[np.float32]:
