@@ -27,6 +27,7 @@ from benchmarks.surface_peers import as_codes, as_film_log, by_vapoursynth
 from media.frames import FrameRange
 from media.synthetic import Damage, damage_shot
 from restore.scratch.apply import ScratchOperator
+from restore.scratch.cover import LineCoverOperator
 from restore.scratch.measure import ScratchProbe
 from restore.scratch.solve import ScratchOptions, ScratchSolution, solve_scratch
 
@@ -85,6 +86,10 @@ def main() -> None:
         )
         for seed, c in enumerate(cases[:3] if given.quick else cases)
     }
+    hidden = {
+        name: _hidden(c, frames, seed)
+        for seed, (name, c) in enumerate(zip(rows, cases, strict=False))
+    }
     sums = {k: sum(r[k] for r in rows.values()) for k in ("lines", "found", "taken")}
     total = {
         "recall": round(sums["found"] / max(sums["lines"], 1), 3),
@@ -92,7 +97,7 @@ def main() -> None:
     }
     print(total)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    result = {"schema": 1, "frames": frames, "total": total, "shots": rows}
+    result = {"schema": 1, "frames": frames, "total": total, "shots": rows, "hidden": hidden}
     given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
@@ -133,6 +138,45 @@ def _case(case: Case, frames: int, seed: int, vapoursynth: Path | None) -> dict[
     for line in solution.rejected:
         print(f"    left: x = {line.x_px[0]:.0f}, {line.reason}")
     return row
+
+
+def _hidden(case: Case, frames: int, seed: int) -> dict[str, float]:
+    """Two lines under which nothing is seen, one light and one dark, that drift a little."""
+    scene = case.camera(case.clip, frames)
+    sound, _ = damage_shot(scene, replace(_LINES, scratches=0, dirt_per_frame=0.0), seed, _MARGIN)
+    dirty, where = scraped(sound, seed)
+    solution = _solved(dirty)
+    hiding = {n: tuple(p for p in lines if p.hides) for n, lines in solution.places.items()}
+    lifted, _ = rendered(ScratchOperator(solution.places), dirty)
+    began = time.process_time()
+    out, _ = rendered(LineCoverOperator(hiding, 0.006), lifted)
+    cost = (time.process_time() - began) / (dirty[:, 0].size / 1e6)
+    row = {
+        "lines": 2,
+        "taken": len(solution.lines),
+        "before_db": round(repaired(dirty, dirty, sound, where).damaged_db, 2),
+        "lifted_db": round(repaired(lifted, dirty, sound, where).damaged_db, 2),
+        "covered_db": round(repaired(out, dirty, sound, where).damaged_db, 2),
+        "s_per_mp": round(cost, 3),
+    }
+    print(case.clip, case.camera.__name__, "hidden", row, flush=True)
+    return row
+
+
+def scraped(sound: F32, seed: int) -> tuple[F32, NDArray[np.bool_]]:
+    """The shot with two lines down to the base or full of dirt, and where they are."""
+    rng = np.random.default_rng((seed, 4))
+    frames, where = sound.copy(), np.zeros((len(sound), *sound.shape[2:]), np.bool_)
+    x = np.arange(sound.shape[3])
+    for place, width_px, level in ((0.3, 3.0, 0.85), (0.62, 4.0, 0.12)):
+        drift_px = rng.uniform(-0.1, 0.1)
+        for k, frame in enumerate(frames):
+            away = np.abs(x - place * len(x) - drift_px * k)
+            alpha = np.clip(width_px / 2 + 0.5 - away, 0.0, 1.0).astype(np.float32)
+            base = (level + rng.normal(0.0, 0.01, sound.shape[1:3])).astype(np.float32)
+            frame += (base[..., None] - frame) * alpha
+            where[k] |= alpha > 0.02
+    return frames, where
 
 
 def with_poles(scene: F32, path_px: NDArray[np.float64], seed: int) -> F32:

@@ -27,6 +27,7 @@ from wetgate.timing import Costs, like_measuring
 _SCHEMA = 1
 _RELATIVE = {
     "weave": 0.1,
+    "line-cover": 0.3,
     "dirt": 0.4,
     "noise": 0.6,
     "rebuild": 0.3,

@@ -35,6 +35,7 @@ from restore.noise.guide import Guide
 from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
+from restore.scratch.cover import LineCoverOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.fit import FitOperator
 from restore.upscale.frames import FramesUpscale
@@ -85,6 +86,8 @@ def build_chain(
     chain: list[Operator] = []
     if decisions.scratch.applied:
         chain.append(_scratch(decisions))
+        if decisions.scratch.hidden:
+            chain.append(_line_cover(decisions))
     weave = decisions.weave
     larger = size.factor > 1
     # One resample: where the picture is enlarged by a kernel anyway, weave waits for that.
@@ -180,6 +183,20 @@ def _scratch(decisions: ShotDecisions) -> ScratchOperator:
             )
             for number, lines in decisions.scratch.places.items()
         }
+    )
+
+
+def _line_cover(decisions: ShotDecisions) -> LineCoverOperator:
+    """What lines hide is borrowed before anything is moved: there they are straight."""
+    return LineCoverOperator(
+        {
+            int(number): tuple(
+                ScratchPlace(x_px=x, width_px=width, top_px=top, bottom_px=bottom, hides=True)
+                for x, width, top, bottom in lines
+            )
+            for number, lines in decisions.scratch.hidden.items()
+        },
+        decisions.dirt.sigma,
     )
 
 

@@ -75,6 +75,8 @@ class ScratchDecision(Decided):
         default_factory=dict
     )
     """Frame number to lines: x_px, width_px, top_px, bottom_px in the scan, before weave."""
+    hidden: dict[str, tuple[tuple[float, float, int, int], ...]] = Field(default_factory=dict)
+    """The same of those lines that hide the picture: frames near by show what is borrowed there."""
     rejected: tuple[str, ...] = ()
     """Lines that were found and left, with the reason."""
 

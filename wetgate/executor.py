@@ -28,7 +28,7 @@ ReadLog = Callable[[int], Tensor]
 """Frame number to (C, H, W) float32 film log on the working device."""
 ReadMarks = Callable[[int], Tensor]
 """Frame number to (H, W) uint8 ``Mark`` per pixel, on the working device."""
-SURFACE = frozenset({"scratch", "dirt", "rebuild"})
+SURFACE = frozenset({"scratch", "line-cover", "dirt", "rebuild"})
 """Operators that leave pixels alone that are marked as kept."""
 
 

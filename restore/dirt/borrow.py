@@ -47,14 +47,17 @@ def cover(
     mask: Mask,
     worst: float,
     spoilt: Sequence[Mask] | None = None,
+    *,
+    by_pixel: bool = False,
 ) -> Covered:
     """The picture with what is under the mask taken from the neighbour that fits best.
 
     own: (C, H, W) film log, on the CPU; near: each (C, H, W), as they are, there too; flows:
     (H, W, 2) px from the frame to each. worst: rms misfit around a piece, film log, from which on
     the neighbours are taken to show something else. spoilt: (H, W) for each neighbour, where it is
-    known to be dirty itself; nothing is borrowed from there. Pixels outside the mask come back as
-    they are. Only boxes around groups of pieces are worked on.
+    known to be dirty itself; nothing is borrowed from there. by_pixel: a piece is no whole, and is
+    covered where a neighbour fits. Pixels outside the mask come back as they are. Only boxes around
+    groups of pieces are worked on.
     """
     out, filled, unknown = own.clone(), mask.copy(), np.zeros_like(mask)
     pictures, made = [p.numpy() for p in near], out.numpy()
@@ -69,7 +72,7 @@ def cover(
         bad = None if spoilt is None else _spoilt(spoilt, ways, (y, x))
         own_part = _merged(made[:, y : y + h, x : x + w])
         best, misfit = _best(own_part, there, (~part).astype(np.float32), bad)
-        lost = _lost(part, misfit, worst)
+        lost = part & (misfit > worst) if by_pixel else _lost(part, misfit, worst)
         unknown[box] |= lost
         filled[box] &= ~lost
         take = part & ~lost

@@ -51,6 +51,8 @@ class ScratchOptions:
     """Share of the height a line must cover where the picture stands still."""
     still_through: float = 0.3
     """... and the share of the picture's detail that must be seen through it."""
+    hides: float = 0.3
+    """A line under which a smaller share of the detail is seen than this hides the picture."""
     wander_px: float = 6.0
     """A line that hides the picture and wanders further than this is a thing in the scene."""
 
@@ -67,6 +69,8 @@ class ScratchPlace:
     """First row below the line."""
     strength: float = 0.0
     """Its usual offset over the shot, film log, positive where lighter; 0 where not known."""
+    hides: bool = False
+    """Nothing of the picture is seen under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +135,7 @@ def solve_scratch(
         rejected=rejected,
         reason="",
         confidence=float(np.mean([line.seen_share for line in lines])),
-        places=_by_frame(lines),
+        places=_by_frame(lines, options),
     )
 
 
@@ -318,7 +322,9 @@ def _calm(path: F64) -> F64:
     return calm
 
 
-def _by_frame(lines: tuple[ScratchLine, ...]) -> dict[int, tuple[ScratchPlace, ...]]:
+def _by_frame(
+    lines: tuple[ScratchLine, ...], options: ScratchOptions
+) -> dict[int, tuple[ScratchPlace, ...]]:
     found: dict[int, list[ScratchPlace]] = {}
     for line in lines:
         for k, x_px in enumerate(line.x_px):
@@ -329,6 +335,7 @@ def _by_frame(lines: tuple[ScratchLine, ...]) -> dict[int, tuple[ScratchPlace, .
                     top_px=line.top_px,
                     bottom_px=line.bottom_px,
                     strength=line.strength,
+                    hides=line.through < options.hides,
                 )
             )
     return {f: tuple(sorted(p, key=lambda place: place.x_px)) for f, p in sorted(found.items())}

@@ -25,6 +25,10 @@ OPERATOR_WORDS = {
     ),
     "dirt": ("Dirt", "covered specks and hairs with the same spot of a neighbouring frame"),
     "scratch": ("Scratches", "repaired vertical lines"),
+    "line-cover": (
+        "Scratches that hide the picture",
+        "borrowed what lies under them from frames near by",
+    ),
     "noise": ("Grain reduction", "softened grain and kept a stated share of it"),
     "grain": ("Grain", "laid on grain made from what was measured of the shot's own"),
     "weave and upscale": (

@@ -256,8 +256,15 @@ def _scratch(
         for number in shot.frames
         if (shown := pictures.own[pictures.place(number)]) in lines_of
     }
+    hiding = {n: [p.hides for p in lines] for n, lines in lines_of.items()}
+    hidden = {
+        number: tuple(line[:4] for line, hides in zip(lines, which, strict=True) if hides)
+        for number, lines in places.items()
+        if any(which := hiding[pictures.own[pictures.place(int(number))]])
+    }
+    sure = _round(found.confidence)
     return ScratchDecision(
-        applied=True, places=places, rejected=rejected, confidence=_round(found.confidence)
+        applied=True, places=places, hidden=hidden, rejected=rejected, confidence=sure
     )
 
 
