@@ -124,8 +124,7 @@ class GrainProbe:
         The frame between two pairs gives its grain to both differences with opposite signs: their
         covariance is -sigma^2, times what fetching has ``kept``. What motion leaves over has no
         part in it, or, where the motion is steady and lost by the same share of a pixel each time,
-        the opposite part: a mean of both, two to one, is right for the second and near for the
-        first.
+        twice the opposite part: a mean of both is right for neither alone and near for both.
         """
         following = with_luma(laid.fetch(difference[:-1]))
         other = blocks_of(following)[:, usable]
@@ -133,7 +132,7 @@ class GrainProbe:
         limit = (4.0 * np.sqrt(2.0) * sigma)[..., None]
         other = np.clip(other - middle(other), -limit, limit)
         common = -(np.clip(own, -limit, limit) * other).mean(axis=-1) / kept[usable]
-        self._sigma[-1] = np.sqrt((2.0 * sigma**2 + np.maximum(common, 0.0)) / 3.0)
+        self._sigma[-1] = np.sqrt(0.5 * (sigma**2 + np.maximum(common, 0.0)))
 
     def _look_closer(self, difference: F32, flat: NDArray[np.bool_]) -> float:
         """Spectrum and correlations over the flat blocks, outliers left out; the correlation."""
