@@ -365,6 +365,6 @@ def _say_outcome(outcome: dict[str, Any]) -> None:
         f"delivered {outcome['frames_delivered']} of {outcome['frames_planned']} frames, "
         f"{outcome['shots']} shots; held {len(outcome['held'])}, failed {len(outcome['failed'])}"
     )
-    for failure in outcome["failures"]:
-        typer.echo(f"  {failure}")
+    for line in (*outcome["failures"], *outcome["notes"]):
+        typer.echo(f"  {line}")
     typer.echo(f"report: {outcome['report']}")

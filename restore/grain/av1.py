@@ -9,8 +9,9 @@ file; Norkin and Birkbeck 2018.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -18,22 +19,22 @@ import torch
 
 from media.encoding import light_to_log, rec709_decode
 from media.errors import InputError
+from restore.grain.av1_filter import INNOVATION, LAG, Fit, fit_filters, halved, spread
 from restore.grain.synth import F64, GrainLook, enlarged, root
 
 TICKS_PER_S = 10_000_000
-LAG = 3
 MAGIC = "filmgrn1"
-INNOVATION = 32.0
-"""Standard deviation of the decoder's Gaussian numbers, 8-bit codes."""
 Points = tuple[tuple[int, int], ...]
+Graded = Callable[[F64], F64]
+"""(N, C) film log of the scan to that of the result."""
 _POINTS = 10
-_WHITE = (1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-_LARGEST_TAP = 0.75
-_GRAIN_SHIFTS = 4
-"""The format has two bits for it."""
-_MOST_SIGMA = 45.0
-"""Standard deviation of grain of which a decoder's range holds all but a two-hundredth."""
-_MOST_GAIN = _MOST_SIGMA * 2.0 ** (_GRAIN_SHIFTS - 1) / INNOVATION
+_STRENGTH_SHIFTS = (11, 10, 9, 8)
+_MOST_STRENGTH = 255
+_KERNEL_LAGS = 16
+_STEPS = 12
+_NUDGE = 1e-4
+_REACH = (-0.3, 1.3)
+"""Film log in which the scan is looked for."""
 _GREY = (0.2126, 0.7152, 0.0722)
 _MATRIX = np.array(
     [
@@ -81,46 +82,60 @@ class GrainEntry:
         return found
 
 
-def places() -> list[tuple[int, int]]:
-    """(24) rows and columns, relative, that the filter looks back on, in the order of taps."""
-    return [(dy, dx) for dy in range(-LAG, 1) for dx in range(-LAG, LAG + 1)
-            if dy < 0 or dx < 0]  # fmt: skip
+def texture(look: GrainLook, size: float) -> Fit:
+    """The filters that come closest to the grain's own texture. size: of the picture over the
+    scan, 1 or more."""
+    return _texture(_lags(look, size).tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _texture(lags_bytes: bytes) -> Fit:
+    lags = np.frombuffer(lags_bytes).reshape(_KERNEL_LAGS, _KERNEL_LAGS)
+    return fit_filters(lags, halved(lags))
 
 
 def entry(
-    look: GrainLook, share: float, size: float, seed: int, start_ticks: int, end_ticks: int
+    look: GrainLook,
+    share: float,
+    size: float,
+    seed: int,
+    start_ticks: int,
+    end_ticks: int,
+    *,
+    fit: Fit | None = None,
+    graded: Graded | None = None,
 ) -> GrainEntry:
     """share: of the measured grain that decoders are to lay on. size: of the picture over the
-    scan."""
-    near = enlarged(look.autocorrelation, size)
-    lags = np.zeros((16, 16))
-    kept = min(16, len(near))
-    lags[:kept, :kept] = near[:kept, :kept]
-    ar_shift, (luma_taps, chroma_taps) = _whole([_filter(lags), _filter(_halved(lags))])
-    video, sigma = _display_sigma(look)
+    scan. fit: its ``texture``, where it is at hand. graded: what color does to the result.
+
+    raises: OverflowError where grain is stronger than a table can say.
+    """
+    fit = texture(look, size) if fit is None else fit
+    lags = _lags(look, size)
+    video, sigma = _display_sigma(look, graded)
     # Chroma is kept at half the size: each sample is a mean of four.
     averaged = np.array([1.0, *[np.sqrt(lags[:2, :2].mean())] * 2])
-    gains = [np.sqrt(spread(np.array(t) / 2.0**ar_shift)[0, 0]) for t in (luma_taps, chroma_taps)]
-    # Decoders keep grain in -128..127: what the filter piles up beyond that would be lost.
-    within = (k for k in range(_GRAIN_SHIFTS) if max(gains) * INNOVATION <= _MOST_SIGMA * 2.0**k)
-    grain_shift = next(within, _GRAIN_SHIFTS - 1)
-    per_unit = sigma * averaged[:, None] * share / (INNOVATION / 2.0**grain_shift)
-    per_unit /= np.array([gains[0], gains[1], gains[1]])[:, None]
-    shift = next((k for k in (11, 10, 9, 8) if per_unit.max() * 2.0**k <= 255.0), 8)
-    strengths = np.clip(np.rint(per_unit * 2.0**shift), 0, 255).astype(int)
+    made = np.array([fit.sigma[0], fit.sigma[1], fit.sigma[1]])
+    per_unit = sigma * (averaged * share / made)[:, None]
+    shift = next((k for k in _STRENGTH_SHIFTS if per_unit.max() * 2.0**k <= _MOST_STRENGTH), None)
+    if shift is None:
+        most = 100.0 * per_unit.max() * 2.0 ** _STRENGTH_SHIFTS[-1] / _MOST_STRENGTH
+        raise OverflowError(f"it is {most:.0f} % of the strongest that a table can say")
+    strengths = np.rint(per_unit * 2.0**shift).astype(int)
     codes = np.rint(16.0 + 219.0 * video).astype(int)
     points = tuple(
         tuple((int(c), int(s)) for c, s in zip(codes, row, strict=True)) for row in strengths
     )
+    luma, chroma = fit.taps
     return GrainEntry(
         start_ticks,
         end_ticks,
         1 + seed % 65535,
-        ar_shift,
+        fit.ar_shift,
         shift,
-        grain_shift,
+        fit.grain_shift,
         (points[0], points[1], points[2]),
-        (luma_taps, (*chroma_taps, 0), (*chroma_taps, 0)),
+        (luma, (*chroma, 0), (*chroma, 0)),
     )
 
 
@@ -190,57 +205,16 @@ def _entry_of(lines: Sequence[str]) -> GrainEntry:
     )
 
 
-def spread(taps: F64) -> F64:
-    """(128, 128) autocovariance of unit noise run through the filter, [0, 0] its variance."""
-    step = np.zeros((128, 128))
-    step[0, 0] = 1.0
-    for (dy, dx), tap in zip(places(), taps, strict=True):
-        step[-dy, -dx] -= tap
-    found: F64 = np.fft.ifft2(1.0 / np.square(np.abs(np.fft.fft2(step)))).real
-    return found
+def _lags(look: GrainLook, size: float) -> F64:
+    """(16, 16) autocorrelation at the size of the picture, 0 beyond what was measured."""
+    near = enlarged(look.autocorrelation, size)
+    lags = np.zeros((_KERNEL_LAGS, _KERNEL_LAGS))
+    kept = min(_KERNEL_LAGS, len(near))
+    lags[:kept, :kept] = near[:kept, :kept]
+    return lags
 
 
-def _filter(lags: F64) -> F64:
-    """(24) taps that make unit noise have this autocorrelation (Yule-Walker)."""
-    known = places()
-    apart = np.array([[(abs(a[0] - b[0]), abs(a[1] - b[1])) for b in known] for a in known])
-    matrix = lags[apart[..., 0], apart[..., 1]]
-    goal = np.array([lags[abs(dy), abs(dx)] for dy, dx in known])
-    found: F64 = np.zeros(len(known))
-    # Grain that is all but without fine detail asks for large taps of changing sign, in which the
-    # decoder's whole numbers drown: a little white is added until they are small.
-    for white in _WHITE:
-        found = np.linalg.solve(matrix + white * np.eye(len(known)), goal)
-        small = np.abs(found).max() <= _LARGEST_TAP
-        # Filters that pile up much are those of coarse, enlarged grain.
-        if small and np.sqrt(spread(found)[0, 0]) <= _MOST_GAIN:
-            break
-    return found
-
-
-def _halved(lags: F64) -> F64:
-    """Autocorrelation of means over 2 x 2 px."""
-    size = len(lags)
-    even = np.abs(np.arange(-1, size))
-    wide = lags[even][:, even]
-    # A mean of two against another: lags 2d - 1, 2d, 2d + 1, weighted 1, 2, 1.
-    rows = 0.25 * wide[:-2:2] + 0.5 * wide[1:-1:2] + 0.25 * wide[2::2]
-    both = 0.25 * rows[:, :-2:2] + 0.5 * rows[:, 1:-1:2] + 0.25 * rows[:, 2::2]
-    out = np.zeros_like(lags)
-    out[: len(both), : len(both)] = both / both[0, 0]
-    return out
-
-
-def _whole(filters: Sequence[F64]) -> tuple[int, list[tuple[int, ...]]]:
-    """Taps as whole numbers of 8 bits, as finely as they fit."""
-    largest = max(float(np.abs(f).max()) for f in filters)
-    shift = next((k for k in (9, 8, 7) if largest * 2.0**k <= 127.0), 6)
-    return shift, [
-        tuple(int(v) for v in np.clip(np.rint(f * 2.0**shift), -128, 127)) for f in filters
-    ]
-
-
-def _display_sigma(look: GrainLook) -> tuple[F64, F64]:
+def _display_sigma(look: GrainLook, graded: Graded | None) -> tuple[F64, F64]:
     """Ten levels of Rec.709 codes of grey, 0..1, and (3, 10) sigma of Y, Cb, Cr there, 8 bit."""
     video = np.linspace(0.0, 1.0, _POINTS)
     step = 0.5 / 219.0
@@ -248,11 +222,34 @@ def _display_sigma(look: GrainLook) -> tuple[F64, F64]:
     def log_of(values: F64) -> F64:
         return light_to_log(rec709_decode(torch.from_numpy(values))).double().numpy()
 
-    level = log_of(video)
+    channels = len(look.curve.sigma)
+    level = np.repeat(log_of(video)[:, None], channels, axis=1)
     slope = (log_of(video + step) - log_of(video - step)) / (2.0 * step)
-    strengths = [np.interp(level, look.curve.levels, s) for s in look.curve.sigma]
-    codes = np.stack(strengths) / np.maximum(slope, 1e-3)
-    if len(codes) == 1:
-        return video, np.concatenate([codes * 219.0, np.zeros((2, _POINTS))])
-    mixed = np.einsum("pc,cl,cd->pld", _MATRIX, codes, root(look.channels))
-    return video, np.sqrt(np.square(mixed).sum(axis=-1)) * _SPAN[:, None]
+    scanned, change = level, np.repeat(np.eye(channels)[None], _POINTS, axis=0)
+    if graded is not None:
+        scanned, change = _scanned_at(level, graded)
+    strengths = [
+        np.interp(scanned[:, c], look.curve.levels, s) for c, s in enumerate(look.curve.sigma)
+    ]
+    # (10, C, C): what each channel's grain on the scan adds to each channel of the result.
+    codes = change * np.stack(strengths, axis=-1)[:, None] / np.maximum(slope, 1e-3)[:, None, None]
+    if channels == 1:
+        return video, np.concatenate([codes[:, 0].T * 219.0, np.zeros((2, _POINTS))])
+    mixed = _MATRIX @ codes @ root(look.channels)
+    return video, np.sqrt(np.square(mixed).sum(axis=-1)).T * _SPAN[:, None]
+
+
+def _scanned_at(wanted: F64, graded: Graded) -> tuple[F64, F64]:
+    """(N, C) levels of the scan that color brings to those wanted, and (N, C, C) by how much a
+    change of each channel there changes each of the result."""
+    count = wanted.shape[1]
+    at = wanted.copy()
+    for _ in range(_STEPS):
+        here = graded(at)
+        moved = [(graded(at + _NUDGE * row) - here) / _NUDGE for row in np.eye(count)]
+        change = np.stack(moved, axis=-1)
+        # Where color is flat (a power, black) nothing is to be found: a step stays small.
+        square = np.swapaxes(change, 1, 2) @ change + 1e-4 * np.eye(count)
+        miss = np.swapaxes(change, 1, 2) @ (wanted - here)[..., None]
+        at = np.clip(at + np.linalg.solve(square, miss)[..., 0], *_REACH)
+    return at, change

@@ -1,8 +1,9 @@
 """Measure noise and grain from what does not follow the motion.
 
-Two frames are laid over each other along the motion, to whole pixels, so that nothing is
-averaged. Their difference is grain of both; their mean shows where the picture is flat. Blocks
-are chosen by the mean, in which independent grain says nothing about its difference, so the
+Two frames are laid over each other along the motion: to whole pixels, so that nothing is averaged,
+for the texture of grain; to parts of a pixel for its strength, so that the texture of the picture
+is gone from it. Their difference is grain of both; their mean shows where the picture is flat.
+Blocks are chosen by the mean, in which independent grain says nothing about its difference, so the
 choice does not favour weak grain.
 """
 
@@ -12,15 +13,15 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.motion import LUMA, find_flow, flow_tensor, luma, steering_image, warp
+from restore.grain.between import Between, laid_over, strength_of
+from restore.grain.cells import BLOCK, blocks_of, middle, with_luma
+from restore.motion import find_flow, flow_tensor, luma, steering_image, warp
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-_BLOCK = 16
 _SIZE = 8
 _BANDS = (0.0, 0.3, 0.45, 0.6, 0.75, 1.01)
 """Film log edges of the luma bands in which grain is reported."""
@@ -36,8 +37,6 @@ however strong its grain."""
 _FEWEST = 12
 _WHITE = np.stack([np.ones((_SIZE, _SIZE)), np.full((_SIZE, _SIZE), 0.25)])
 """Spectrum of white grain, at full size and after means over 2 x 2 px."""
-_MAD = 1.4826 / np.sqrt(2.0)
-"""From the median absolute difference of two frames to the sigma of one."""
 
 
 class GrainProbe:
@@ -57,7 +56,7 @@ class GrainProbe:
 
     def __init__(self) -> None:
         self._before: tuple[Tensor, NDArray[np.uint8]] | None = None
-        self._last: tuple[F32, Tensor, NDArray[np.bool_]] | None = None
+        self._last: tuple[F32, Between, F32, NDArray[np.bool_]] | None = None
         self._level: list[F64] = []
         self._sigma: list[F64] = []
         self._rough: list[F64] = []
@@ -83,79 +82,82 @@ class GrainProbe:
         before_image: NDArray[np.uint8],
     ) -> None:
         last, self._last = self._last, None
-        flow = flow_tensor(np.rint(find_flow(before_image, image)), pixels)
+        exact = find_flow(before_image, image)
+        flow = flow_tensor(np.rint(exact), pixels)
         fetched, inside = warp(pixels.unsqueeze(0), flow, cubic=False)
         one, other = before.cpu().numpy(), fetched[0].cpu().numpy()
-        difference, mean = other - one, 0.5 * (one + other)
-        usable = _blocks(inside[0].float().cpu().numpy())[0].min(axis=-1) > 0
-        level = _blocks(mean).mean(axis=-1)
+        difference, mean = with_luma(other - one), with_luma(0.5 * (one + other))
+        usable = blocks_of(inside[0].float().cpu().numpy())[0].min(axis=-1) > 0
+        level = blocks_of(mean[:-1]).mean(axis=-1)
         usable &= ((level > 0.03) & (level < 0.97)).all(axis=0)
         if usable.sum() < _FEWEST:
             return
-        # The last of the planes is luma.
-        weights = np.array(LUMA if len(difference) == 3 else (1.0,), np.float32)
-        both = [
-            np.concatenate([p, np.tensordot(weights, p, axes=1)[None]]) for p in (difference, mean)
-        ]
-        if last is not None:
-            self._told_apart(both[0], *last)
-        blocks = _blocks(both[0])
-        # Slow differences (flicker, flow) are not grain: each block loses its own middle.
-        blocks = blocks - _middle(blocks)
-        rough = np.stack([_roughness(p) for p in both[1]])
-        self._level.append(_blocks(both[1]).mean(axis=-1)[:, usable])
-        self._sigma.append((_middle(np.abs(blocks))[..., 0] * _MAD)[:, usable])
-        self._rough.append(rough[:, usable])
-        # Half the difference of two frames is to the eye what grain is in their mean.
-        by_grain = np.stack([_roughness(0.5 * p) for p in both[0]])
-        self._by_grain.append(by_grain[:, usable])
-        self._last = (blocks, flow, usable)
+        rough = np.stack([_roughness(p) for p in mean])
         share = max(_FLAT, min(1.0, 2.0 * _FEWEST / usable.sum()))
         flat = usable & (rough[-1] <= np.quantile(rough[-1][usable], share))
-        self._look_closer(both[0], flat)
+        correlation = self._look_closer(difference, flat)
+        laid, fine = laid_over(pixels.cpu().numpy(), one, difference, exact, correlation)
+        kept = laid.kept(correlation)
+        if last is not None:
+            self._told_apart(fine, *last)
+        blocks = blocks_of(fine)
+        # Slow differences (flicker, flow) are not grain: each block loses its own middle.
+        blocks = blocks - middle(blocks)
+        self._level.append(blocks_of(mean).mean(axis=-1)[:, usable])
+        self._sigma.append(strength_of(blocks, kept)[:, usable])
+        self._rough.append(rough[:, usable])
+        # Half the difference of two frames is to the eye what grain is in their mean.
+        by_grain = np.stack([_roughness(0.5 * p) for p in difference])
+        self._by_grain.append(by_grain[:, usable])
+        self._last = (blocks, laid, kept, usable)
 
     def _told_apart(
-        self, difference: F32, blocks: F32, flow: Tensor, usable: NDArray[np.bool_]
+        self,
+        difference: F32,
+        blocks: F32,
+        laid: Between,
+        kept: F32,
+        usable: NDArray[np.bool_],
     ) -> None:
         """Sigma of the pair before, with what is not grain in it told apart by the next pair.
 
-        The frame between two pairs gives its grain to both differences with opposite signs:
-        their covariance is -sigma^2. What motion leaves over has no part in it, or, where the
-        motion is steady and lost by the same share of a pixel each time, the opposite part:
-        a mean of both, one to two, is right for neither alone and near for all.
+        The frame between two pairs gives its grain to both differences with opposite signs: their
+        covariance is -sigma^2, times what fetching has ``kept``. What motion leaves over has no
+        part in it, or, where the motion is steady and lost by the same share of a pixel each time,
+        twice the opposite part: a mean of both is right for neither alone and near for both.
         """
-        planes = torch.from_numpy(difference)[None]
-        following, _ = warp(planes, flow.cpu(), cubic=False)
-        other = _blocks(following[0].numpy())[:, usable]
+        following = with_luma(laid.fetch(difference[:-1]))
+        other = blocks_of(following)[:, usable]
         own, sigma = blocks[:, usable], self._sigma[-1]
         limit = (4.0 * np.sqrt(2.0) * sigma)[..., None]
-        other = np.clip(other - _middle(other), -limit, limit)
-        common = -(np.clip(own, -limit, limit) * other).mean(axis=-1)
-        self._sigma[-1] = np.sqrt((sigma**2 + 2.0 * np.maximum(common, 0.0)) / 3.0)
+        other = np.clip(other - middle(other), -limit, limit)
+        common = -(np.clip(own, -limit, limit) * other).mean(axis=-1) / kept[usable]
+        self._sigma[-1] = np.sqrt(0.5 * (sigma**2 + np.maximum(common, 0.0)))
 
-    def _look_closer(self, difference: F32, flat: NDArray[np.bool_]) -> None:
-        """Spectrum and correlations over the flat blocks, outliers left out."""
-        tiles = _blocks(difference)[:, flat]
+    def _look_closer(self, difference: F32, flat: NDArray[np.bool_]) -> float:
+        """Spectrum and correlations over the flat blocks, outliers left out; the correlation."""
+        tiles = blocks_of(difference)[:, flat]
         power = tiles.var(axis=-1)
         typical = np.median(power, axis=1, keepdims=True)
         like = (power < 2.0 * typical + 1e-12).all(axis=0)
         if like.sum() >= _FEWEST // 2:
             tiles = tiles[:, like]
         centred = tiles - tiles.mean(axis=-1, keepdims=True)
-        square = centred[-1].reshape(-1, _BLOCK, _BLOCK)
+        square = centred[-1].reshape(-1, BLOCK, BLOCK)
         if not square.any():
             # Drawn, or made by a computer: the same to the last bit, and no texture to see.
-            return
+            return 0.0
         lag = (square[:, :, 1:] * square[:, :, :-1]).sum() / (square**2).sum()
         self._lags.append(np.array(lag))
         self._together.append(_correlated(centred[:-1].reshape(len(centred) - 1, -1)))
         self._near.append(_autocovariance(square))
-        squares = tiles[-1].reshape(-1, _BLOCK, _BLOCK)
+        squares = tiles[-1].reshape(-1, BLOCK, BLOCK)
         quarters = squares.reshape(-1, 2, _SIZE, 2, _SIZE).transpose(0, 1, 3, 2, 4)
         coarse = squares.reshape(-1, _SIZE, 2, _SIZE, 2).mean(axis=(2, 4))
         self._spectra.append(
             np.stack([dct_spectrum(quarters.reshape(-1, _SIZE, _SIZE)), dct_spectrum(coarse)])
         )
+        return float(lag)
 
     def _take_for_white(self, channels: int) -> None:
         """No pair of frames had a texture to see."""
@@ -270,7 +272,7 @@ def _roughness(plane: NDArray[np.floating]) -> F64:
     smooth = cv2.GaussianBlur(plane.astype(np.float32), (0, 0), 2.0)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3)
-    found: F64 = _blocks((gx * gx + gy * gy)[None])[0].mean(axis=-1)
+    found: F64 = blocks_of((gx * gx + gy * gy)[None])[0].mean(axis=-1)
     return found
 
 
@@ -284,7 +286,7 @@ def dct_spectrum(blocks: F64) -> F64:
     rows[0] /= np.sqrt(2.0)
     coefficients = rows @ blocks @ rows.T
     power = (coefficients**2).reshape(len(blocks), -1).T
-    found = _middle(power).reshape(_SIZE, _SIZE).astype(np.float64) / 0.4549
+    found = middle(power).reshape(_SIZE, _SIZE).astype(np.float64) / 0.4549
     # Slow differences (flicker) are all in the mean of a block: grain has no more there than
     # beside it.
     found[0, 0] = min(found[0, 0], 1.1 * max(found[0, 1], found[1, 0]))
@@ -296,9 +298,9 @@ def _autocovariance(tiles: F64) -> F64:
     found = np.empty((_SIZE, _SIZE))
     for dy in range(_SIZE):
         for dx in range(_SIZE):
-            upper, lower = tiles[:, : _BLOCK - dy], tiles[:, dy:]
-            right = (upper[:, :, : _BLOCK - dx] * lower[:, :, dx:]).mean()
-            left = (upper[:, :, dx:] * lower[:, :, : _BLOCK - dx]).mean()
+            upper, lower = tiles[:, : BLOCK - dy], tiles[:, dy:]
+            right = (upper[:, :, : BLOCK - dx] * lower[:, :, dx:]).mean()
+            left = (upper[:, :, dx:] * lower[:, :, : BLOCK - dx]).mean()
             found[dy, dx] = 0.5 * (right + left)
     return found
 
@@ -319,23 +321,6 @@ def _left_by_middle(correlation: float) -> float:
     The correlation is taken to fall off like a Gaussian blur's.
     """
     rho = min(max(correlation, 0.0), 0.9)
-    lags = np.arange(-_BLOCK, _BLOCK + 1, dtype=np.float64)
-    level = float((rho ** (lags**2)).sum()) ** 2 / _BLOCK**2
+    lags = np.arange(-BLOCK, BLOCK + 1, dtype=np.float64)
+    level = float((rho ** (lags**2)).sum()) ** 2 / BLOCK**2
     return float(np.sqrt(max(1.0 - level, 0.25)))
-
-
-def _middle(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(..., 1) median along the last axis: what ``np.median`` says, for short rows sooner."""
-    ordered, count = np.sort(values, axis=-1), values.shape[-1]
-    found: NDArray[np.floating] = ordered[..., (count - 1) // 2 : count // 2 + 1]
-    middle: NDArray[np.floating] = found.mean(axis=-1, keepdims=True)
-    return middle
-
-
-def _blocks(planes: F32) -> F32:
-    """(C, H, W) to (C, blocks, pixels of a block); a rest at the edges is left out."""
-    c, h, w = planes.shape
-    rows, cols = h // _BLOCK, w // _BLOCK
-    cut = planes[:, : rows * _BLOCK, : cols * _BLOCK]
-    tiles = cut.reshape(c, rows, _BLOCK, cols, _BLOCK).transpose(0, 1, 3, 2, 4)
-    return tiles.reshape(c, rows * cols, _BLOCK * _BLOCK)

@@ -142,3 +142,27 @@ def test_noise_of_a_sensor_is_not_taken_to_be_as_strong_in_the_bright() -> None:
     for curve in found:
         assert (curve[5:] < 1.5 * wanted[5:]).all()
         assert (curve[5:] > 0.6 * wanted[5:]).all()
+
+
+@pytest.mark.parametrize("step_px", [(0.0, 0.0), (0.5, 0.3), (1.3, 0.0), (2.5, 1.5)])
+@pytest.mark.parametrize("size_px", [0.0, 0.6, 1.0])
+def test_weak_grain_is_told_from_fine_texture(step_px: tuple[float, float], size_px: float) -> None:
+    """Texture a pixel fine, eight times as strong, all over the frame: whole pixels cannot."""
+    rng = np.random.default_rng(7)
+    wide = cv2.GaussianBlur(rng.normal(size=(220, 360)).astype(np.float32), (0, 0), 1.0)
+    wide *= 0.06 / wide.std()
+    moves = [np.array([[1, 0, 4 + k * step_px[0]], [0, 1, 4 + k * step_px[1]]]) for k in range(8)]
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    clean = np.stack([cv2.warpAffine(wide, m, (320, 180), flags=flags) for m in moves])
+    clean = np.repeat(0.5 + clean[:, None], 3, axis=1)
+    evidence = observed(GrainProbe(), add_grain(clean, 2.0 / 255.0, 5, size_px))
+    assert evidence["sigma"] == pytest.approx([2.0 / 255.0] * 3, rel=0.12)
+
+
+def test_a_drawing_that_moves_by_whole_pixels_has_none() -> None:
+    """Flow is off by parts of a pixel; that is not grain."""
+    rng = np.random.default_rng(7)
+    wide = np.kron(rng.integers(200, 800, (30, 48)), np.ones((8, 8))).astype(np.float32) / 1023.0
+    frames = np.stack([wide[4:184, 4 + k : 324 + k] for k in range(6)])[:, None]
+    evidence = observed(GrainProbe(), np.repeat(frames, 3, axis=1))
+    assert max(evidence["sigma"]) < 1e-4

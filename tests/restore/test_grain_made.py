@@ -15,7 +15,8 @@ from media.pictures import all_own
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
 from restore.grain.apply import GrainOperator, lost_by_blending
-from restore.grain.av1 import GrainEntry, entry, read_table, spread, table_text
+from restore.grain.av1 import GrainEntry, entry, read_table, table_text, texture
+from restore.grain.av1_filter import halved, spread
 from restore.grain.field import quantiles, white
 from restore.grain.measure import GrainProbe
 from restore.grain.synth import (
@@ -188,17 +189,52 @@ def decoded(taps: tuple[int, ...], made: GrainEntry) -> NDArray[np.float64]:
     return found
 
 
-@pytest.mark.parametrize("size_px", [0.6, 1.0])
+@pytest.mark.parametrize("size_px", [0.6, 0.8, 1.0, 1.6, 2.0])
 @pytest.mark.parametrize("size", [1.0, 1.5, 2.0, 4.0])
-def test_av1_grain_fits_into_what_decoders_hold(size_px: float, size: float) -> None:
-    """Coarse or enlarged grain piles up in the filter: cut off, it would come out too weak."""
-    made = entry(look(size_px), 1.0, size, 77, 0, 10_000_000)
-    for plane in (0, 1):
+def test_av1_grain_is_what_decoders_make_of_it(size_px: float, size: float) -> None:
+    """Coarse or enlarged grain piles up in the filter, and small taps of 8 bits say little: the
+    strength is right all the same, and how far the texture is off is known."""
+    fit = texture(look(size_px), size)
+    made = entry(look(size_px), 1.0, size, 77, 0, 10_000_000, fit=fit)
+    lags = np.zeros((16, 16))
+    wanted = enlarged(near(size_px), size)[:16, :16]
+    lags[: len(wanted), : len(wanted)] = wanted
+    for plane, grown in ((0, lags), (1, halved(lags))):
         taps = made.taps[plane][:24]
         gain = np.sqrt(spread(np.array(taps) / 2.0**made.ar_shift)[0, 0])
         found = decoded(taps, made)
-        assert found.std() == pytest.approx(gain * 32.0 / 2.0**made.grain_shift, rel=0.15)
-        assert np.mean(np.abs(found) >= 127) < 0.03
+        # In other numbers than those it was chosen by: coarse grain has few to a block.
+        assert found.std() == pytest.approx(fit.sigma[plane], rel=0.17)
+        assert gain * 32.0 / 2.0**made.grain_shift == pytest.approx(fit.sigma[plane], rel=0.13)
+        assert np.mean(np.abs(found) >= 127) < 0.02
+        off = np.abs(made.autocorrelation(plane)[:4, :4] - grown[:4, :4]).max()
+        assert off < fit.unlike[plane] + 0.06
+        assert fit.unlike[plane] < 0.24
+
+
+def test_grain_that_no_av1_filter_makes_is_known_to_be_unlike() -> None:
+    assert max(texture(look(3.0), 4).unlike) > 0.25
+
+
+def test_av1_grain_follows_the_color_of_the_result() -> None:
+    """A grade that spreads the picture spreads its grain, at the levels where it then lies."""
+    flat = GrainLook(GrainCurve.flat((0.01,) * 3), near(0.6), np.eye(3))
+    plain = entry(flat, 1.0, 1, 3, 0, 1)
+    steeper = entry(flat, 1.0, 1, 3, 0, 1, graded=lambda v: 1.5 * v - 0.2)
+    for code in (60, 125, 200):
+        assert steeper.sigma(0, code) == pytest.approx(1.5 * plain.sigma(0, code), rel=0.03)
+    graded = entry(look(0.6), 1.0, 1, 3, 0, 1, graded=lambda v: v + np.array([0.1, 0.1, 0.1]))
+    moved = GrainCurve((0.2, 0.6, 1.0), look().curve.sigma)
+    by_hand = entry(GrainLook(moved, near(0.6), look().channels), 1.0, 1, 3, 0, 1)
+    for plane in (0, 1, 2):
+        for code in (60, 125, 200):
+            assert graded.sigma(plane, code) == pytest.approx(by_hand.sigma(plane, code), rel=0.05)
+
+
+def test_grain_stronger_than_an_av1_table_can_say_is_refused() -> None:
+    strong = GrainLook(GrainCurve.flat((0.5,) * 3), near(0.6), np.eye(3))
+    with pytest.raises(OverflowError, match="% of the strongest that a table can say"):
+        entry(strong, 1.0, 1, 3, 0, 1)
 
 
 def test_av1_strength_is_that_of_display_codes() -> None:

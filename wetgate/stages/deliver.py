@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 
 from media.reader import FrameReader
-from restore.grain.av1 import TICKS_PER_S, entry, table_text
-from wetgate.chain import grain_look
+from media.write import atomic_write_bytes
+from restore.grain.av1 import table_text
 from wetgate.decisions import ShotDecisions
+from wetgate.files import digest
 from wetgate.job import Job
 from wetgate.layout import lay_out
 from wetgate.manifest import DeliveredFile
@@ -16,9 +17,11 @@ from wetgate.pieces import deliver_piece, megapixels
 from wetgate.plan import PlannedShot, variants
 from wetgate.records import IngestedReel
 from wetgate.size import size_of
-from wetgate.stages.kept import Kept, small_file
+from wetgate.stages.grain_told import TABLES, grain_told
+from wetgate.stages.kept import WRITERS, Kept, delivered_file, still_right
 from wetgate.stages.masters import OutFrame, deliver_movie, deliver_sequence, deliver_touch
 from wetgate.stages.sidecar import deliver_sidecar
+from wetgate.stages.verify import Verdict
 
 
 def deliver_reel(
@@ -86,31 +89,58 @@ def deliver_grain(
     job: Job,
     reels: Mapping[str, IngestedReel],
     decisions: Mapping[str, ShotDecisions],
+    planned: Mapping[str, list[PlannedShot]],
+    verdicts: Mapping[str, Verdict],
     kept: Kept,
-) -> list[DeliveredFile]:
+) -> tuple[list[DeliveredFile], list[str]]:
     """grain/<reel>.tbl where it was asked for: the grain that was taken out and not given back,
-    for an AV1 encoder to have decoders lay on. Shots without such grain have no entry."""
+    for an AV1 encoder to have decoders lay on. The verdicts say which shots are left out, and why;
+    the second of what is returned says it of whole reels."""
     if not job.project.restore.grain.av1_table:
-        return []
-    files = []
+        return [], []
+    files, notes = [], []
     for reel_id, ingested in reels.items():
-        reel = ingested.reel
-        ratio = size_of(job.project, reel.format, reel_id).ratio
-        entries = []
-        for shot in ingested.shots:
-            decided = decisions[shot.id]
-            share = 1.0 - decided.grain.kept
-            if not decided.noise.applied or share <= 0.0:
-                continue
-            start, end = (
-                int(TICKS_PER_S * (n - reel.range.start) / reel.rate)
-                for n in (shot.frames.start, shot.frames.stop)
-            )
-            look = grain_look(decided.noise, decided.grain)
-            # Each shot has a seed of its own, the same in every run.
-            seed = decided.grain.seed + shot.frames.start
-            entries.append(entry(look, share, ratio, seed, start, end))
-        if entries:
-            path = job.folder.deliver / "grain" / f"{reel_id}.tbl"
-            files.append(small_file(job, path, table_text(entries).encode(), kept))
-    return files
+        left_out = {
+            shot.id: str(verdicts[shot.id]["grain"]["av1"]["left_out"])
+            for shot in ingested.shots
+            if shot.id in verdicts
+        }
+        told = [planned[s.id][0] for s in ingested.shots if left_out.get(s.id) == ""]
+        if told:
+            files.append(_grain_table(job, ingested, told, decisions, kept))
+        first = next(((name, why) for name, why in left_out.items() if why), None)
+        if first is not None:
+            count = len(left_out) - len(told)
+            what = f"are {count} of {len(left_out)} shots not in the" if told else "is no"
+            notes.append(f"{reel_id}: there {what} AV1 film grain table; {first[0]}: {first[1]}")
+    return files, notes
+
+
+def _grain_table(
+    job: Job,
+    ingested: IngestedReel,
+    told: list[PlannedShot],
+    decisions: Mapping[str, ShotDecisions],
+    kept: Kept,
+) -> DeliveredFile:
+    path = job.folder.deliver / "grain" / f"{ingested.reel.id}.tbl"
+    # To find the filters of thousands of shots takes minutes.
+    made_from = digest(
+        {
+            "writers": [WRITERS, TABLES],
+            "shots": [[decisions[p.shot.id].model_dump(mode="json"), p.size.ratio] for p in told],
+            "baked": told[0].variant.baked,
+            "time": [str(ingested.reel.rate), ingested.reel.range.start],
+        }
+    )
+    current = still_right(job, path, made_from, kept)
+    if current is not None:
+        return current
+    found = [
+        grain_told(ingested.reel, p.shot, decisions[p.shot.id], p.size, baked=p.variant.baked)
+        for p in told
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = table_text([t.entry for t in found if t.entry is not None])
+    atomic_write_bytes(path, table.encode())
+    return delivered_file(job, path, made_from)

@@ -54,6 +54,8 @@ class Outcome:
     report: str
     failures: tuple[str, ...] = ()
     """One line for each shot that failed: where, what, what to do."""
+    notes: tuple[str, ...] = ()
+    """What was asked for beside the pictures and is not there, and why."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -87,7 +89,8 @@ def finish_title(
         reader = frame_reader(configs[ingested.reel.id], ingested.reel)
         files += deliver_reel(job, ingested, planned, missing, kept, reader)
     files += deliver_color(job, reels, decisions, kept)
-    files += deliver_grain(job, reels, decisions, kept)
+    tables, notes = deliver_grain(job, reels, decisions, planned, verdicts, kept)
+    files += tables
     expected = _expected(job, reels, missing)
     masters = [
         f
@@ -133,10 +136,16 @@ def finish_title(
         frames_delivered=frames - lost,
         report=str(job.folder.report / "index.html"),
         failures=tuple(str(e) for e in failures.values()),
+        notes=tuple(notes),
     )
     job.events.emit(
         "finished",
-        {"held": list(held), "failed": list(failures), "exit_code": outcome.exit_code},
+        {
+            "held": list(held),
+            "failed": list(failures),
+            "exit_code": outcome.exit_code,
+            **({"notes": notes} if notes else {}),
+        },
     )
     return outcome
 

@@ -31,6 +31,7 @@ from wetgate.records import IngestedReel
 from wetgate.size import Size
 from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
+from wetgate.stages.grain_told import TABLES, grain_told
 from wetgate.touch import counts as effect_counts
 
 Verdict = dict[str, Any]
@@ -72,7 +73,9 @@ def verify_shot(
     probes = checks_with(frozenset(before), planned.size)
     key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
-        return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
+        scanned = _as_scanned(before, planned, decisions)
+        _tell_encoders(job, ingested, planned, decisions, scanned)
+        return _write(job, planned, key, scanned, decisions)
     job.gate()
     started = time.monotonic()
     frames = _Frames(job, ingested, planned)
@@ -99,6 +102,7 @@ def verify_shot(
         },
         "caveats": frames.caveats,
     }
+    _tell_encoders(job, ingested, planned, decisions, numbers)
     costs = {
         "frames": len(planned.shot.frames),
         "does": verify_piece(probes, planned.size),
@@ -115,6 +119,12 @@ def _verdict_key(
     decisions: ShotDecisions,
     before: Mapping[str, Any],
 ) -> str:
+    # What encoders are told follows from this and from what chunks are made by.
+    table = (
+        [TABLES, decisions.grain.autocorrelation, decisions.noise.reason]
+        if job.project.restore.grain.av1_table
+        else []
+    )
     return digest(
         {
             "checks": CHECKS,
@@ -124,7 +134,7 @@ def _verdict_key(
             if planned.untouched
             else [],
             "policy": job.project.policy.model_dump(mode="json"),
-            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept, *table],
             "limited": decisions.balance.limited,
             "defect_map": decisions.defect_map.reason,
             "kept_jumps": list(decisions.weave.kept_jumps),
@@ -160,6 +170,20 @@ def _as_scanned(
         "max_by_class": {},
         "caveats": {},
     }
+
+
+def _tell_encoders(
+    job: Job,
+    ingested: IngestedReel,
+    planned: PlannedShot,
+    decisions: ShotDecisions,
+    numbers: dict[str, Any],
+) -> None:
+    """Into the ledger: what a film grain table that was asked for says of this shot."""
+    if job.project.restore.grain.av1_table:
+        baked = planned.variant.baked
+        told = grain_told(ingested.reel, planned.shot, decisions, planned.size, baked=baked)
+        numbers["grain"]["av1"] = told.as_json()
 
 
 def _write(
@@ -332,6 +356,9 @@ def _held(
         if decisions.weave.origin == "solved"
     ]
     held += _grain_off(job, decisions, numbers["grain"])
+    av1 = numbers["grain"].get("av1", {})
+    if av1.get("lost"):
+        held.append(f"its grain is left out of the AV1 film grain table: {av1['left_out']}")
     was, now = before["unsteady"], after["unsteady"]
     if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
         held.append(f"the enlarged picture changes more along its motion: {was} to {now} film log")
