@@ -22,7 +22,9 @@ import torch
 
 from benchmarks.detail_clips import CLIPS, F32, available
 from benchmarks.detail_ours import film_log
+from media.frames import FrameRange
 from restore.rebuild.measure import FLASH, OTHER, Finding, FramesProbe
+from restore.rebuild.solve import FramesOptions, solve_frames
 from wetgate.numerics import pin_numerics
 
 RESULTS = Path(__file__).parent / "results" / "frames_found.json"
@@ -79,7 +81,10 @@ KINDS: dict[str, tuple[Spoil, tuple[int, ...]]] = {
     "splice, cement": (cement, (1,)),
     "splice, tape": (tape, (1,)),
     "flash of light": (lambda f, _: np.clip(f + 0.2, None, 1.0), (1, 3)),
+    "even": (lambda f, _: np.full_like(f, f.mean()), (1, 3)),
 }
+ENDS = ("fogged", "overexposed", "even", "burnt", "torn")
+"""What one side alone is asked for: an even black frame is how shots end."""
 
 
 def seen(name: str) -> F32:
@@ -133,8 +138,33 @@ def measured(name: str) -> list[dict[str, Any]]:
                 taken += sum(not place <= f.first <= f.last < place + run for f in damage)
             rows.append({"clip": name, "kind": kind, "run": run, "tried": tried,
                          "right": int(hit), "taken": int(taken)})  # fmt: skip
+    rows += at_ends(name, clean)
     for row in rows:
         print(json.dumps(row), flush=True)
+    return rows
+
+
+def at_ends(name: str, clean: F32) -> list[dict[str, Any]]:
+    """Rows of the first and the last frames of a clip."""
+    rows: list[dict[str, Any]] = []
+    shot = FrameRange(0, len(clean))
+    size_px = (int(clean.shape[2]), int(clean.shape[3]))
+    for kind in (*ENDS, "flash of light"):
+        spoil, _ = KINDS[kind]
+        for run in (1,) if kind == "torn" else (1, 2, 3):
+            hit = taken = 0
+            for first in (0, len(clean) - run):
+                rng = np.random.default_rng((first, run))
+                frames = clean.copy()
+                for k in range(first, first + run):
+                    frames[k] = spoil(frames[k], rng)
+                said = solve_frames(found(frames)[0], shot, size_px, FramesOptions())
+                damage = {v.frame for v in said if v.kind not in (FLASH, OTHER)}
+                wanted = set(range(first, first + run)) if kind in ENDS else set()
+                hit += damage == wanted
+                taken += len(damage - wanted)
+            rows.append({"clip": name, "kind": f"{kind}, at an end", "run": run, "tried": 2,
+                         "right": hit, "taken": taken})  # fmt: skip
     return rows
 
 

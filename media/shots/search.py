@@ -22,6 +22,7 @@ _UNREST_QUANTILE = 0.4
 _NEAR_FRAMES, _FAR_FRAMES = 3, 12
 _REPEATED, _REPEATED_SHARE, _MOVING = 0.04, 0.25, 0.2
 _RUINED_FRAMES = 2
+_RUINED_AT_CUT = 3
 _FLASH_FRAMES = 6
 _SAME_SCENE = 0.35
 _FLASH_BRIGHTER = 0.06
@@ -77,28 +78,47 @@ def find_cuts(track: Track, empty: NDArray[np.bool_]) -> list[Cut]:
         if across[t] > needed and not _thing_enters(track, empty, t):
             sure = 0.5 + 0.5 * min(1.0, (float(across[t]) - needed) / 0.4)
             cuts.append(Cut(t, sure))
-        elif _ruined_at_cut(track, across, t, _LEVEL + _UNREST_WEIGHT * unrest):
-            # It is taken for the last frame of the shot before it.
-            cuts.append(Cut(t + 1, 0.6))
+        else:
+            level = _LEVEL + _UNREST_WEIGHT * unrest
+            for run in range(1, _RUINED_AT_CUT + 1):
+                if _ruined_at_cut(track, across, t, run, level):
+                    # They are taken for the last frames of the shot before them.
+                    cuts.append(Cut(t + run, 0.6))
+                    break
     return sorted({c.position: c for c in reversed(cuts)}.values(), key=lambda c: c.position)
 
 
-def _ruined_at_cut(track: Track, across: NDArray[np.float64], t: int, needed: float) -> bool:
-    """Whether frame ``t`` is ruined and lies right at a cut, which is then seen twice.
+def _ruined_at_cut(
+    track: Track, across: NDArray[np.float64], t: int, run: int, needed: float
+) -> bool:
+    """Whether the frames ``t`` to ``t + run - 1`` are ruined and lie right at a cut, which is
+    then seen again and again.
 
-    It stands out in light or contrast from both neighbors; these differ, and where they are
-    calm on their own sides that is a cut and no movement.
+    Each stands out in light or contrast from the neighbors of them all; these differ, and where
+    they are calm on their own sides that is a cut and no movement.
     """
-    if not 2 <= t < len(track) - 2 or min(across[t], across[t + 1]) <= needed:
+    after = t + run
+    if not 2 <= t < len(track) - run - 1 or min(across[t : after + 1]) <= needed:
         return False
-    levels, spreads = track.levels, track.spreads
-    steps = (levels[t] - levels[t - 1], levels[t] - levels[t + 1])
-    lit = min(abs(s) for s in steps) > _PULSE_BRIGHTER and steps[0] * steps[1] > 0.0
-    if not lit and spreads[t] > 0.5 * min(spreads[t - 1], spreads[t + 1]):
+    if not all(_stands_out(track, k, t - 1, after) for k in range(t, after)):
         return False
-    calm = max(track.apart(t - 2, t - 1), track.apart(t + 1, t + 2))
-    over = min(track.apart(*p) for p in ((t - 1, t + 1), (t - 2, t + 1), (t - 1, t + 2)))
+    calm = max(track.apart(t - 2, t - 1), track.apart(after, after + 1))
+    sides = ((t - 1, after), (t - 2, after), (t - 1, after + 1))
+    over = min(_between(track, *pair) for pair in sides)
     return over > needed + _BESIDE_WEIGHT * calm
+
+
+def _stands_out(track: Track, t: int, before: int, after: int) -> bool:
+    """Whether a frame is lighter or darker than two others, or has half of their contrast."""
+    levels, spreads = track.levels, track.spreads
+    steps = (levels[t] - levels[before], levels[t] - levels[after])
+    lit = min(abs(s) for s in steps) > _PULSE_BRIGHTER and steps[0] * steps[1] > 0.0
+    return lit or spreads[t] <= 0.5 * min(spreads[before], spreads[after])
+
+
+def _between(track: Track, one: int, other: int) -> float:
+    """Distance of any two positions inside the reel."""
+    return distance(track.features(one), track.features(other))
 
 
 def _apart(track: Track, empty: NDArray[np.bool_], one: int, other: int) -> float:

@@ -47,6 +47,11 @@ class Seen:
         small: F32 = cv2.resize(self.luma, size, interpolation=cv2.INTER_AREA)
         return small
 
+    @cached_property
+    def lightest(self) -> float:
+        """Film log luma that hardly anything is lighter than."""
+        return float(np.quantile(self.luma, 0.995))
+
 
 @dataclass(frozen=True)
 class Look:

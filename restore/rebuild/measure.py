@@ -37,6 +37,11 @@ _FAR_LIGHTER = 0.35
 """Film log, four stops: no light in a scene does that to half of the picture."""
 _BURNT_SPREAD, _BURNT_AREA, _HOLES = 0.25, 0.25, 0.04
 _OFF, _FAR_OFF = 0.08, 0.15
+_LONGEST_BESIDE = 3
+_CALM, _EMPTIED, _FADES = 0.85, 0.5, 0.008
+_BARE_LIGHTER = 0.05
+_BLACK = 0.2
+"""Film log: what is darker and even is black to the cut finder as well."""
 _BAND_AREA, _TEAR_AREA, _LARGEST_AREA = 0.012, 0.06, 0.6
 _BAND_WIDTH, _BAND_HEIGHT = 0.85, 0.3
 _EXTREME = 0.015
@@ -97,6 +102,7 @@ class FramesProbe:
     def __init__(self) -> None:
         self._seen: deque[Seen] = deque(maxlen=LONGEST_SEEN + 2)
         self._found: list[Finding] = []
+        self._whitening: set[int] = set()
 
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: scan number. pixels: (C, h, w) film log, small."""
@@ -107,6 +113,8 @@ class FramesProbe:
             self._seen.clear()
         planes = pixels.detach().cpu().numpy().astype(np.float32, copy=False)
         self._seen.append(Seen(frame, planes, plane.cpu().numpy(), steering_image(plane)))
+        if len(self._seen) > 2 and _whitens(*list(self._seen)[-3:]):
+            self._whitening.update(range(frame - 2, frame + 1))
         self._look_back()
         self._look_beside()
 
@@ -115,13 +123,17 @@ class FramesProbe:
         return {"findings": [f.as_dict() for f in self.findings()]}
 
     def findings(self) -> list[Finding]:
-        """The same, as they are; what both sides say need not be said by one of them."""
+        """The same, as they are; what both sides say need not be said by one of them, and one
+        side alone takes what drowns in white for light."""
         agreed = [f for f in self._found if f.sides == "both" and f.part is None]
-        said = [
-            f for f in self._found
-            if f.sides == "both" or f.part is not None
-            or not any(o.first <= f.first and f.last <= o.last for o in agreed)
-        ]  # fmt: skip
+
+        def counts(one: Finding) -> bool:
+            if one.sides == "both" or one.part is not None:
+                return True
+            known = any(o.first <= one.first and one.last <= o.last for o in agreed)
+            return not known and self._whitening.isdisjoint(range(one.first, one.last + 1))
+
+        said = [f for f in self._found if counts(f)]
         return sorted(said, key=lambda f: (f.first, f.last, f.sides))
 
     def _look_back(self) -> None:
@@ -147,25 +159,28 @@ class FramesProbe:
                 return
 
     def _look_beside(self) -> None:
-        """Bands at the top or bottom of a frame, and frames lost to light, by the two frames on
-        one side of it: at a cut there are no others."""
-        if len(self._seen) < 3:
+        """Bands at the top or bottom of a frame, and frames that are no picture any more, by the
+        two frames on one side of them: at a cut there are no others."""
+        seen = list(self._seen)
+        for run in range(1, min(_LONGEST_BESIDE, len(seen) - 2) + 1):
+            stretch = seen[-run - 2 :]
+            self._beside(stretch[:run], (stretch[run], stretch[run + 1]), "after")
+            self._beside(stretch[2:], (stretch[0], stretch[1]), "before")
+
+    def _beside(self, inner: list[Seen], pair: tuple[Seen, Seen], sides: str) -> None:
+        near, far = pair if sides == "after" else pair[::-1]
+        spoilt = _calm(near, far) and all(_spoilt(frame, near) for frame in inner)
+        if not spoilt and (len(inner) > 1 or not _rows_changed(inner[0], near)):
             return
-        first, middle, last = list(self._seen)[-3:]
-        for frame, pair, sides in (
-            (first, (middle, last), "after"),
-            (last, (first, middle), "before"),
-        ):
-            near, far = pair if sides == "after" else pair[::-1]
-            fogged = _lightened(frame, near) and not _lightened(near, far, 0.4 * _STEP)
-            if not fogged and not _rows_changed(frame, near):
-                continue
-            look = Pair(*pair).beside(frame, following=sides == "before")
-            found = _part(frame, look, pair, sides)
-            if found is not None and found.kind == SPLICE:
-                self._found.append(found)
-            elif fogged and (ruined := _fogged(frame, look, sides)) is not None:
-                self._found.append(ruined)
+        expected = Pair(*pair)
+        looks = [expected.beside(frame, following=sides == "before") for frame in inner]
+        if len(inner) == 1:
+            part = _part(inner[0], looks[0], pair, sides)
+            if part is not None and (part.kind == SPLICE or (spoilt and _bare(inner[0], near))):
+                self._found.append(part)
+                return
+        if spoilt and (ruined := _ruined(inner, looks, pair, sides)) is not None:
+            self._found.append(ruined)
 
 
 def _changed(one: Seen, other: Seen) -> bool:
@@ -191,22 +206,67 @@ def _lightened(one: Seen, other: Seen, least: float = _STEP) -> bool:
     return float(np.median(one.cells) - np.median(other.cells)) > least
 
 
-def _fogged(frame: Seen, look: Look, sides: str) -> Finding | None:
-    """A frame that light has taken the picture from, by one side alone.
+def _whitens(one: Seen, middle: Seen, other: Seen) -> bool:
+    """Whether three frames in a row are a part of a fade into or out of white."""
+    dark, light = (one, other) if _lightened(other, one, 0.0) else (other, one)
+    steady = _lightened(light, middle, _FADES) and _lightened(middle, dark, _FADES)
+    paler = float(middle.cells.std()) < _CALM * float(dark.cells.std())
+    return steady and paler and float(light.cells.std()) < _BLANK
 
-    Only light is believed there: dark frames without structure are how shots fade and end.
-    """
-    judged = float(look.judged.mean())
-    if judged < _JUDGED or look.lost_share < _DESTROYED or look.level_stepped < _STEP:
+
+def _calm(near: Seen, far: Seen) -> bool:
+    """Whether two frames are lit and filled alike: no fade, no light that goes on or off."""
+    apart = abs(float(np.median(near.cells) - np.median(far.cells)))
+    narrow, wide = sorted((float(near.cells.std()), float(far.cells.std())))
+    return apart < 0.4 * _STEP and narrow > _CALM * wide
+
+
+def _spoilt(frame: Seen, near: Seen) -> bool:
+    """Whether a frame may be no picture any more, at no cost: light, emptied, or with holes."""
+    emptied = float(frame.cells.std()) < _EMPTIED * float(near.cells.std())
+    return emptied or _lightened(frame, near) or _bare(frame, near)
+
+
+def _bare(frame: Seen, near: Seen) -> bool:
+    """Whether a part of a frame is lighter than anything in another: light without film."""
+    return float((frame.luma > near.lightest + _BARE_LIGHTER).mean()) > _HOLES
+
+
+def _ruined(
+    inner: list[Seen], looks: list[Look], pair: tuple[Seen, Seen], sides: str
+) -> Finding | None:
+    """Frames that are no picture any more, by one side alone, all of them."""
+    near = pair[0] if sides == "after" else pair[1]
+    kinds = [_ruin(frame, look, near, pair) for frame, look in zip(inner, looks, strict=True)]
+    if not all(kinds):
         return None
-    if float(np.median(look.own[look.judged])) >= _NO_STRUCTURE:
-        return None
+    judged = min(float(look.judged.mean()) for look in looks)
+    lost = min(look.lost_share for look in looks)
     confidence = 0.7 * min(1.0, 0.6 + judged / _WELL_JUDGED)
-    why = (
-        f"{100 * look.lost_share:.0f} % of the picture that the frames {sides} it show is not there"
-    )
-    number = frame.number
-    return Finding(number, number, "overexposed", confidence, why, None, sides)
+    why = f"{100 * lost:.0f} % of the picture that the frames {sides} it show is not there"
+    return Finding(inner[0].number, inner[-1].number, kinds[0], confidence, why, None, sides)
+
+
+def _ruin(frame: Seen, look: Look, near: Seen, pair: tuple[Seen, Seen]) -> str:
+    """How a frame is destroyed, by one side alone; empty when it may not be.
+
+    Black frames are how shots fade and end, and another picture is how a cut looks: what is
+    believed is light, an even frame that is not black, and burnt film with holes in it.
+    """
+    lost, step = look.lost_share, look.level_stepped
+    if float(look.judged.mean()) < _JUDGED:
+        return ""
+    if lost >= _DESTROYED and float(np.median(look.own[look.judged])) < _NO_STRUCTURE:
+        if step >= _STEP:
+            return "overexposed"
+        even = float(frame.luma.std()) < min(_EVEN, _EMPTIED * float(near.luma.std()))
+        return _even(frame, step) if even and float(np.median(frame.luma)) > _BLACK else ""
+    if lost < _PARTLY or not _bare(frame, near) or not _burnt(frame, look, pair):
+        return ""
+    # A bright thing that comes into the picture has no char around it.
+    level = look.level - np.median(look.level, axis=(1, 2), keepdims=True)
+    charred = float((look.sure & (level.min(axis=0) < -_FAR_OFF)).mean())
+    return BURNT if charred > _HOLES else ""
 
 
 def _run(inner: list[Seen], looks: list[Look], around: tuple[Seen, Seen]) -> Finding | None:
@@ -257,10 +317,10 @@ def _even(frame: Seen, step: float) -> str:
 
 def _burnt(frame: Seen, look: Look, around: tuple[Seen, Seen]) -> bool:
     """Holes that show bare light, in charred film: no scene has both in a quarter of the frame."""
-    lightest = max(float(np.quantile(s.luma, 0.995)) for s in around)
+    lightest = max(s.lightest for s in around)
     level = look.level - np.median(look.level, axis=(1, 2), keepdims=True)
     off = np.abs(level).max(axis=0) > _FAR_OFF
-    holes = float((frame.luma > lightest + 0.05).mean())
+    holes = float((frame.luma > lightest + _BARE_LIGHTER).mean())
     return float((off & look.sure).mean()) > _BURNT_AREA and (
         holes > _HOLES or float(look.level.mean(axis=0).std()) > _BURNT_SPREAD
     )
@@ -309,7 +369,7 @@ def _no_film(plane: F32, inside: Mask, around: tuple[Seen, Seen]) -> bool:
     if not inner.any():
         return False
     level = float(np.median(plane[inner]))
-    lightest = min(float(np.quantile(s.luma, 0.995)) for s in around)
+    lightest = min(s.lightest for s in around)
     darkest = max(float(np.quantile(s.luma, 0.005)) for s in around)
     flat = float(np.median(np.abs(plane[inner] - level))) < 0.03
     return flat and (level > lightest - _EXTREME or level < darkest + _EXTREME)

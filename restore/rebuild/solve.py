@@ -94,8 +94,9 @@ def _adjoin(one: Finding, other: Finding) -> bool:
 
 def _faces(finding: Finding, shot: FrameRange) -> bool:
     """Whether the side that speaks is the one that the shot has."""
-    end = shot.start if finding.sides == "after" else shot.stop - 1
-    return finding.first == end
+    if finding.sides == "after":
+        return finding.first == shot.start
+    return finding.last == shot.stop - 1
 
 
 def _done(finding: Finding, options: FramesOptions, *, at_end: bool, kept: str) -> tuple[Done, str]:

@@ -199,6 +199,18 @@ def test_a_ruined_frame_at_a_cut_hides_it_from_nobody(level: float, at: int) -> 
     assert cuts(frames, "cut") == [at + 1]
 
 
+@pytest.mark.parametrize("run", [2, 3])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_few_burnt_frames_at_a_cut_hide_it_from_nobody(run: int, before: bool) -> None:
+    frames = np.concatenate([scene(1, 20), scene(2, 20)])
+    first = 20 - run if before else 20
+    for at in range(first, first + run):
+        rng = np.random.default_rng(at)
+        holes = cv2.GaussianBlur(rng.standard_normal(frames[at].shape), (0, 0), 12)
+        frames[at] = np.where(holes > 0, 0.98, 0.5)
+    assert cuts(frames, "cut") == [first + run]
+
+
 def test_a_jolt_of_two_frames_is_no_cut() -> None:
     frames = scene(3, 40, drift_px=0.2)
     frames[20] = np.roll(frames[20], 40, axis=1)

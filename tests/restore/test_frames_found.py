@@ -195,3 +195,78 @@ def test_a_shot_that_fades_out_has_lost_no_frame(towards: float, frames_long: in
     share = share[:, None, None, None].astype(np.float32)
     faded = (frames + (np.float32(towards) - frames) * share).astype(np.float32)
     assert solve_frames(findings(faded), FrameRange(0, len(frames)), (9, 9), FramesOptions()) == ()
+
+
+def even(frame: F32) -> F32:
+    return np.full_like(frame, frame.mean())
+
+
+@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("spoil", [fogged, overexposed, even, burnt])
+def test_frames_ruined_at_the_ends_of_a_shot_are_found_from_one_side(
+    spoil: Spoil, run: int
+) -> None:
+    frames = np.concatenate([shot("pan", 1)[:14], shot("foreground", 6)[:14]])
+    spans = (FrameRange(0, 14), FrameRange(14, 28))
+    ends = [*range(run), *range(14 - run, 14 + run), *range(28 - run, 28)]
+    for at in ends:
+        frames[at] = spoil(frames[at])
+    found = findings(frames)
+    said = [v for s in spans for v in solve_frames(found, s, (120, 180), FramesOptions())]
+    assert [v.frame for v in said if v.kind not in (FLASH, OTHER)] == ends
+    assert {v.done for v in said} == {"left"}
+
+
+def test_a_torn_first_frame_is_found() -> None:
+    frames = shot("pan")
+    frames[0] = torn(frames[0])
+    (verdict,) = solve_frames(findings(frames), FrameRange(0, 24), (120, 180), FramesOptions())
+    assert (verdict.frame, verdict.kind, verdict.done) == (0, TORN, "left")
+    assert verdict.part_px
+
+
+def faded(frames: F32, length: int, light: float) -> F32:
+    """With the last frames on their way to that much light, in a straight line."""
+    out = frames.copy()
+    for k in range(length):
+        share = (k + 1) / length
+        at = len(out) - length + k
+        scene = 10.0 ** ((out[at] * 1023 - 685) / 300)
+        out[at] = (np.log10((1 - share) * scene + share * light) * 300 + 685) / 1023
+    return out
+
+
+def dimmed(frames: F32, length: int, share: float) -> F32:
+    """With the light in the scene put out for the last frames."""
+    out = frames.copy()
+    out[-length:] += np.log10(share) * 300 / 1023
+    return out
+
+
+def covered(frames: F32, length: int, level: float) -> F32:
+    """A bright thing comes in from the right, over half of the picture in the end."""
+    out, w = frames.copy(), frames.shape[3]
+    for k in range(length):
+        reach = w * (k + 1) // (2 * length)
+        out[len(out) - length + k][:, 30:, w - reach :] = level
+    return out
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda f, n: faded(f, n, 0.01),
+        lambda f, n: faded(f, max(n, 2), 1.0),
+        lambda f, n: dimmed(f, n, 0.1),
+        lambda f, n: covered(f, n, 0.62),
+        lambda f, n: np.concatenate([f[:-n], np.clip(f[-n:] + 0.2, 0, 1)]),
+    ],
+    ids=["fade to black", "fade to white", "light out", "white van", "flash"],
+)
+def test_how_shots_end_is_no_damage(end: Callable[[F32, int], F32], length: int) -> None:
+    takes = [end(shot(kind, seed)[:12], length) for kind, seed in (("pan", 1), ("foreground", 6))]
+    found = findings(np.concatenate([takes[0], takes[1], takes[0][::-1]]))
+    spans = (FrameRange(0, 12), FrameRange(12, 24), FrameRange(24, 36))
+    said = [v for s in spans for v in solve_frames(found, s, (120, 180), FramesOptions())]
+    assert [v for v in said if v.kind not in (FLASH, OTHER)] == []
