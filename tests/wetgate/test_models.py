@@ -428,3 +428,8 @@ def test_what_a_network_does_to_steadiness_is_measured_and_held(
     assert verdict["after"]["unsteady"] > verdict["before"]["unsteady"] > 0.0
     assert bool(done.held) == held
     assert any("changes more along its motion" in w for w in verdict["held_because"]) == held
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        import_model(tmp_path, "MIT", card(tmp_path), "folder")
