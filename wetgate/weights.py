@@ -33,7 +33,8 @@ def import_model(weights: Path, licence: str, card: Path, name: str) -> ModelCar
     raises: UsageError, ModelRefused naming what is wrong; nothing is kept then.
     """
     if not weights.is_file():
-        raise UsageError(f"{weights} is not there", hint="check the path")
+        gone = "is a folder" if weights.is_dir() else "is not there"
+        raise UsageError(f"{weights} {gone}", hint="give the file of the weights")
     check_size(weights)
     said = read_card(card, weights.resolve())
     if said.licence != licence:

@@ -9,6 +9,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from media.errors import ConfigError, ModelRefused, UsageError
 from media.frames import FrameRange
 from media.reel import Shot
+from media.write import to_codes
 from restore.models.basicsr_bridge import srvgg
 from restore.models.card_file import read_card, write_card
 from restore.models.load import load_network
@@ -24,6 +26,7 @@ from restore.models.packages import PACKED, take
 from restore.models.shelf import FOLDER_VARIABLE, model
 from restore.noise.guide import SHA256
 from tests.reels import HERE, TEN_BIT, project_of, put_reel, run_here, run_program, scene
+from tests.strategies import add_grain, pan
 from wetgate.chain import build_chain
 from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
@@ -407,3 +410,26 @@ def test_tiles_of_a_network_round_otherwise_and_are_not_taken_for_the_whole(
 
     assert keys("network", 0) != keys("network", 32)
     assert keys("lanczos", 0) == keys("lanczos", 32)
+
+
+@pytest.mark.parametrize(("sigma", "held"), [(0.002, False), (0.03, True)])
+def test_what_a_network_does_to_steadiness_is_measured_and_held(
+    tmp_path: Path, sigma: float, held: bool
+) -> None:
+    """Grain that is to stay is sharpened by a network that sees one frame at a time."""
+    noisy = add_grain(pan(4, 6, 64, 96, 0.7), sigma, 4, 0.8)
+    codes = [to_codes(np.ascontiguousarray(p.transpose(1, 2, 0)), TEN_BIT) for p in noisy]
+    reel = put_reel(tmp_path / "R1", codes, 1)
+    sets = ("policy.allow_invented=true", "restore.upscale.enabled=true")
+    model = ("restore.upscale.method=network", "restore.upscale.model.name=compact-x2")
+    out = tmp_path / "out"
+    done = run_here(project_of([reel], *sets, *model, only="upscale"), out)
+    verdict = json.loads(Folder(out).verdict("R1", "R1_0010").read_text("utf-8"))
+    assert verdict["after"]["unsteady"] > verdict["before"]["unsteady"] > 0.0
+    assert bool(done.held) == held
+    assert any("changes more along its motion" in w for w in verdict["held_because"]) == held
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        import_model(tmp_path, "MIT", card(tmp_path), "folder")

@@ -10,7 +10,9 @@ from media.reel import Reel, Shot
 from restore.grain.av1 import TICKS_PER_S, Graded, GrainEntry, entry, texture
 from restore.grain.synth import F64
 from wetgate.chain import as_transform, grain_look
+from wetgate.config import Project
 from wetgate.decisions import ShotDecisions
+from wetgate.plan import PlannedShot
 from wetgate.size import Size
 
 TABLES = 1
@@ -79,6 +81,24 @@ def grain_told(
     except OverflowError as error:
         return Told(None, unlike=unlike, left_out=str(error), lost=True)
     return Told(made, share, unlike)
+
+
+def in_ledger(
+    project: Project, reel: Reel, planned: PlannedShot, decisions: ShotDecisions
+) -> dict[str, Any]:
+    """What a table that was asked for says of a shot, for the grain ledger; else nothing."""
+    if not project.restore.grain.av1_table:
+        return {}
+    baked = planned.variant.baked
+    told = grain_told(reel, planned.shot, decisions, planned.size, baked=baked)
+    return {"av1": told.as_json()}
+
+
+def told_by(project: Project, decisions: ShotDecisions) -> dict[str, Any]:
+    """What that follows from, beside what the shot's chunks are made by."""
+    if not project.restore.grain.av1_table:
+        return {}
+    return {"av1": [TABLES, decisions.grain.autocorrelation, decisions.noise.reason]}
 
 
 def _graded(decisions: ShotDecisions, channels: int) -> Graded | None:

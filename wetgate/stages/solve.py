@@ -183,8 +183,10 @@ def wanted_probes(job: Job, shots: set[str]) -> frozenset[str]:
     if "dirt" in asked and _by_rules(job.project, layers):
         found.add(trial_name("rules"))
     upscale = restore.upscale
-    if enlarges(job.project) and upscale.method == "frames":
-        found |= {"upscale", "steadiness"}
+    if enlarges(job.project) and upscale.method != "lanczos":
+        # A network that looks at one frame does not know what it painted into the last.
+        found.add("steadiness")
+        found |= {"upscale"} if upscale.method == "frames" else set()
     if not any(reel.defect_map for reel in job.project.reels):
         found.discard("defects")
     if found or color.match.enabled or color.balance.enabled or color.fade.enabled:

@@ -31,14 +31,14 @@ from wetgate.records import IngestedReel
 from wetgate.size import Size
 from wetgate.stages.analyse import PROBES, TRIALS, measure
 from wetgate.stages.grain_ledger import grain_ledger
-from wetgate.stages.grain_told import TABLES, grain_told
+from wetgate.stages.grain_told import in_ledger, told_by
 from wetgate.touch import counts as effect_counts
 
 Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 7
+CHECKS = 8
 """Rises when a verdict would come out differently."""
 
 
@@ -74,7 +74,7 @@ def verify_shot(
     key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
         scanned = _as_scanned(before, planned, decisions)
-        _tell_encoders(job, ingested, planned, decisions, scanned)
+        scanned["grain"] |= in_ledger(job.project, ingested.reel, planned, decisions)
         return _write(job, planned, key, scanned, decisions)
     job.gate()
     started = time.monotonic()
@@ -89,7 +89,7 @@ def verify_shot(
         planned.size,
     )
     frames.count_rest()
-    numbers = {
+    numbers: dict[str, Any] = {
         "before": _numbers(before, planned),
         "after": _numbers(after, planned, planned.size.ratio),
         "grain": grain_ledger(before, after, decisions, baked=planned.variant.baked),
@@ -102,7 +102,7 @@ def verify_shot(
         },
         "caveats": frames.caveats,
     }
-    _tell_encoders(job, ingested, planned, decisions, numbers)
+    numbers["grain"] |= in_ledger(job.project, ingested.reel, planned, decisions)
     costs = {
         "frames": len(planned.shot.frames),
         "does": verify_piece(probes, planned.size),
@@ -119,12 +119,6 @@ def _verdict_key(
     decisions: ShotDecisions,
     before: Mapping[str, Any],
 ) -> str:
-    # What encoders are told follows from this and from what chunks are made by.
-    table = (
-        [TABLES, decisions.grain.autocorrelation, decisions.noise.reason]
-        if job.project.restore.grain.av1_table
-        else []
-    )
     return digest(
         {
             "checks": CHECKS,
@@ -134,7 +128,8 @@ def _verdict_key(
             if planned.untouched
             else [],
             "policy": job.project.policy.model_dump(mode="json"),
-            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept, *table],
+            "grain": [job.project.restore.grain.tolerance, decisions.grain.kept],
+            **told_by(job.project, decisions),
             "limited": decisions.balance.limited,
             "defect_map": decisions.defect_map.reason,
             "kept_jumps": list(decisions.weave.kept_jumps),
@@ -170,20 +165,6 @@ def _as_scanned(
         "max_by_class": {},
         "caveats": {},
     }
-
-
-def _tell_encoders(
-    job: Job,
-    ingested: IngestedReel,
-    planned: PlannedShot,
-    decisions: ShotDecisions,
-    numbers: dict[str, Any],
-) -> None:
-    """Into the ledger: what a film grain table that was asked for says of this shot."""
-    if job.project.restore.grain.av1_table:
-        baked = planned.variant.baked
-        told = grain_told(ingested.reel, planned.shot, decisions, planned.size, baked=baked)
-        numbers["grain"]["av1"] = told.as_json()
 
 
 def _write(
@@ -360,7 +341,8 @@ def _held(
     if av1.get("lost"):
         held.append(f"its grain is left out of the AV1 film grain table: {av1['left_out']}")
     was, now = before["unsteady"], after["unsteady"]
-    if decisions.upscale.share and was is not None and now is not None and now > 1.1 * was + 0.003:
+    by_more = decisions.upscale.share or decisions.upscale.method == "network"
+    if by_more and was is not None and now is not None and now > 1.1 * was + 0.003:
         held.append(f"the enlarged picture changes more along its motion: {was} to {now} film log")
     if before["clipped_share"] is not None and after["clipped_share"] is not None:
         rise = after["clipped_share"] - before["clipped_share"]
