@@ -20,7 +20,7 @@ from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
-from wetgate.frames import to_review
+from wetgate.frames import not_rebuilt, to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
@@ -37,7 +37,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 7
+CHECKS = 8
 """Rises when a verdict would come out differently."""
 
 
@@ -72,7 +72,9 @@ def verify_shot(
     probes = checks_with(frozenset(before), planned.size)
     key = _verdict_key(job, ingested, planned, decisions, before)
     if planned.untouched:
-        return _write(job, planned, key, _as_scanned(before, planned, decisions), decisions)
+        return _write(
+            job, ingested, planned, key, _as_scanned(before, planned, decisions), decisions
+        )
     job.gate()
     started = time.monotonic()
     frames = _Frames(job, ingested, planned)
@@ -105,7 +107,7 @@ def verify_shot(
         "megapixels": round(megapixels(ingested.reel), 4),
         "seconds": round(time.monotonic() - started, 3),
     }
-    return _write(job, planned, key, numbers, decisions, costs)
+    return _write(job, ingested, planned, key, numbers, decisions, costs)
 
 
 def _verdict_key(
@@ -129,6 +131,7 @@ def _verdict_key(
             "defect_map": decisions.defect_map.reason,
             "kept_jumps": list(decisions.weave.kept_jumps),
             "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
+            "not_rebuilt": not_rebuilt(job.project, ingested, planned.pictures),
         }
     )
 
@@ -164,6 +167,7 @@ def _as_scanned(
 
 def _write(
     job: Job,
+    ingested: IngestedReel,
     planned: PlannedShot,
     key: str,
     numbers: dict[str, Any],
@@ -172,6 +176,7 @@ def _write(
 ) -> Verdict:
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
+    held += not_rebuilt(job.project, ingested, planned.pictures)
     job.at_hand()
     verdict: Verdict = {
         "schema": 1,
