@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from media.errors import ConfigError
 from media.frames import FrameRange
+from media.listing import missing_runs
 from media.pictures import Pictures
 from media.reel import MadeBy, Reel, SegmentKind, Shot, SourceFrame
 from restore.rebuild.measure import FLASH, SPLICE, Finding
@@ -23,7 +24,7 @@ from wetgate.decisions import (
     read_overrides,
 )
 from wetgate.job import Job
-from wetgate.layers import effective
+from wetgate.layers import effective, gaps_of
 from wetgate.records import IngestedReel
 
 
@@ -67,6 +68,27 @@ def to_review(shot: FrameRange, decisions: Sequence[FrameDecision]) -> list[str]
     ]  # fmt: skip
     said = [f"frame {d.frame}: {d.kind}: {d.reason}" for d in left[:3]]
     return said + ([f"and {len(left) - 3} more frames like these"] if len(left) > 3 else [])
+
+
+def not_rebuilt(project: Project, ingested: IngestedReel, pictures: Pictures) -> list[str]:
+    """Why a person should look: missing frames of a shot that were to be made, and are not.
+
+    They show the frame before them: more were missing than can be made, or they lie at a cut.
+    """
+    reel = ingested.reel
+    if gaps_of(project, reel.id) != "rebuild":
+        return []
+    named = {d.frame for found in ingested.frames.values() for d in found}
+    frames = pictures.frames
+    shown = [
+        n for n in frames
+        if reel.frame(n).made_by is None or n in named or n in pictures.between
+    ]  # fmt: skip
+    return [
+        f"{f'frame {run.start}' if len(run) == 1 else f'frames {run}'} missing, and not rebuilt: "
+        "another frame is shown in place"
+        for run in missing_runs([frames.start - 1, *shown, frames.stop])
+    ]
 
 
 def _decide(

@@ -46,6 +46,12 @@ def _layers(
     return [*found, (f"shot {shot}", person or {})]
 
 
+def gaps_of(project: Project, reel: str) -> str:
+    """What the project says about numbers that a reel lacks; empty where it says nothing."""
+    said = [r.gaps for r in project.reels if (r.id or _named(r.path)) == reel]
+    return said[0] if said else ""
+
+
 def _named(path: str) -> str:
     return reel_id_from(Path(path))
 

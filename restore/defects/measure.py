@@ -34,7 +34,8 @@ class DefectProbe:
     Evidence: ``frames`` looked at, ``surface`` (33, 33) likeness of map and picture by shift, down
     and right, ``through`` (33, 33) the same for what dyes let through of the picture, without
     defects, ``places`` (n, 2) the best shift of each frame that has one, ``spots_px`` how many
-    pixels of all frames are dense in the map, ``follows`` and ``explained`` as in ``Cleaned``,
+    pixels of all frames are dense in the map, ``gaps_px`` how many are as much clearer than what
+    is around them, ``follows`` and ``explained`` as in ``Cleaned``,
     medians; ``density`` median of the map; ``echo`` correlation of what is left in the map with
     the detail of the picture.
     """
@@ -49,7 +50,7 @@ class DefectProbe:
         self._follows: list[float] = []
         self._explained: list[float] = []
         self._echo: list[float] = []
-        self._spots_px = 0
+        self._spots_px = self._gaps_px = 0
         self._density: list[float] = []
 
     def observe(
@@ -63,8 +64,10 @@ class DefectProbe:
         density = density_of(plane, bright=self._bright)
         self._density.append(float(np.median(density)))
         found = cleaned(density, picture)
-        spots = (found.depth > max(SPOT * found.sigma, LEAST_DENSITY)).astype(np.float32)
+        least = max(SPOT * found.sigma, LEAST_DENSITY)
+        spots = (found.depth > least).astype(np.float32)
         self._spots_px += int(spots.sum())
+        self._gaps_px += int((found.depth < -least).sum())
         detail = _residue(own)
         fine = np.where(cv2.dilate(spots, np.ones((9, 9), np.uint8)) > 0, 0.0, _residue(density))
         self._through += _likeness(fine.astype(np.float32), detail)
@@ -101,6 +104,7 @@ class DefectProbe:
             "through": self._through,
             "places": np.array(self._places, np.float64).reshape(-1, 2),
             "spots_px": self._spots_px,
+            "gaps_px": self._gaps_px,
             "follows": middle(self._follows),
             "density": middle(self._density),
             "explained": middle(self._explained),

@@ -13,6 +13,8 @@ F32 = NDArray[np.float32]
 _ALIKE = 0.3
 """Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
 
+_ON_BOTH = 0.4
+"""Share of the difference from one frame that a piece may have from another that shows it too."""
 _MARK_OFF_PX = 4
 """By which the cue marks of following frames may be off each other."""
 
@@ -94,6 +96,18 @@ def stays_on(blob: Blob, own: F32, others: Sequence[F32]) -> bool:
     contrast = float(beyond(own, shape > 0).mean())
     shown = (beyond(o, near) * np.sign(contrast) > 0.5 * abs(contrast) for o in others)
     return any(int(there.sum()) > 0.5 * blob.area_px for there in shown)
+
+
+def lies_on_both(blob: Blob, own: F32, one: F32, other: F32) -> bool:
+    """True when ``one`` shows a piece where it lies on the film, and ``other`` does not.
+
+    own, one, other: (H, W) film log luma, not moved onto each other.
+    """
+    h, w = blob.inside.shape
+    at = (slice(blob.top, blob.top + h), slice(blob.left, blob.left + w))
+    here = own[at][blob.inside]
+    to_one, to_other = (abs(float((here - p[at][blob.inside]).mean())) for p in (one, other))
+    return to_one < _ON_BOTH * to_other
 
 
 def seen_elsewhere(

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 FOLD = 2
+_AGREED = 1.6
+"""Times as much as the least of them others may differ and still agree."""
 PARTS = FOLD * FOLD
 
 
@@ -101,6 +104,67 @@ def _between(at: int, size: int, coarse: int) -> tuple[int, int, np.float32]:
                 np.float32(0.0))  # fmt: skip
     first = min(int(place), coarse - 1)
     return first, min(first + 1, coarse - 1), np.float32(place - np.float32(first))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def differences(own: F32, near: F32, slow: F32, out: F32) -> None:
+    """own - near without its slow part. own: (h, w); near, out: (N, h, w); slow: (N, hc, wc)."""
+    h, w = own.shape
+    hc, wc = slow.shape[1:]
+    coarse = np.empty(wc, np.float32)
+    left, right = np.empty(w, np.int64), np.empty(w, np.int64)
+    share = np.empty(w, np.float32)
+    for x in range(w):
+        left[x], right[x], share[x] = _between(x, w, wc)
+    for k in range(len(near)):
+        for y in range(h):
+            above, below, down = _between(y, h, hc)
+            for x in range(wc):
+                top = slow[k, above, x]
+                coarse[x] = top + down * (slow[k, below, x] - top)
+            for x in range(w):
+                start = coarse[left[x]]
+                level = start + share[x] * (coarse[right[x]] - start)
+                out[k, y, x] = own[y, x] - near[k, y, x] - level
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def shared(
+    apart: F32,
+    there: F32,
+    other: F32,
+    nearest: int,
+    told: tuple[float, float, float, float],
+    out: U8,
+) -> bool:
+    """Where one neighbour is like the frame and the three others differ from it, all one way.
+
+    apart: (4, h, w) the frame less each; there, other: (h, w, 2) px, motion to the one and to the
+    other of the nearest two; nearest: the one. told: film log by which the others differ at
+    least, share of that by which the one may, px within which the same place of the film is, and
+    px of bend in the motion from which on it is lost. out: (h, w) 1 there. returns: whether
+    that is anywhere.
+    """
+    h, w = out.shape
+    a, b, c = (nearest + 1) % 4, (nearest + 2) % 4, (nearest + 3) % 4
+    least, alike = np.float32(told[0]), np.float32(told[1])
+    most = np.float32(_AGREED)
+    far, bent = np.float32(told[2] * told[2]), np.float32(told[3] * told[3])
+    found = False
+    for y in range(h):
+        for x in range(w):
+            one, two, three = apart[a, y, x], apart[b, y, x], apart[c, y, x]
+            low, high = min(one, two, three), max(one, two, three)
+            if low < 0.0:
+                low, high = -high, -low
+            out[y, x] = 0
+            if low > least and high < most * low and abs(apart[nearest, y, x]) < alike * low:
+                dx, dy = there[y, x, 0], there[y, x, 1]
+                across, along = dx + other[y, x, 0], dy + other[y, x, 1]
+                if dx * dx + dy * dy < far and across * across + along * along < bent:
+                    out[y, x] = 1
+                    found = True
+    return found
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

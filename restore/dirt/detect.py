@@ -17,7 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.dirt.blobs import Blob, pieces, seen_elsewhere, stays_on, where_cue_marks_are
+from restore.dirt.blobs import (
+    Blob,
+    lies_on_both,
+    pieces,
+    seen_elsewhere,
+    stays_on,
+    where_cue_marks_are,
+)
 from restore.dirt.evidence import folded, levelled, planes
 from restore.dirt.look import Look
 from restore.dirt.network import probability, probability_of_cells
@@ -85,9 +92,9 @@ def suspicion(look: Look, sigma: float, options: DirtOptions, *, half: bool = Fa
     one_sided = look.one_sided
     if options.detector == "network" and look.own.device.type == "cpu":
         own = look.own.numpy()
-        cells = folded(own, look.fetched(), look.flows, sigma, one_sided=one_sided, half=half)
+        cells = folded(own, look.fetched(sigma), look.flows, sigma, one_sided=one_sided, half=half)
         return probability_of_cells(cells, (own.shape[0], own.shape[1]))
-    level = levelled(look.own, look.compensated())
+    level = levelled(look.own, look.compensated(sigma))
     if options.detector == "rules":
         score: F32 = deviation(look.own, level).cpu().numpy()
         return score
@@ -152,12 +159,21 @@ def _still(
         key = (blob.top, blob.left, blob.sign, blob.inside.tobytes())
         if key not in known:
             known[key] = any(
-                seen_elsewhere(blob, own, other, flow, sigma, options.search_px)
-                for other, flow in zip(look.near[:2], look.flows[:2], strict=True)
+                seen_elsewhere(blob, own, look.near[k], look.flows[k], sigma, options.search_px)
+                for k in _asked(blob, own, look)
             )
         return not known[key]
 
     return still
+
+
+def _asked(blob: Blob, own: F32, look: Look) -> list[int]:
+    """The nearest two; where dirt lies on one of them as well, the one behind it instead."""
+    if len(look.near) < 4:
+        return [0, 1]
+    before, after = look.near[:2]
+    first = 2 if lies_on_both(blob, own, before, after) else 0
+    return [first, 3 if lies_on_both(blob, own, after, before) else 1]
 
 
 def _by_rules(

@@ -34,6 +34,12 @@ _MISFIT_LIMIT = 0.10
 """Film log; no speck may make more of a misfit than this."""
 _CELL_PX, _AROUND = 4, 5
 """Neighbours are held against each other in cells, each with so many around it."""
+_SHARED_LEAST, _SHARED_SIGMAS = 0.005, 2.0
+"""Film log and sigmas by which the three others must differ from the frame."""
+_SHARED_ALIKE, _SHARED_RIM_PX = 0.4, 5
+"""Share of that by which the one may."""
+_SHARED_PLACE_PX, _SHARED_BEND_PX = 3.0, 8.0
+"""Dirt lies in one place of the film, things that move do not; motion that is lost says nothing."""
 _FAR_WORSE = (2.0, 0.01)
 """Times the misfit of the neighbour that fits best, and film log beyond it."""
 
@@ -109,6 +115,33 @@ def believed(own: F32, near: F32) -> None:
     for plane in misfit:
         cv2.blur(plane, (_AROUND, _AROUND), dst=plane, borderType=cv2.BORDER_REPLICATE)
     cells.stand_in(near, misfit, _CELL_PX, *_FAR_WORSE)
+
+
+def told_apart(own: F32, near: F32, flows: Sequence[F32], sigma: float) -> None:
+    """Where one of the nearest two shows what the frame shows, and the three others agree that
+    something else is there, the neighbour behind it stands in for it.
+
+    own: (h, w); near: (4, h, w), one and two frames to either side, nearest first, fetched along
+    the motion; changed in place. flows: (H, W, 2) px to the nearest two. sigma: grain of the luma,
+    film log. Dirt that lies on two frames in a row would otherwise hide itself.
+    """
+    from restore.dirt import cells  # compiled on first use, not at import
+
+    if len(near) < _SLOTS or min(own.shape) < 4 * _SLOW_PX:
+        return
+    apart = np.empty_like(near)
+    cells.differences(own, near, _slow_cells(own, near, _SLOW_PX), apart)
+    for plane in apart:
+        cv2.blur(plane, (3, 3), dst=plane, borderType=cv2.BORDER_REPLICATE)
+    least = _SHARED_LEAST + _SHARED_SIGMAS * sigma
+    told = (least, _SHARED_ALIKE, _SHARED_PLACE_PX, _SHARED_BEND_PX)
+    shared = np.empty(own.shape, np.uint8)
+    for nearest, behind in ((0, 2), (1, 3)):
+        if not cells.shared(apart, flows[nearest], flows[1 - nearest], nearest, told, shared):
+            continue
+        solid = cv2.morphologyEx(shared, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        around = cv2.dilate(solid, np.ones((_SHARED_RIM_PX,) * 2, np.uint8))
+        np.copyto(near[nearest], near[behind], where=around > 0)
 
 
 def _slow_cells(own: F32, near: F32, step_px: int) -> F32:

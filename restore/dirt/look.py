@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.dirt.evidence import believed, fetched
+from restore.dirt.evidence import believed, fetched, told_apart
 from restore.motion import distinct_neighbours, find_flow, luma, steering_image
 
 F32 = NDArray[np.float32]
@@ -33,16 +33,22 @@ class Look:
     one_sided: bool
     """All neighbours lie before, or all after: what has just come into view looks like dirt."""
 
-    def compensated(self) -> Tensor:
-        """(N, 1, H, W) the neighbours fetched along their motion, as far as they are believed."""
-        return torch.from_numpy(self.fetched())[:, None].to(self.own.device)
+    def compensated(self, sigma: float | None = None) -> Tensor:
+        """(N, 1, H, W) the neighbours fetched along their motion, as far as they are believed.
 
-    def fetched(self) -> F32:
+        sigma: grain of the luma, film log. Without it dirt that lies on two frames stays there.
+        """
+        return torch.from_numpy(self.fetched(sigma))[:, None].to(self.own.device)
+
+    def fetched(self, sigma: float | None = None) -> F32:
         """(N, H, W) the same."""
         found = np.empty((len(self.near), *self.near[0].shape), np.float32)
         for plane, flow, into in zip(self.near, self.flows, found, strict=True):
             fetched(plane, flow, into)
-        believed(self.own.cpu().numpy(), found)
+        own = self.own.cpu().numpy()
+        if sigma is not None:
+            told_apart(own, found, self.flows, sigma)
+        believed(own, found)
         return found
 
 

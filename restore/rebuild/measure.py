@@ -211,7 +211,8 @@ def _whitens(one: Seen, middle: Seen, other: Seen) -> bool:
     dark, light = (one, other) if _lightened(other, one, 0.0) else (other, one)
     steady = _lightened(light, middle, _FADES) and _lightened(middle, dark, _FADES)
     paler = float(middle.cells.std()) < _CALM * float(dark.cells.std())
-    return steady and paler and float(light.cells.std()) < _BLANK
+    still_there = float(light.cells.std()) < 0.8 * float(middle.cells.std())
+    return steady and paler and still_there and float(light.cells.std()) < _BLANK
 
 
 def _calm(near: Seen, far: Seen) -> bool:

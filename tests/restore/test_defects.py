@@ -92,6 +92,15 @@ def test_a_map_that_calls_all_of_the_picture_dirt_is_refused(bright: bool) -> No
     assert solve_defects(evidence(frames, clear, bright=bright), 3).applied
 
 
+@pytest.mark.parametrize("bright", [False, True])
+def test_a_map_the_wrong_way_round_is_refused(bright: bool) -> None:
+    frames, truth = damage(scene("pan"), DIRT)
+    planes = infrared(frames, truth.dirt, 4, bright=bright)
+    fit = solve_defects(evidence(frames, planes, bright=not bright), 3)
+    assert not fit.applied
+    assert "defect_map_means" in fit.reason
+
+
 def test_a_clean_map_marks_next_to_nothing() -> None:
     frames, truth = damage(scene("pan"), NO_DIRT)
     planes = infrared(frames, truth.dirt, 9)

@@ -15,7 +15,7 @@ from media.passes import Effect, Window
 from restore.dirt.apply import DirtOperator
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions
-from restore.dirt.evidence import FOLD, believed, folded, levelled, planes
+from restore.dirt.evidence import FOLD, believed, folded, levelled, planes, told_apart
 from restore.dirt.invent import invent
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
@@ -325,3 +325,60 @@ def test_a_speck_by_itself_makes_no_neighbour_give_way() -> None:
     after = near.copy()
     believed(own, after)
     assert np.array_equal(after, near)
+
+
+def on_two_frames(frames: F32, seed: int = 5) -> tuple[F32, Mask]:
+    """With specks that lie in the same place of the film on two frames, and where."""
+    rng = np.random.default_rng(seed)
+    out, where = frames.copy(), np.zeros((len(frames), *frames.shape[2:]), np.bool_)
+    y, x = np.mgrid[0 : frames.shape[2], 0 : frames.shape[3]]
+    for first in range(3, len(frames) - 4, 4):
+        for _ in range(4):
+            top, left = rng.uniform(12, y.shape[0] - 12), rng.uniform(12, x.shape[1] - 12)
+            reach = rng.uniform(2.5, 5.0)
+            inside = np.hypot(y - top, x - left) < reach
+            where[first : first + 2] |= inside
+            out[first : first + 2, :, inside] = rng.choice([0.1, 0.9])
+    return out, where
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["still", "pan", "drift", "foreground"])
+def test_dirt_on_two_frames_hides_itself_no_longer(kind: str, options: DirtOptions) -> None:
+    clean, _ = damage(scene(kind), NO_DIRT)
+    frames, where = on_two_frames(clean)
+    fixed, touch = rendered([repair(options)], frames)
+    f1, spurious = scores(touch > 0, where)
+    assert f1 >= 0.8
+    assert spurious <= 0.001
+    assert psnr_db(fixed, clean, where) >= psnr_db(frames, clean, where) + 6.0
+
+
+@BOTH
+def test_what_comes_and_stays_is_no_dirt(options: DirtOptions) -> None:
+    frames, _ = damage(scene("still"), NO_DIRT)
+    frames = frames.copy()
+    frames[8:, :, 40:48, 60:70] = 0.85
+    frames[12:16, :, 80:88, 30:38] = 0.85
+    _, touch = rendered([repair(options)], frames)
+    assert not touch[:, 36:52, 56:74].any()
+    assert not touch[:, 76:92, 26:42].any()
+
+
+def test_only_the_neighbour_that_shares_the_dirt_gives_way() -> None:
+    rng = np.random.default_rng(4)
+    own, *near = (0.45 + rng.normal(0, 0.006, (160, 200)).astype(np.float32) for _ in range(5))
+    before = np.stack(near)
+    speck = (slice(60, 70), slice(100, 112))
+    own[speck] -= 0.3
+    before[1][speck] -= 0.3
+    still = np.zeros((*own.shape, 2), np.float32)
+    after = before.copy()
+    told_apart(own, after, [still, still], 0.006)
+    assert np.array_equal(after[1][speck], before[3][speck])
+    assert np.array_equal(after[[0, 2, 3]], before[[0, 2, 3]])
+    assert np.array_equal(after[1][:50], before[1][:50])
+    # It lies elsewhere on the film: a thing that moves.
+    moved = before.copy()
+    told_apart(own, moved, [still, still + np.float32(4.0)], 0.006)
+    assert np.array_equal(moved, before)

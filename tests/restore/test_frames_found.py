@@ -270,3 +270,11 @@ def test_how_shots_end_is_no_damage(end: Callable[[F32, int], F32], length: int)
     spans = (FrameRange(0, 12), FrameRange(12, 24), FrameRange(24, 36))
     said = [v for s in spans for v in solve_frames(found, s, (120, 180), FramesOptions())]
     assert [v for v in said if v.kind not in (FLASH, OTHER)] == []
+
+
+def test_an_even_frame_and_a_fogged_one_at_a_cut_are_no_fade() -> None:
+    frames = np.concatenate([shot("pan", 1)[:12], shot("foreground", 6)[:12]])
+    frames[11], frames[12] = fogged(frames[11]), even(frames[12])
+    found = findings(frames)
+    for span, number in ((FrameRange(0, 12), 11), (FrameRange(12, 24), 12)):
+        assert [v.frame for v in solve_frames(found, span, (120, 180), FramesOptions())] == [number]

@@ -14,6 +14,8 @@ from media.scan import read_codes
 from media.write import AnyCodes
 from tests.reels import TEN_BIT, project_of, put_reel, rendered_shots, run_here, scene
 from tests.strategies import add_grain, pan
+from wetgate.job import open_job
+from wetgate.review import doubts
 
 FIRST = 1001
 
@@ -74,8 +76,8 @@ def test_dirt_on_a_doubled_frame(tmp_path: Path, found: bool) -> None:
         np.testing.assert_array_equal(pictures[pair[0]], pictures[pair[1]])
         assert int(pictures[pair[0]][31:34, 41:45].max()) < 800
     else:
-        # The twin vouches for the dirt: this is what finding doubled frames is for.
-        assert max(marked) < 0.5
+        # Two frames that share dirt do not vouch for it.
+        assert min(marked) > 0.5
 
 
 def test_a_doubled_pan_is_not_taken_for_weave(tmp_path: Path) -> None:
@@ -187,6 +189,22 @@ def test_a_frame_missing_at_a_cut_is_held_and_said_so(tmp_path: Path) -> None:
     np.testing.assert_array_equal(delivered(out)[FIRST + 8], codes[7])
     assert (touched(out)[FIRST + 8] == 2).all()
     assert f"frame {FIRST + 8} is missing at a cut" in (out / "reels/R1/ingest.txt").read_text()
+    (doubt, *_) = doubts(open_job(out))
+    assert f"frame {FIRST + 8} missing, and not rebuilt" in doubt.held_because[0]
+
+
+def test_more_missing_frames_than_can_be_made_hold_the_shot(tmp_path: Path) -> None:
+    scan = gapped(tmp_path / "R1", panned(14), 5, 6, 7, 8)
+    out = tmp_path / "out"
+    sets = ("reels.gaps=rebuild", "policy.allow_invented=true", ONE_SHOT)
+    outcome = run_here(project_of([scan], *sets, only="none"), out)
+    assert outcome.held == ("R1_0010",)
+    assert all(bool((touched(out)[FIRST + k] == 2).all()) for k in (5, 6, 7, 8))
+    (doubt,) = doubts(open_job(out))
+    said = f"frames {FIRST + 5}-{FIRST + 8} missing, and not rebuilt"
+    assert said in doubt.held_because[0]
+    meant = project_of([scan], "reels.gaps=hold", ONE_SHOT, only="none")
+    assert run_here(meant, tmp_path / "meant").held == ()
 
 
 def test_an_unreadable_frame_can_be_held(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from restore.grain.apply import GrainOperator
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest, read_json, write_json
-from wetgate.frames import to_review
+from wetgate.frames import not_rebuilt, to_review
 from wetgate.job import Job
 from wetgate.layout import variant_encoding
 from wetgate.numerics import pin_numerics
@@ -38,7 +38,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 8
+CHECKS = 9
 """Rises when a verdict would come out differently."""
 
 
@@ -75,7 +75,7 @@ def verify_shot(
     if planned.untouched:
         scanned = _as_scanned(before, planned, decisions)
         scanned["grain"] |= in_ledger(job.project, ingested.reel, planned, decisions)
-        return _write(job, planned, key, scanned, decisions)
+        return _write(job, ingested, planned, key, scanned, decisions)
     job.gate()
     started = time.monotonic()
     frames = _Frames(job, ingested, planned)
@@ -109,7 +109,7 @@ def verify_shot(
         "megapixels": round(megapixels(ingested.reel), 4),
         "seconds": round(time.monotonic() - started, 3),
     }
-    return _write(job, planned, key, numbers, decisions, costs)
+    return _write(job, ingested, planned, key, numbers, decisions, costs)
 
 
 def _verdict_key(
@@ -134,6 +134,7 @@ def _verdict_key(
             "defect_map": decisions.defect_map.reason,
             "kept_jumps": list(decisions.weave.kept_jumps),
             "frames": [[d.frame, d.done, d.reason] for d in decisions.frame_damage],
+            "not_rebuilt": not_rebuilt(job.project, ingested, planned.pictures),
         }
     )
 
@@ -169,6 +170,7 @@ def _as_scanned(
 
 def _write(
     job: Job,
+    ingested: IngestedReel,
     planned: PlannedShot,
     key: str,
     numbers: dict[str, Any],
@@ -177,6 +179,7 @@ def _write(
 ) -> Verdict:
     path = job.folder.verdict(planned.shot.reel, planned.shot.id)
     held = _held(job, planned, decisions, numbers)
+    held += not_rebuilt(job.project, ingested, planned.pictures)
     job.at_hand()
     verdict: Verdict = {
         "schema": 1,
