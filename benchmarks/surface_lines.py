@@ -26,8 +26,8 @@ from benchmarks.surface_measures import repaired
 from benchmarks.surface_peers import as_codes, as_film_log, by_vapoursynth
 from media.frames import FrameRange
 from media.synthetic import Damage, damage_shot
+from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.scratch.apply import ScratchOperator
-from restore.scratch.cover import LineCoverOperator
 from restore.scratch.measure import ScratchProbe
 from restore.scratch.solve import ScratchOptions, ScratchSolution, solve_scratch
 
@@ -146,7 +146,10 @@ def _hidden(case: Case, frames: int, seed: int) -> dict[str, float]:
     sound, _ = damage_shot(scene, replace(_LINES, scratches=0, dirt_per_frame=0.0), seed, _MARGIN)
     dirty, where = scraped(sound, seed)
     solution = _solved(dirty)
-    hiding = {n: tuple(p for p in lines if p.hides) for n, lines in solution.places.items()}
+    hiding = {
+        n: tuple(HiddenLine(p.x_px, p.width_px, p.top_px, p.bottom_px) for p in lines if p.hides)
+        for n, lines in solution.places.items()
+    }
     lifted, _ = rendered(ScratchOperator(solution.places), dirty)
     began = time.process_time()
     out, _ = rendered(LineCoverOperator(hiding, 0.006), lifted)

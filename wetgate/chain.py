@@ -23,6 +23,7 @@ from media.passes import Operator
 from media.reel import Shot
 from restore.dirt.apply import DirtOperator
 from restore.dirt.detect import DirtOptions
+from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.flicker.apply import FlickerOperator, FrameFlicker
 from restore.grain.apply import GrainOperator, lost_by_blending
 from restore.grain.synth import GrainLook
@@ -35,7 +36,6 @@ from restore.noise.guide import Guide
 from restore.noise.transform import GrainModel
 from restore.rebuild.apply import RebuildOperator
 from restore.scratch.apply import ScratchOperator
-from restore.scratch.cover import LineCoverOperator
 from restore.scratch.solve import ScratchPlace
 from restore.upscale.fit import FitOperator
 from restore.upscale.frames import FramesUpscale
@@ -190,10 +190,7 @@ def _line_cover(decisions: ShotDecisions) -> LineCoverOperator:
     """What lines hide is borrowed before anything is moved: there they are straight."""
     return LineCoverOperator(
         {
-            int(number): tuple(
-                ScratchPlace(x_px=x, width_px=width, top_px=top, bottom_px=bottom, hides=True)
-                for x, width, top, bottom in lines
-            )
+            int(number): tuple(HiddenLine(x, width, top, bottom) for x, width, top, bottom in lines)
             for number, lines in decisions.scratch.hidden.items()
         },
         decisions.dirt.sigma,

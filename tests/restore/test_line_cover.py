@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from media.passes import Effect, Mark
 from media.pictures import all_own
+from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.scratch.apply import ScratchOperator
-from restore.scratch.cover import LineCoverOperator
 from restore.scratch.measure import ScratchProbe
 from restore.scratch.solve import ScratchOptions, ScratchSolution, solve_scratch
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
@@ -40,7 +40,10 @@ def solved(frames: F32) -> ScratchSolution:
 
 
 def operators(solution: ScratchSolution) -> tuple[ScratchOperator, LineCoverOperator]:
-    hidden = {n: tuple(p for p in lines if p.hides) for n, lines in solution.places.items()}
+    hidden = {
+        n: tuple(HiddenLine(p.x_px, p.width_px, p.top_px, p.bottom_px) for p in lines if p.hides)
+        for n, lines in solution.places.items()
+    }
     return ScratchOperator(solution.places), LineCoverOperator(hidden, 0.006)
 
 

@@ -2,7 +2,7 @@
 
 A line that was scraped down to the base, or filled with dirt, leaves nothing under it to lift.
 While the picture moves behind the line, frames near by show what it hides: that is put there, as
-dirt is covered. Where none shows it, what ``ScratchOperator`` made of the sides stays.
+dirt is covered. Where none shows it, what was made of the line before stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from media.passes import Effect, Needs, Window
 from restore.dirt.borrow import cover
 from restore.dirt.look import Memos, look_at
 from restore.motion import distinct_neighbours
-from restore.scratch.solve import ScratchPlace
 
 RADIUS = 6
 _CORE_PX, _FLANK_PX = 0.75, 1.5
@@ -31,11 +30,23 @@ _WORST_SIGMA, _WORST_FLOOR = 8.0, 0.10
 Mask = NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class HiddenLine:
+    """An upright line on one frame, px at full size, under which nothing is seen."""
+
+    x_px: float
+    """Centre."""
+    width_px: float
+    top_px: int
+    bottom_px: int
+    """First row below the line."""
+
+
 @dataclass(frozen=True)
 class LineCoverOperator:
     """Puts what frames near by show under lines that hide the picture; nothing else changes."""
 
-    places: Mapping[int, tuple[ScratchPlace, ...]]
+    places: Mapping[int, tuple[HiddenLine, ...]]
     """Frame number to the lines on it; frames not named stay."""
     sigma: float
     """Grain of the luma, film log."""
@@ -99,7 +110,7 @@ class LineCoverOperator:
         return done.pixels.to(device), torch.from_numpy(done.filled).to(device)
 
 
-def _columns(places: Sequence[ScratchPlace], size: tuple[int, int], beyond_px: float) -> Mask:
+def _columns(places: Sequence[HiddenLine], size: tuple[int, int], beyond_px: float) -> Mask:
     """(H, W) the columns and rows of lines."""
     found = np.zeros(size, np.bool_)
     columns = np.arange(size[1])
