@@ -94,13 +94,14 @@ def _ruined_at_cut(
     """Whether the frames ``t`` to ``t + run - 1`` are ruined and lie right at a cut, which is
     then seen again and again.
 
-    Each stands out in light or contrast from the neighbors of them all; these differ, and where
-    they are calm on their own sides that is a cut and no movement.
+    Each stands out in light or contrast from the neighbors of them all, but a single one; these
+    differ, and where they are calm on their own sides that is a cut and no movement.
     """
     after = t + run
     if not 2 <= t < len(track) - run - 1 or min(across[t : after + 1]) <= needed:
         return False
-    if not all(_stands_out(track, k, t - 1, after) for k in range(t, after)):
+    # A single frame may also be a picture of its own, left over from another shot.
+    if run > 1 and not all(_stands_out(track, k, t - 1, after) for k in range(t, after)):
         return False
     calm = max(track.apart(t - 2, t - 1), track.apart(after, after + 1))
     sides = ((t - 1, after), (t - 2, after), (t - 1, after + 1))

@@ -215,3 +215,12 @@ def test_a_jolt_of_two_frames_is_no_cut() -> None:
     frames = scene(3, 40, drift_px=0.2)
     frames[20] = np.roll(frames[20], 40, axis=1)
     assert cuts(frames, "cut") == []
+
+
+@pytest.mark.parametrize("seeds", [(1, 2), (5, 6), (9, 10)])
+def test_a_single_frame_of_another_shot_hides_no_cut(seeds: tuple[int, int]) -> None:
+    left_over = scene(seeds[0] + 50, 1)
+    frames = np.concatenate([scene(seeds[0], 20), left_over, scene(seeds[1], 20)])
+    assert cuts(frames) == [21]
+    assert cuts(damaged(frames)) == [21]
+    assert cuts(np.concatenate([scene(seeds[0], 20), left_over, scene(seeds[0], 20)])) == []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from media.encoding import STOP
 from media.movers import MOVERS, plant_movers
-from media.specks import draw_dirt, draw_worn, lay_on
+from media.specks import draw_dirt, lay_on
 from restore.dirt.evidence import fetched, levelled, planes
 from restore.models.train.moving import SIDE_PX, Sources, from_film, from_photographs
 from restore.motion import LUMA, find_flow, steering_image
@@ -38,10 +38,9 @@ def window(rng: np.random.Generator, sources: Sources) -> tuple[F32, NDArray[np.
     sound, sigma = _aged(rng, clean)
     dirty = sound.copy()
     busy = float(rng.choice([0.0, 1.0, 3.0, 8.0], p=[0.15, 0.3, 0.35, 0.2]))
-    dusty = float(rng.choice([0.0, 4.0, 15.0, 40.0], p=[0.55, 0.15, 0.2, 0.1]))
     for k in range(FRAMES):
-        for n in range(rng.poisson(busy) + (dust := int(rng.poisson(dusty)))):
-            alpha = _dust(rng) if n < dust else _piece(rng)
+        for _ in range(rng.poisson(busy)):
+            alpha = draw_dirt(rng, float(rng.choice([20.0, 60.0, 120.0]))) * rng.uniform(0.5, 1.0)
             at = (int(rng.integers(-20, SIDE_PX)), int(rng.integers(-20, SIDE_PX)))
             lay_on(rng, dirty[k], alpha.astype(np.float32), at)
             # Now and then a stain goes through to the next frame of the roll.
@@ -49,29 +48,6 @@ def window(rng: np.random.Generator, sources: Sources) -> tuple[F32, NDArray[np.
                 lay_on(rng, dirty[k + 1], alpha.astype(np.float32), at)
     one_sided = rng.random() < 0.15
     return _evidence(rng, dirty, sound, sigma, one_sided=one_sided)
-
-
-def _piece(rng: np.random.Generator) -> F32:
-    """(h, w) coverage of a piece as it lies on the film, or as prints of prints show it."""
-    largest_px = float(rng.choice([20.0, 60.0, 120.0]))
-    alpha = draw_dirt(rng, largest_px) if rng.random() < 0.6 else draw_worn(rng)
-    strength = rng.uniform(0.5, 1.0) if rng.random() < 0.6 else rng.uniform(0.15, 0.6)
-    piece: F32 = (alpha * strength).astype(np.float32)
-    return piece
-
-
-def _dust(rng: np.random.Generator) -> F32:
-    """(h, w) coverage of a grain of dust, often so faint that it is seen in motion only."""
-    size = math.exp(rng.uniform(math.log(0.5), math.log(2.2)))
-    radius = math.ceil(3 * size) + 1
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    turn, flat = rng.uniform(0, math.pi), rng.uniform(1.0, 2.2)
-    along = x * math.cos(turn) + y * math.sin(turn)
-    across = (y * math.cos(turn) - x * math.sin(turn)) * flat
-    away = np.hypot(along, across) + rng.normal(size=y.shape) * 0.15
-    strength = math.exp(rng.uniform(math.log(0.1), 0.0))
-    grain: F32 = (np.clip(size + 0.5 - away, 0.0, 1.0) * strength).astype(np.float32)
-    return grain
 
 
 def _evidence(
@@ -93,9 +69,7 @@ def _evidence(
     )[:, None]
     told = sigma * float(np.exp(rng.normal() * 0.12))
     given = planes(own, levelled(own, near), flows[:2], told, one_sided=one_sided).numpy()
-    # What is fainter than the grain around it is not seen, and nobody wants it taken.
-    visible = max(_VISIBLE, sigma)
-    truth = np.abs(dirty[centre] - sound[centre]).max(axis=0) > visible
+    truth = np.abs(dirty[centre] - sound[centre]).max(axis=0) > _VISIBLE
     inner = slice(RIM_PX, -RIM_PX)
     given, truth = given[:, inner, inner], truth[inner, inner]
     if rng.random() < 0.5:
