@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from media.encoding import Domain
-from media.passes import Effect, Needs, Window
+from media.passes import NOTED, Effect, Needs, Window
 from restore.dirt.borrow import cover
 from restore.dirt.look import Memos, look_at
 from restore.motion import distinct_neighbours
@@ -27,6 +27,11 @@ _CORE_PX, _FLANK_PX = 0.75, 1.5
 _MOST = 4
 _WORST_SIGMA, _WORST_FLOOR = 8.0, 0.10
 """Misfit beside the line from which on a neighbour shows something else, film log."""
+_LEFT = (
+    NOTED
+    + "under a line that hides the picture some is drawn from its two sides: no frame near by "
+    "shows what lies there"
+)
 Mask = NDArray[np.bool_]
 
 
@@ -73,18 +78,30 @@ class LineCoverOperator:
         """(T, C, H, W) film log to (T - 2 * radius, C, H, W)."""
         memos = window.memos or tuple({} for _ in window.frames)
         inner = window.middle(self.radius)
-        pixels, touch = list(inner.pixels), list(inner.touch)
+        pixels, touch, left = list(inner.pixels), list(inner.touch), False
         for k, number in enumerate(inner.frames):
-            if number in self.places:
-                found = self._covered(window, k + self.radius, memos)
-                if found is not None:
-                    pixels[k], where = found
-                    borrowed = torch.where(where, int(self.effect), touch[k]).to(touch[k].dtype)
-                    touch[k] = torch.maximum(touch[k], borrowed)
-        return replace(inner, pixels=torch.stack(pixels), touch=torch.stack(touch))
+            if number not in self.places:
+                continue
+            found = self._covered(window, k + self.radius, memos)
+            if found is None:
+                left = True
+                continue
+            pixels[k], where, whole = found
+            borrowed = torch.where(where, int(self.effect), touch[k]).to(touch[k].dtype)
+            touch[k] = torch.maximum(touch[k], borrowed)
+            left |= not whole
+        return replace(
+            inner,
+            pixels=torch.stack(pixels),
+            touch=torch.stack(touch),
+            caveats=(*inner.caveats, _LEFT) if left else inner.caveats,
+        )
 
-    def _covered(self, window: Window, center: int, memos: Memos) -> tuple[Tensor, Tensor] | None:
-        """The frame with its lines covered, and (H, W) where; None where no frame shows more."""
+    def _covered(
+        self, window: Window, center: int, memos: Memos
+    ) -> tuple[Tensor, Tensor, bool] | None:
+        """The frame with its lines covered, (H, W) where, and whether that is all of them; None
+        where there are too few frames to ask."""
         size = (window.pixels.shape[-2], window.pixels.shape[-1])
         places = self.places[window.frames[center]]
         core = _columns(places, size, _CORE_PX)
@@ -107,7 +124,8 @@ class LineCoverOperator:
             by_pixel=True,
         )
         device = window.pixels.device
-        return done.pixels.to(device), torch.from_numpy(done.filled).to(device)
+        whole = not done.unknown.any()
+        return done.pixels.to(device), torch.from_numpy(done.filled).to(device), whole
 
 
 def _columns(places: Sequence[HiddenLine], size: tuple[int, int], beyond_px: float) -> Mask:

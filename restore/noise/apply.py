@@ -131,10 +131,9 @@ class NoiseOperator:
             # What a frame was filtered with is part of its name: beside a frame that only repeats
             # another it is not what it is elsewhere.
             around = window.frames[k - radius : k + radius + 1]
-            if seen.filtered(k, around) is None:
-                seen.keep_filtered(k, around, self._clean(window, k, seen))
             found = seen.filtered(k, around)
-            assert found is not None
+            if found is None:
+                found = seen.keep_filtered(k, around, self._clean(window, k, seen))
             shown.append(found)
         flows = self._flows(seen, center, near)
         return seen.bound.again(
@@ -206,7 +205,7 @@ class _Seen:
         found: _Filtered | None = self._memos[place].get("filtered", {}).get(around)
         return found
 
-    def keep_filtered(self, place: int, around: tuple[int, ...], clean: Tensor) -> None:
+    def keep_filtered(self, place: int, around: tuple[int, ...], clean: Tensor) -> _Filtered:
         """For the windows the frame is seen in."""
         if clean.device.type == "cpu":
             units = torch.from_numpy(self.units(place)).permute(2, 0, 1)
@@ -214,6 +213,7 @@ class _Seen:
             units = self.on_device(place)
         made = _Filtered(clean, self.bound.white(units), self.bound.white(self.bound.units(clean)))
         self._memos[place].setdefault("filtered", {})[around] = made
+        return made
 
     def forget(self, before: int) -> None:
         """Frames of a long window that no later one needs."""

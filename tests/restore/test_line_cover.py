@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from media.passes import Effect, Mark
+from media.passes import Effect, Mark, Window
 from media.pictures import all_own
 from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.scratch.apply import ScratchOperator
@@ -115,3 +115,25 @@ def test_its_key_knows_the_lines_of_neighbours_too() -> None:
     around = all_own(SHOT).around(SHOT.start + 12, cover.radius)
     fewer = {n: lines for n, lines in cover.places.items() if n != SHOT.start + 15}
     assert cover.key(around) != LineCoverOperator(fewer, cover.sigma).key(around)
+
+
+def test_what_stays_is_said() -> None:
+    frames, _ = scraped(damage(scene("pan"), GRAIN)[0])
+    lift, cover = operators(solved(frames))
+    still, _ = scraped(damage(scene("still"), GRAIN)[0])
+
+    def caveats(shown: F32) -> tuple[str, ...]:
+        reading = ShotRenderer(
+            "s0001", all_own(SHOT), lambda n: torch.from_numpy(shown[n - SHOT.start]), [lift, cover]
+        )
+        return reading.frame(SHOT.start + 12).caveats
+
+    assert any("no frame near by shows what lies there" in said for said in caveats(still))
+    without = replace_places(cover)
+    window = Window.whole(torch.from_numpy(frames), tuple(SHOT))
+    assert without(window).caveats == ()
+
+
+def replace_places(cover: LineCoverOperator) -> LineCoverOperator:
+    """The same, for a shot without such lines."""
+    return LineCoverOperator({}, cover.sigma)
