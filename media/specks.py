@@ -48,6 +48,34 @@ def draw_worn(rng: np.random.Generator) -> F32:
     return worn
 
 
+def draw_dust(rng: np.random.Generator) -> F32:
+    """(h, w) coverage of a grain of dust of 1 to 5 px, often so faint that only motion shows it."""
+    size = _log_uniform(rng, 0.5, 2.2)
+    radius = math.ceil(3 * size) + 1
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    turn, flat = rng.uniform(0, math.pi), rng.uniform(1.0, 2.2)
+    along = x * math.cos(turn) + y * math.sin(turn)
+    across = (y * math.cos(turn) - x * math.sin(turn)) * flat
+    away = np.hypot(along, across) + rng.normal(size=y.shape) * 0.15
+    strength = _log_uniform(rng, 0.1, 1.0)
+    grain: F32 = (np.clip(size + 0.5 - away, 0.0, 1.0) * strength).astype(np.float32)
+    return grain
+
+
+def draw_blotch(rng: np.random.Generator, largest_px: float = 60.0) -> F32:
+    """(h, w) coverage of a drop: round or oval, smooth, up to ``largest_px`` wide."""
+    half = 0.5 * _log_uniform(rng, 5.0, largest_px)
+    flat, turn = rng.uniform(0.6, 1.0), rng.uniform(0, math.pi)
+    side = math.ceil(half) + 6
+    y, x = np.mgrid[-side : side + 1, -side : side + 1]
+    along = x * math.cos(turn) + y * math.sin(turn)
+    across = (y * math.cos(turn) - x * math.sin(turn)) / flat
+    soft_px = rng.uniform(0.7, 1.0 + 0.25 * half)
+    drop = np.clip((half - np.hypot(along, across)) / soft_px + 0.5, 0.0, 1.0)
+    blotch: F32 = (drop * rng.uniform(0.35, 1.0)).astype(np.float32)
+    return blotch
+
+
 def lay_on(
     rng: np.random.Generator,
     frame: F32,

@@ -40,11 +40,11 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 7
+    version = 8
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
-    needs = Needs(reach_px=-1)
+    needs = Needs(reach_px=-1, kept_beside=1)
 
     @property
     def effect(self) -> Effect:
@@ -111,7 +111,7 @@ class DirtOperator:
             pixels, made = invent(pixels, unknown, where)
             marked = _marked(marked, made, Effect.INVENTED)
             unknown = unknown & ~made
-        count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1
+        count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1 if unknown.any() else 0
         return pixels.to(own.device), marked, (_LEFT.format(count),) if count else ()
 
     def _judged(self, look: Look, frame: int) -> Suspects:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from restore.dirt.evidence import PLANES
 from restore.dirt.network import DirtNet
-from restore.models.train.dirt_windows import RIM_PX, window
+from restore.models.train.dirt_windows import DIRT, RIM_PX, UNSURE, window
 from restore.models.train.moving import SIDE_PX, read_sources
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _part(asked: tuple[Path, Path, int, int]) -> Path:
     rng = np.random.default_rng((seed, k))
     sources = read_sources(folder)
     given = np.empty((_PART, PLANES, _SIDE, _SIDE), np.float16)
-    truth = np.empty((_PART, _SIDE, _SIDE), np.bool_)
+    truth = np.empty((_PART, _SIDE, _SIDE), np.uint8)
     for n in range(_PART):
         given[n], truth[n], _ = window(rng, sources)
     path = out / f"{k:04d}.npz"
@@ -69,7 +69,7 @@ class Windows:
     def __init__(self, folder: Path, seed: int) -> None:
         paths = sorted(folder.glob("[0-9]*.npz"))
         self.given = np.empty((_PART * len(paths), PLANES, _SIDE, _SIDE), np.float16)
-        self.truth = np.empty((_PART * len(paths), _SIDE, _SIDE), np.bool_)
+        self.truth = np.empty((_PART * len(paths), _SIDE, _SIDE), np.uint8)
         for k, path in enumerate(paths):
             part = slice(_PART * k, _PART * (k + 1))
             with np.load(path, allow_pickle=False) as kept:
@@ -77,7 +77,7 @@ class Windows:
         self._rng = np.random.default_rng(seed)
 
     def batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """(N, PLANES, crop, crop) and (N, crop, crop)."""
+        """(N, PLANES, crop, crop), and (N, crop, crop) what is known."""
         rng, crops, truths = self._rng, [], []
         for k in rng.integers(0, len(self.given), count):
             y, x = (int(v) for v in rng.integers(0, _SIDE - _CROP_PX + 1, 2))
@@ -86,7 +86,7 @@ class Windows:
             if rng.random() < 0.5:
                 given, truth = given.swapaxes(1, 2), truth.T
             crops.append(_inverted(rng, given.astype(np.float32)))
-            truths.append(truth.astype(np.float32))
+            truths.append(np.ascontiguousarray(truth))
         return torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(truths))
 
 
@@ -125,14 +125,15 @@ def train(windows: Path, out: Path, steps: int, seed: int = 0, start: Path | Non
             save_file({k: v.cpu().contiguous() for k, v in mean.items()}, out)
 
 
-def _step(net: nn.Module, optimizer: torch.optim.Optimizer, given: Tensor, truth: Tensor) -> float:
+def _step(net: nn.Module, optimizer: torch.optim.Optimizer, given: Tensor, known: Tensor) -> float:
     given = given.contiguous(memory_format=torch.channels_last)
     with torch.autocast(given.device.type, torch.bfloat16):
         odds = net(given)
-    odds = odds.float()
-    bce = F.binary_cross_entropy_with_logits(odds, truth)
+    told = (known != UNSURE).float()
+    odds, truth = odds.float(), (known == DIRT).float()
+    bce = F.binary_cross_entropy_with_logits(odds, truth, weight=told)
     # Area weighs every pixel alike; overlap keeps small specks from being given up.
-    likely = torch.sigmoid(odds)
+    likely = torch.sigmoid(odds) * told
     both = (likely * truth).sum()
     overlap = (2 * both + 1.0) / (likely.sum() + truth.sum() + 1.0)
     loss = 4.0 * bce + 0.3 * (1.0 - overlap)

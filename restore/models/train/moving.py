@@ -86,7 +86,7 @@ def from_film(rng: np.random.Generator, sources: Sources, count: int) -> F32:
     """(count, 3, SIDE_PX, SIDE_PX) film log, cut from a film at some scale and pace."""
     lengths = np.array([len(s) for s in sources.films], float)
     shot = sources.films[int(rng.choice(len(lengths), p=np.sqrt(lengths) / np.sqrt(lengths).sum()))]
-    step = int(rng.integers(1, 4)) if len(shot) >= 3 * count else 1
+    step = int(rng.integers(1, min(6, (len(shot) - 1) // (count - 1)) + 1))
     first = int(rng.integers(0, len(shot) - step * (count - 1)))
     frames = shot[first : first + step * (count - 1) + 1 : step]
     if rng.random() < 0.5:
@@ -96,12 +96,23 @@ def from_film(rng: np.random.Generator, sources: Sources, count: int) -> F32:
     side = int(SIDE_PX * scale)
     if side < 1 or side > min(h, w):
         side = min(h, w)
-    y, x = int(rng.integers(0, h - side + 1)), int(rng.integers(0, w - side + 1))
+    at = rng.uniform(0, (w - side, h - side))
+    # The camera of most of these films stands still: let it follow something now and then.
+    pan = rng.normal(size=2) * rng.choice([0.0, 2.0, 6.0, 14.0], p=[0.4, 0.2, 0.2, 0.2])
+    scale = side / SIDE_PX
     kind = cv2.INTER_AREA if side >= SIDE_PX else cv2.INTER_CUBIC
-    cut = [
-        cv2.resize(f[y : y + side, x : x + side], (SIDE_PX, SIDE_PX), interpolation=kind)
-        for f in frames
-    ]
+    cut = []
+    for k, frame in enumerate(frames):
+        x, y = np.clip(at + scale * pan * (k - count // 2), 0, (w - side, h - side))
+        if pan.any():
+            view = np.array([[scale, 0.0, x], [0.0, scale, y]])
+            near = cv2.blur(frame, (max(1, round(scale)),) * 2) if scale > 1.5 else frame
+            flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+            seen = cv2.warpAffine(near, view, (SIDE_PX, SIDE_PX), flags=flags)
+        else:
+            box = (slice(int(y), int(y) + side), slice(int(x), int(x) + side))
+            seen = cv2.resize(frame[box], (SIDE_PX, SIDE_PX), interpolation=kind)
+        cut.append(seen)
     return _as_log(rng, np.stack(cut))
 
 
@@ -109,7 +120,7 @@ def from_photographs(rng: np.random.Generator, sources: Sources, count: int) -> 
     """(count, 3, SIDE_PX, SIDE_PX) film log: a photograph, pieces of others moving over it."""
     picture = sources.photographs[int(rng.integers(len(sources.photographs)))]
     zoom = float(np.exp(rng.uniform(math.log(0.5), math.log(1.0))))
-    speed = rng.normal(size=2) * rng.choice([0.0, 1.0, 4.0, 12.0])
+    speed = rng.normal(size=2) * rng.choice([0.0, 1.0, 4.0, 12.0, 20.0])
     turn, swell = rng.normal() * 0.004, 1.0 + rng.normal() * 0.004
     tremble_px = float(rng.choice([0, 0.3]))
     frames = _path(rng, picture, count, zoom, speed, turn, swell, tremble_px)
@@ -118,7 +129,7 @@ def from_photographs(rng: np.random.Generator, sources: Sources, count: int) -> 
         frames = np.stack([_smeared(f, speed, shutter * np.hypot(*speed)) for f in frames])
     for _ in range(int(rng.choice([0, 2, 5, 10]))):
         other = sources.photographs[int(rng.integers(len(sources.photographs)))]
-        own = rng.normal(size=2) * rng.choice([1.0, 5.0, 14.0])
+        own = rng.normal(size=2) * rng.choice([1.0, 5.0, 14.0, 24.0])
         turn, swell = rng.normal() * 0.04, 1.0 + rng.normal() * 0.01
         piece = _path(rng, other, count, zoom, own, turn, swell, 0.0)
         _over(rng, frames, piece, own)
