@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +21,8 @@ from torch import Tensor
 from media.movers import MOVERS, Mover, draw_movers
 from media.specks import draw_worn, lay_on
 from restore.dirt.detect import DirtOptions, Known, judged, suspicion
-from restore.dirt.look import RADIUS, Look, look_at, neighbours
+from restore.dirt.look import RADIUS, Look, look_at
+from restore.motion import distinct_neighbours
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -33,15 +34,31 @@ STRENGTHS: Mapping[Detector, tuple[float, ...]] = {
 }
 """Most sensitive first: likelihoods, or grain sigmas. Nothing more sensitive can be asked for."""
 PLACES = 4
+_SHORT = 48
+"""Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _SOWN = 6, 2
-"""In a crop of full size; and how many times at each place."""
-_MOVED = 2
+_PIECES, _PLANTED = 6, 2
+"""In a crop of full size; and how many times at each place, as things that move are."""
 _EACH = 1.0 / 3.0
-"""How many times things that move are planted at each place, and how many of each kind: all kinds
-together, because what is taken differs more between two flocks than between two frames."""
+"""How many things that move are planted of each kind: all kinds together, because what is taken
+differs more between two flocks than between two frames."""
 _VISIBLE = 0.03
 """Film log; fainter pieces are not counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    number: int
+    pixels: Tensor
+    """(T, C, H, W)."""
+    centre: int
+    share: float
+    """Of the shot that it stands for."""
+
+    @property
+    def near(self) -> list[int]:
+        """The frames around the one in question, nearest first."""
+        return distinct_neighbours(range(len(self.pixels)), self.centre)
 
 
 class TrialProbe:
@@ -58,28 +75,41 @@ class TrialProbe:
         self.name = trial_name(detector)
         self._detector: Detector = detector
         self._half = half
-        spots = np.linspace(RADIUS, max(frames - 1 - RADIUS, RADIUS), PLACES).round().astype(int)
+        self._frames = frames
+        self._ends = 2 * RADIUS < frames < _SHORT
+        places = PLACES - 1 if self._ends else PLACES
+        spots = np.linspace(RADIUS, max(frames - 1 - RADIUS, RADIUS), places).round().astype(int)
         self._wanted = sorted(set(spots.tolist())) if frames > 2 * RADIUS else []
         self._seen = 0
         self._recent: list[Tensor] = []
         self._numbers: list[int] = []
-        self._windows: list[tuple[int, Tensor]] = []
+        self._places: list[_Place] = []
 
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: counted without holes. pixels: (C, H, W) film log, full size; in order."""
         self._recent = [*self._recent, _crop(pixels)][-2 * RADIUS - 1 :]
         self._numbers = [*self._numbers, frame][-2 * RADIUS - 1 :]
+        inner = 1.0 - 2.0 / self._frames if self._ends else 1.0
         if self._seen - RADIUS in self._wanted and len(self._recent) == 2 * RADIUS + 1:
-            self._windows.append((self._numbers[RADIUS], torch.stack(self._recent)))
+            self._keep(0, 2 * RADIUS + 1, RADIUS, inner / len(self._wanted))
+        if self._ends and self._seen == RADIUS:
+            self._keep(0, RADIUS + 1, 0, 1.0 / self._frames)
+        if self._ends and self._seen == self._frames - 1:
+            self._keep(RADIUS, 2 * RADIUS + 1, RADIUS, 1.0 / self._frames)
         self._seen += 1
+
+    def _keep(self, first: int, stop: int, centre: int, share: float) -> None:
+        window = torch.stack(self._recent[first:stop])
+        number = self._numbers[first + centre]
+        self._places.append(_Place(number=number, pixels=window, centre=centre, share=share))
 
     def finish(self) -> dict[str, object]:
         """Plant, look and count; empty lists for a shot too short to try."""
         options = [_at(self._detector, s) for s in STRENGTHS[self._detector]]
         tally = _Tally(len(options))
-        for k, (number, pixels) in enumerate(self._windows):
-            _try(tally, pixels, number, k, options, half=self._half)
-        return tally.summed(STRENGTHS[self._detector], [n for n, _ in self._windows])
+        for k, place in enumerate(self._places):
+            _try(tally, place, k, options, half=self._half)
+        return tally.summed(STRENGTHS[self._detector], [p.number for p in self._places])
 
 
 def trial_name(detector: Detector) -> str:
@@ -92,11 +122,12 @@ class _Tally:
     strengths: int
 
     def __post_init__(self) -> None:
-        self.planted = 0
+        self.planted_px = 0
+        self.planted = 0.0
         self.found = np.zeros(self.strengths)
         self.moving: dict[str, float] = {}
         self.taken: dict[str, NDArray[np.float64]] = {}
-        self.pixels = 0
+        self.pixels = 0.0
         self.as_it_is = np.zeros(self.strengths)
 
     def summed(self, strengths: Sequence[float], frames: Sequence[int]) -> dict[str, object]:
@@ -106,82 +137,74 @@ class _Tally:
                 "strengths": list(strengths), "recall": empty, "false_removed": empty,
                 "taken_share": empty, "movers": {}, "frames": [], "planted_px": 0,
             }  # fmt: skip
-        moved = max(sum(self.moving.values()), 1.0)
+        moved = sum(self.moving.values()) or 1.0
         return {
             "strengths": list(strengths),
-            "recall": _rounded(self.found / max(self.planted, 1)),
+            "recall": _rounded(self.found / (self.planted or 1.0)),
             "false_removed": _rounded(np.sum(list(self.taken.values()), axis=0) / moved),
             "taken_share": _rounded(self.as_it_is / self.pixels, 6),
-            "movers": {k: _rounded(v / max(self.moving[k], 1.0)) for k, v in self.taken.items()},
+            "movers": {k: _rounded(v / (self.moving[k] or 1.0)) for k, v in self.taken.items()},
             "frames": list(frames),
-            "planted_px": self.planted,
+            "planted_px": self.planted_px,
         }
 
 
 def _try(
-    tally: _Tally,
-    pixels: Tensor,
-    number: int,
-    k: int,
-    options: Sequence[DirtOptions],
-    *,
-    half: bool,
+    tally: _Tally, place: _Place, k: int, options: Sequence[DirtOptions], *, half: bool
 ) -> None:
     """One place: as it is, with dirt, and with all kinds of movers."""
-    rng = np.random.default_rng((number, k))
-    clean = pixels.cpu().numpy()
-    look = _look(clean)
+    rng = np.random.default_rng((place.number, k))
+    clean, at = place.pixels.cpu().numpy(), place.centre
+    look = _look(clean, place)
     sigma = grain_of(look)
     as_it_is = _masks(look, sigma, options, half=half)
-    tally.pixels += as_it_is[0].size
-    tally.as_it_is += [m.sum() for m in as_it_is]
-    for _ in range(_SOWN):
+    weight = place.share / _PLANTED
+    tally.pixels += place.share * as_it_is[0].size
+    tally.as_it_is += [place.share * m.sum() for m in as_it_is]
+    for _ in range(_PLANTED):
         dirty = clean.copy()
-        _sow(rng, dirty)
-        planted = _changed(dirty, clean)
-        found = _masks(_look(dirty), sigma, options, half=half)
-        tally.planted += int(planted.sum())
-        tally.found += [(m & planted).sum() for m in found]
-    for _ in range(_MOVED):
+        _sow(rng, dirty, at)
+        planted = _visible(dirty[at], clean[at])
+        found = _masks(_look(dirty, place), sigma, options, half=half)
+        tally.planted_px += int(planted.sum())
+        tally.planted += weight * float(planted.sum())
+        tally.found += [weight * (m & planted).sum() for m in found]
+    for _ in range(_PLANTED):
         moved = clean.copy()
         # What is taken with nothing planted is not the mover's fault.
-        planted_by_kind = {kind: _plant(rng, moved, kind) & ~as_it_is[0] for kind in MOVERS}
-        masks = _masks(_look(moved), sigma, options, half=half)
+        planted_by_kind = {kind: _plant(rng, moved, kind, at) & ~as_it_is[0] for kind in MOVERS}
+        masks = _masks(_look(moved, place), sigma, options, half=half)
         for kind, there in planted_by_kind.items():
-            taken = np.array([(m & there).sum() for m in masks], float)
-            tally.moving[kind] = tally.moving.get(kind, 0.0) + float(there.sum())
+            taken = weight * np.array([(m & there).sum() for m in masks], float)
+            tally.moving[kind] = tally.moving.get(kind, 0.0) + weight * float(there.sum())
             tally.taken[kind] = tally.taken.get(kind, np.zeros(len(options))) + taken
 
 
-def _plant(rng: np.random.Generator, frames: F32, kind: Mover) -> Mask:
-    """Things of one kind through all frames; (H, W) where the middle one shows them."""
-    before = frames[RADIUS].copy()
+def _plant(rng: np.random.Generator, frames: F32, kind: Mover, at: int) -> Mask:
+    """Things of one kind through all frames; (H, W) where the one in question shows them."""
+    before = frames[at].copy()
     draw_movers(rng, frames, kind, _EACH)
-    return _visible(frames[RADIUS], before)
+    return _visible(frames[at], before)
 
 
-def _sow(rng: np.random.Generator, frames: F32) -> None:
-    """Dirt in the middle frame, and a little in those around it, which have their own."""
+def _sow(rng: np.random.Generator, frames: F32, at: int) -> None:
+    """Dirt on one frame, and a little on those around it, which have their own."""
     area = frames.shape[-2] * frames.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
     for k, frame in enumerate(frames):
-        for _ in range(max(2, round(_PIECES * area)) if k == RADIUS else rng.poisson(2 * area)):
+        for _ in range(max(2, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
             lay_on(rng, frame, draw_worn(rng))
 
 
-def _look(frames: F32) -> Look:
+def _look(frames: F32, place: _Place) -> Look:
     numbers = tuple(range(len(frames)))
-    near = neighbours(numbers, RADIUS)
-    return look_at(torch.from_numpy(frames), numbers, RADIUS, near, [{} for _ in numbers])
+    memos: list[dict[str, Any]] = [{} for _ in numbers]
+    return look_at(torch.from_numpy(frames), numbers, place.centre, place.near, memos)
 
 
 def _masks(look: Look, sigma: float, options: Sequence[DirtOptions], *, half: bool) -> list[Mask]:
     """(H, W) what would be taken from the frame, at each strength."""
     score, known = suspicion(look, sigma, options[0], half=half), Known()
     return [judged(score, look, sigma, o, known=known).mask for o in options]
-
-
-def _changed(after: F32, before: F32) -> Mask:
-    return _visible(after[RADIUS], before[RADIUS])
 
 
 def _visible(after: F32, before: F32) -> Mask:

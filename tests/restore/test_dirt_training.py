@@ -12,7 +12,7 @@ from restore.dirt.evidence import PLANES
 from restore.dirt.network import WEIGHTS, DirtNet
 from restore.models.train import dirt
 from restore.models.train.dirt import Windows, make_windows, train
-from restore.models.train.dirt_windows import RIM_PX, window
+from restore.models.train.dirt_windows import DIRT, RIM_PX, SOUND, UNSURE, dirtied, window
 from restore.models.train.moving import SIDE_PX, read_sources
 
 
@@ -21,17 +21,36 @@ def test_windows_are_the_same_for_the_same_seed_and_know_their_dirt(photographs:
     made = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
     again = [window(np.random.default_rng((3, k)), sources) for k in range(6)]
     side = SIDE_PX - 2 * RIM_PX
-    for (given, truth, sigma), (given_again, truth_again, _) in zip(made, again, strict=True):
+    for (given, known, sigma), (given_again, known_again, _) in zip(made, again, strict=True):
         assert given.shape == (PLANES, side, side)
         assert np.array_equal(given, given_again)
-        assert np.array_equal(truth, truth_again)
+        assert np.array_equal(known, known_again)
         assert np.isfinite(given).all()
         assert sigma > 0.0
-    dirty = np.concatenate([np.abs(g[1])[t] for g, t, _ in made])
-    sound = np.concatenate([np.abs(g[1])[~t] for g, t, _ in made])
+    dirty = np.concatenate([np.abs(g[1])[k == DIRT] for g, k, _ in made])
+    sound = np.concatenate([np.abs(g[1])[k == SOUND] for g, k, _ in made])
     # Where dirt lies the frame differs from its neighbour by far more than elsewhere.
     assert len(dirty) > 100
     assert float(np.median(dirty)) > 3.0 * float(np.median(sound))
+
+
+def test_what_is_lost_in_the_grain_is_neither_dirt_nor_sound() -> None:
+    sound = np.full((5, 3, 288, 288), 0.45, np.float32)
+    strong, weak = (
+        [dirtied(np.random.default_rng((5, k)), sound, sigma, 2) for k in range(20)]
+        for sigma in (0.2, 0.001)
+    )
+    for (dirty, grainy), (same, fine) in zip(strong, weak, strict=True):
+        assert np.array_equal(dirty, same)
+        assert (fine[grainy == DIRT] == DIRT).all()
+        assert np.array_equal(grainy == SOUND, fine == SOUND)
+    lost = sum(
+        int(((g == UNSURE) & (f == DIRT)).sum())
+        for (_, g), (_, f) in zip(strong, weak, strict=True)
+    )
+    seen = sum(int((g == DIRT).sum()) for _, g in strong)
+    # Dust is lost in grain as strong as that; a stain is not.
+    assert 20 < lost < 0.2 * seen
 
 
 def test_it_learns_and_writes_what_the_program_loads(

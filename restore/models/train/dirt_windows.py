@@ -47,11 +47,11 @@ def window(rng: np.random.Generator, sources: Sources) -> tuple[F32, U8, float]:
     sound, sigma = _aged(rng, clean)
     one_sided = rng.random() < 0.15
     centre = 0 if one_sided else FRAMES // 2
-    dirty, known = _dirtied(rng, sound, sigma, centre)
+    dirty, known = dirtied(rng, sound, sigma, centre)
     return _evidence(rng, dirty, known, sigma, centre)
 
 
-def _dirtied(rng: np.random.Generator, sound: F32, sigma: float, centre: int) -> tuple[F32, U8]:
+def dirtied(rng: np.random.Generator, sound: F32, sigma: float, centre: int) -> tuple[F32, U8]:
     """The frames with dirt on them, and what is known of the pixels of one."""
     dirty = sound.copy()
     faint = np.zeros(sound.shape[-2:], np.bool_)
