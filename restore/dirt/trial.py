@@ -37,7 +37,7 @@ PLACES = 4
 _SHORT = 48
 """Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _PLANTED = 6, 2
+_PIECES, _PLANTED = 16, 2
 """In a crop of full size; and how many times at each place, as things that move are."""
 _EACH = 1.0 / 3.0
 """How many things that move are planted of each kind: all kinds together, because what is taken
@@ -191,7 +191,7 @@ def _sow(rng: np.random.Generator, frames: F32, at: int) -> None:
     """Dirt on one frame, and a little on those around it, which have their own."""
     area = frames.shape[-2] * frames.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
     for k, frame in enumerate(frames):
-        for _ in range(max(2, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
+        for _ in range(max(5, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
             lay_on(rng, frame, draw_worn(rng))
 
 

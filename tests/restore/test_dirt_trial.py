@@ -23,20 +23,22 @@ SIGMA = 0.0075
 @pytest.mark.parametrize("detector", ["network", "rules"])
 @pytest.mark.parametrize("kind", ["pan", "foreground"])
 def test_recall_is_predicted(kind: str, detector: Detector) -> None:
-    """The trial knows nothing of the dirt that is laid on afterwards, from another seed."""
+    """The trial is shown the dirty shot, and knows nothing of what dirt there is on it."""
     sound, _ = damage(scene(kind), GRAINY)
-    evidence = observed(TrialProbe(detector, FRAMES), sound)
     at = STRENGTHS[detector].index(0.5 if detector == "network" else 5.5)
-    rng = np.random.default_rng(99)
-    dirty = sound.copy()
-    for frame in dirty:
-        for _ in range(2):
-            lay_on(rng, frame, draw_worn(rng))
-    truth = np.abs(dirty - sound).max(axis=1) > 0.03
     options = DirtOptions(detector=detector, max_area_share=1.0)
-    _, touch = rendered([DirtOperator(SIGMA, options)], dirty)
-    recall = float(((touch > 0) & truth).sum() / truth.sum())
-    assert abs(recall - evidence["recall"][at]) <= 0.1
+    found, there, predicted = 0, 0, []
+    for seed in range(3):
+        rng = np.random.default_rng((99, seed))
+        dirty = sound.copy()
+        for frame in dirty:
+            for _ in range(2):
+                lay_on(rng, frame, draw_worn(rng))
+        truth = np.abs(dirty - sound).max(axis=1) > 0.03
+        _, touch = rendered([DirtOperator(SIGMA, options)], dirty)
+        found, there = found + int(((touch > 0) & truth).sum()), there + int(truth.sum())
+        predicted.append(observed(TrialProbe(detector, FRAMES), dirty)["recall"][at])
+    assert abs(found / there - float(np.mean(predicted))) <= 0.1
 
 
 def test_the_shot_is_not_changed_and_the_trial_repeats_itself() -> None:
