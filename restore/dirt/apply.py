@@ -76,8 +76,8 @@ class DirtOperator:
             caveats += caveat
         return replace(
             window.middle(self.radius),
-            pixels=torch.stack(out),
-            touch=torch.stack(marks),
+            pixels=_stacked(out),
+            touch=_stacked(marks),
             caveats=caveats,
         )
 
@@ -131,6 +131,12 @@ class DirtOperator:
         ]
 
 
+def _stacked(planes: Sequence[Tensor]) -> Tensor:
+    """One after the other; a single one is not copied."""
+    return planes[0][None] if len(planes) == 1 else torch.stack(list(planes))
+
+
 def _marked(touch: Tensor, mask: NDArray[np.bool_], effect: Effect) -> Tensor:
-    there = torch.from_numpy(mask).to(touch.device)
-    return torch.where(there, touch.clamp_min(int(effect)), touch)
+    marked, there = touch.clone(), torch.from_numpy(mask).to(touch.device)
+    marked[..., there] = marked[..., there].clamp_min(int(effect))
+    return marked
