@@ -100,7 +100,7 @@ class Dirt(Section):
     budget: Share = 0.15
     threshold_sigma: Annotated[float, Field(ge=2.0, le=50.0)] = 5.5
     threshold_floor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.035
-    max_blob_px: Annotated[int, Field(ge=1)] = 12000
+    max_blob_px: Annotated[int, Field(ge=0)] = 0
     fill: bool = False
     cue_marks: bool = False
 

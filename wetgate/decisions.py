@@ -89,7 +89,8 @@ class DirtDecision(Decided):
     sigma: float = 0.0
     threshold_sigma: float = 5.5
     threshold_floor: float = 0.035
-    max_blob_px: int = 12000
+    max_blob_px: int = 0
+    """Larger pieces stay; 0: than a twentieth of the frame."""
     fill: bool = False
     """Invent what no neighbouring frame shows."""
     cue_marks: tuple[int, ...] = ()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from restore.dirt.blobs import (
     Blob,
     lies_on_both,
+    made_whole,
     pieces,
     seen_elsewhere,
     stays_on,
@@ -35,6 +36,7 @@ _ONE_SIDED = 1.5
 _ONE_SIDED_BLOB_PX = 300
 _RULES_BLOB_PX = 4000
 """A rule cannot tell a larger piece from what a moving thing uncovers."""
+_LARGEST_PX, _LARGEST_PART = 12000, 20
 _SOUGHT_PX = 4000
 """Larger pieces are not looked for elsewhere: that would take too long."""
 _NETWORK_SEEKS_PX = 9
@@ -56,14 +58,18 @@ class DirtOptions:
     """... and at least this much film log (a third of a stop)."""
     grow_share: float = 0.4
     """Rules: a piece grows down to this share of the starting threshold."""
-    max_blob_px: int = 12000
-    """Larger pieces are damage of another kind: left alone."""
+    max_blob_px: int = 0
+    """Larger pieces are damage of another kind: left alone. 0: a twentieth of the frame."""
     max_area_share: float = 0.05
     """A frame with more suspect area than this is left alone and held for review."""
     fill: bool = False
     """Invent what no neighbouring frame has; otherwise such pieces stay."""
     search_px: int = 24
     """How far a piece is looked for in the neighbouring frames before it is called dirt."""
+
+    def largest_px(self, size_px: tuple[int, ...]) -> int:
+        """On a frame of that height and width."""
+        return self.max_blob_px or max(_LARGEST_PX, size_px[0] * size_px[1] // _LARGEST_PART)
 
     def as_key(self) -> Mapping[str, object]:
         """For the operator's key."""
@@ -123,9 +129,10 @@ def judged(
     known: what was worked out on the same look before; added to, and changes no result.
     """
     known = {} if known is None else known
+    largest_px = options.largest_px(score.shape)
 
     def wanted(blob: Blob) -> bool:
-        if blob.area_px > options.max_blob_px:
+        if blob.area_px > largest_px:
             return False
         if not cue_marks or not where_cue_marks_are(blob, score.shape):
             return True
@@ -136,7 +143,12 @@ def judged(
     mask = np.zeros(score.shape, np.bool_)
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
     still = _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX, known)
-    kept, left = pieces(seeds, bodies, 0, still, mask)
+
+    def whole(blob: Blob) -> NDArray[np.bool_]:
+        own = look.own.cpu().numpy()
+        return made_whole(blob, own, look.near, look.flows)
+
+    kept, left = pieces(seeds, bodies, 0, still, mask, whole)
     return _bounded(mask, kept, left, options, rim_px=0)
 
 

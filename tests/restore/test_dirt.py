@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from media.passes import Effect, Window
 from restore.dirt.apply import DirtOperator
+from restore.dirt.blobs import Blob, made_whole
 from restore.dirt.borrow import cover
 from restore.dirt.detect import DirtOptions
 from restore.dirt.evidence import FOLD, believed, folded, levelled, planes, told_apart
@@ -20,7 +21,7 @@ from restore.dirt.invent import invent
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
-from tests.strategies import psnr_db, with_ball
+from tests.strategies import psnr_db, still, with_ball
 
 DIRT = replace(CLEAN, grain_sigma=0.010, dirt_per_frame=3.0, dirt_size_px=(2.0, 10.0))
 NO_DIRT = replace(DIRT, dirt_per_frame=0.0)
@@ -140,6 +141,44 @@ def test_a_large_stain_is_left_alone() -> None:
     frames[10, :, 40:120, 60:140] = 0.75
     fixed, _ = rendered([repair(DirtOptions(max_blob_px=4000))], frames)
     assert np.array_equal(fixed[10, :, 60:100, 80:120], frames[10, :, 60:100, 80:120])
+
+
+def test_how_large_a_piece_may_be_goes_by_the_frame() -> None:
+    """A stain that would fill a small scan is a small part of a large one."""
+    sound, _ = damage(still(1, 5, 616, 816), NO_DIRT)
+    stain = np.zeros(sound.shape[-2:], np.float32)
+    cv2.ellipse(stain, (400, 300), (80, 60), 20.0, 0.0, 360.0, 1.0, -1, cv2.LINE_AA)
+    frames = sound.copy()
+    frames[2] += (0.2 - frames[2]) * 0.8 * cv2.GaussianBlur(stain, (0, 0), 1.0)
+    assert 12_000 < int((stain > 0.5).sum()) < stain.size // 20
+    fixed, _ = rendered([repair()], frames)
+    inside = stain > 0.9
+    left = np.abs(fixed[2] - sound[2])[:, inside]
+    assert float(np.median(left)) < 0.2 * float(np.median(np.abs(frames[2] - sound[2])[:, inside]))
+    kept, _ = rendered([repair(DirtOptions(max_blob_px=12_000))], frames)
+    assert np.array_equal(kept[2][:, inside], frames[2][:, inside])
+
+
+def test_what_lies_within_a_stain_belongs_to_it_where_it_differs_too() -> None:
+    rng = np.random.default_rng(4)
+    scene_: F32 = (0.5 + 0.1 * rng.random((80, 100))).astype(np.float32)
+    stain = np.zeros((80, 100), np.uint8)
+    cv2.ellipse(stain, (50, 40), (30, 22), 0.0, 0.0, 360.0, 1, -1)
+    window = np.zeros((80, 100), np.bool_)
+    window[36:44, 44:54] = True
+    """The stain has a hole there, through which the scene is seen."""
+    own = np.where((stain > 0) & ~window, np.float32(0.2), scene_)
+    found: Mask = (stain > 0) & ~window
+    found[20:40, 55:70] = False
+    box = (slice(16, 65), slice(18, 83))
+    blob = Blob(16, 18, found[box], 0, int(found.sum()))
+    near, flows = [scene_] * 2, [np.zeros((80, 100, 2), np.float32)] * 2
+    whole = made_whole(blob, own, near, flows)
+    truth = ((stain > 0) & ~window)[box]
+    assert float((whole & truth).sum()) > 0.97 * float(truth.sum())
+    assert not (whole & ~truth)[
+        ~cv2.dilate(truth.astype(np.uint8), np.ones((5, 5))).astype(bool)
+    ].any()
 
 
 def test_two_frames_give_no_evidence() -> None:
