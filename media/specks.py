@@ -22,14 +22,16 @@ _FINE = 16
 """Sub-pixel steps of OpenCV's fixed-point drawing (4 bits)."""
 
 
-def draw_dirt(rng: np.random.Generator, largest_px: float = 120.0) -> F32:
-    """(h, w) coverage 0..1 of one piece of a kind chosen at random.
+def draw_dirt(rng: np.random.Generator, largest_px: float = 120.0, kind: str | None = None) -> F32:
+    """(h, w) coverage 0..1 of one piece, of a kind chosen at random unless it is said.
 
-    largest_px: longest side of the large kinds.
+    largest_px: longest side of the large kinds. kind: speck, spots, sprinkles, hair, lint, smut,
+    stain or scuffs.
     """
-    kinds = list(_KINDS)
-    weights = np.array([_KINDS[k][1] for k in kinds])
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    if kind is None:
+        kinds = list(_KINDS)
+        weights = np.array([_KINDS[k][1] for k in kinds])
+        kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
     alpha = _KINDS[kind][0](rng, largest_px)
     return np.pad(np.clip(alpha, 0.0, 1.0).astype(np.float32), 1)
 
@@ -74,6 +76,16 @@ def draw_blotch(rng: np.random.Generator, largest_px: float = 60.0) -> F32:
     drop = np.clip((half - np.hypot(along, across)) / soft_px + 0.5, 0.0, 1.0)
     blotch: F32 = (drop * rng.uniform(0.35, 1.0)).astype(np.float32)
     return blotch
+
+
+def draw_dash(rng: np.random.Generator, longest_px: float = 140.0) -> F32:
+    """(h, w) coverage of a scratch on one frame: thin, straight, mostly along the film."""
+    half = 0.5 * _log_uniform(rng, 12.0, longest_px)
+    turn = rng.normal() * 0.08 if rng.random() < 0.7 else rng.uniform(0, math.pi)
+    way = np.array([math.sin(turn), math.cos(turn)]) * half
+    thick_px = rng.uniform(0.6, 2.5)
+    ends = np.stack([-way, way])
+    return _drawn(ends, filled=False, thick_px=thick_px, soft_px=rng.uniform(0.3, 0.7))
 
 
 def lay_on(

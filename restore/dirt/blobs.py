@@ -43,12 +43,12 @@ def pieces(
     sign: int,
     keep: Callable[[Blob], bool],
     mask: NDArray[np.bool_],
-    whole: Callable[[Blob], NDArray[np.bool_]] | None = None,
+    whole: Callable[[Blob], NDArray[np.bool_] | None] | None = None,
 ) -> tuple[int, int]:
     """Grow each seed to its whole body; those that ``keep`` says yes to are added to ``mask``.
 
     seeds, bodies, mask: (H, W); mask is changed in place. whole: what of a piece's box is it, where
-    more than its body. returns: kept, and left.
+    more than its body; None where that is too much. returns: kept, and left.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         bodies.astype(np.uint8), connectivity=8
@@ -58,12 +58,14 @@ def pieces(
     hit = np.unique(labels[seeds & bodies])
     for label in hit[hit > 0]:
         blob = _cut(labels, stats[label], int(label), sign)
-        if not keep(blob):
+        there = None
+        if keep(blob):
+            there = blob.inside if whole is None else whole(blob)
+        if there is None:
             left += 1
             continue
         kept += 1
         h, w = blob.inside.shape
-        there = blob.inside if whole is None else whole(blob)
         mask[blob.top : blob.top + h, blob.left : blob.left + w] |= there
     return kept, left
 

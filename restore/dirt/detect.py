@@ -144,9 +144,9 @@ def judged(
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
     still = _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX, known)
 
-    def whole(blob: Blob) -> NDArray[np.bool_]:
-        own = look.own.cpu().numpy()
-        return made_whole(blob, own, look.near, look.flows)
+    def whole(blob: Blob) -> NDArray[np.bool_] | None:
+        made = made_whole(blob, look.own.cpu().numpy(), look.near, look.flows)
+        return made if int(made.sum()) <= largest_px else None
 
     kept, left = pieces(seeds, bodies, 0, still, mask, whole)
     return _bounded(mask, kept, left, options, rim_px=0)

@@ -23,7 +23,7 @@ from restore.models.own import card_of, with_weights
 
 F32 = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights" / "dirt-net.safetensors"
-WEIGHTS_SHA256 = "f637a340c346a50a1b996a04ee2582609c6a2a02fa7736f4d0b6af6508fd09b9"
+WEIGHTS_SHA256 = "5fd562c092affba2fab9af8a8715f44cd01ba205886861ddfc6ca4f38c508d41"
 WIDTHS = (24, 40, 56, 64)
 REACH_PX = 96
 """Further away than this a pixel has no say (five scales, two 3x3 layers on each)."""

@@ -136,7 +136,7 @@ def _step(net: nn.Module, optimizer: torch.optim.Optimizer, given: Tensor, known
     likely = torch.sigmoid(odds) * told
     both = (likely * truth).sum()
     overlap = (2 * both + 1.0) / (likely.sum() + truth.sum() + 1.0)
-    loss = 4.0 * bce + 0.3 * (1.0 - overlap)
+    loss = 4.0 * bce + 0.5 * (1.0 - overlap)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(net.parameters(), 0.5)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from media.encoding import STOP
 from media.movers import MOVERS, plant_movers
-from media.specks import draw_blotch, draw_dirt, draw_dust, lay_on
+from media.specks import draw_blotch, draw_dash, draw_dirt, draw_dust, lay_on
 from restore.dirt.evidence import levelled, planes
 from restore.dirt.look import look_at
 from restore.models.train.moving import SIDE_PX, Sources, from_film, from_photographs
@@ -78,10 +78,13 @@ def dirtied(rng: np.random.Generator, sound: F32, sigma: float, centre: int) -> 
 
 
 def _large(rng: np.random.Generator) -> F32:
-    if rng.random() < 0.12:
+    odd = rng.random()
+    if odd < 0.1:
         return draw_blotch(rng)
+    if odd < 0.2:
+        return (draw_dash(rng) * rng.uniform(0.3, 1.0)).astype(np.float32)
     size_px, clear = rng.choice(len(_SIZES_PX)), rng.random() < 0.3
-    alpha = draw_dirt(rng, _SIZES_PX[size_px])
+    alpha = draw_dirt(rng, _SIZES_PX[size_px], "sprinkles" if odd < 0.35 else None)
     # The larger a piece, the fainter it may be and still be plain to see.
     faintest = (0.5, 0.3, 0.12)[size_px] if clear else 0.5
     return (alpha * rng.uniform(faintest, 0.5 if clear else 1.0)).astype(np.float32)
