@@ -32,7 +32,7 @@ def check_wishes(
     """
     where = f"overrides.toml: {shot.id}.frames"
     made = _made(reel, shot, decided.values())
-    bad = {n for n, d in decided.items() if _stays(d) and (d.done == "lost" or d.origin != "human")}
+    bad = {n for n, d in decided.items() if stays(d) and (d.done == "lost" or d.origin != "human")}
     for number in person.rebuild:
         parts = bool(decided[number].part_px)
         run = range(number, number + 1) if parts else _run_around(made, number)
@@ -69,7 +69,7 @@ def sound_on_both_sides(
     found = dict(decided)
     while True:
         made = _made(reel, shot, found.values())
-        bad = {n for n, d in found.items() if _stays(d)}
+        bad = {n for n, d in found.items() if stays(d)}
         worse: dict[int, str] = {}
         for number, decision in found.items():
             if decision.origin == "human":
@@ -99,7 +99,7 @@ def shown_instead(
     """
     decided = {d.frame: d for d in decisions}
     made = _made(reel, shot, decisions)
-    bad = {n for n, d in decided.items() if _stays(d)}
+    bad = {n for n, d in decided.items() if stays(d)}
     found = {}
     for number in sorted(made):
         own, decision = reel.frame(number), decided.get(number)
@@ -124,7 +124,7 @@ def _shows(reel: Reel, number: int) -> int:
     return next(f.number for f in reel.frames if f.made_by is None and f.path == own.path)
 
 
-def _stays(decision: FrameDecision) -> bool:
+def stays(decision: FrameDecision) -> bool:
     """Is it damaged, and shown as it is?"""
     if decision.done == "lost":
         return True
@@ -155,6 +155,6 @@ def _last_sound(
     """The nearest frame before that has a picture and is not damaged; None without one."""
     for before in range(number - 1, shot.frames.start - 1, -1):
         known = decided.get(before)
-        if before not in made and not (known is not None and _stays(known)):
+        if before not in made and not (known is not None and stays(known)):
             return before
     return None

@@ -135,3 +135,42 @@ def test_a_sound_frame_between_two_destroyed_runs_is_not_accused(tmp_path: Path)
     assert done(out) == dict.fromkeys((4, 5, 7, 8), "rebuilt")
     assert outcome.held == ()
     np.testing.assert_array_equal(delivered(out)[FIRST + 6], clean[6])
+
+
+def spliced(bands: bool) -> tuple[AnyCodes, dict[int, tuple[int, int]]]:
+    """Two shots joined with cement on both sides of the cut, and a speck on each of some frames."""
+    codes = np.concatenate([panned(10, 4), panned(10, 9)])
+    rng = np.random.default_rng(3)
+    for at, rows in ((9, slice(-12, None)), (10, slice(0, 12))):
+        if bands:
+            codes[at][rows] = rng.normal(840, 15, codes[at][rows].shape)
+    specks = {7: (60, 90), 9: (70, 60), 12: (60, 90)}
+    for at, (y, x) in specks.items():
+        codes[at, y : y + 6, x : x + 6] = 950
+    return codes, specks
+
+
+def test_a_splice_that_is_left_keeps_no_dirt_beside_it(tmp_path: Path) -> None:
+    codes, specks = spliced(bands=True)
+    scan, out = scanned(tmp_path, codes), tmp_path / "out"
+    # The band is more than dirt may take of a frame.
+    sets = ("policy.max_repaired_share=0.05",)
+    outcome = run_here(project_of([scan], *sets, only="frames,dirt"), out)
+    (said,) = decided(out)["frame_damage"]
+    assert (said["frame"], said["kind"], said["done"]) == (FIRST + 9, "splice", "left")
+    planes = touched(out)
+    for at, (y, x) in specks.items():
+        assert float((planes[FIRST + at][y : y + 6, x : x + 6] == 2).mean()) > 0.9, at
+    assert not planes[FIRST + 9][-12:].any()
+    assert "R1_0010" not in outcome.held
+
+
+def test_what_a_person_leaves_is_left_by_dirt_too(tmp_path: Path) -> None:
+    codes, specks = spliced(bands=False)
+    scan, out = scanned(tmp_path, codes), tmp_path / "out"
+    out.mkdir()
+    (out / "overrides.toml").write_text(f'["R1_0010".frames]\nleave = [{FIRST + 7}]\n', "utf-8")
+    run_here(project_of([scan], only="frames,dirt"), out)
+    y, x = specks[9]
+    assert bool((touched(out)[FIRST + 9][y : y + 6, x : x + 6] == 2).any())
+    assert not touched(out)[FIRST + 7].any()
