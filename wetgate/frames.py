@@ -126,6 +126,14 @@ def _decide(
                 confidence=v.confidence,
                 reason=v.reason,
             )
+    wished = sorted({*person.frames.rebuild, *person.frames.hold})
+    if protected and wished:
+        raise ConfigError(
+            f"overrides.toml: {shot.id}.frames: frame {wished[0]} is to be made or held, "
+            "and the shot is protected",
+            shot=shot.id,
+            hint="take back the one or the other",
+        )
     if not protected:
         found |= _by_person(project, reel, shot, found, person.frames)
         check_wishes(reel, shot, found, person.frames, options.longest_run)

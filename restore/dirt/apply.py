@@ -101,7 +101,7 @@ class DirtOperator:
         too_much = float(here.mean()) > self.options.max_area_share
         if found.refused or too_much:
             limit = 100 * self.options.max_area_share
-            return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
+            return own, touch, (f"more than {limit:.3g} % looks like dirt, left alone",)
         if not where.any():
             return own, touch, ()
         worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
