@@ -10,6 +10,7 @@ import pytest
 
 from media.errors import ConfigError
 from tests.reels import events, project_of, rendered_shots, run_here
+from wetgate.dryrun import dry_run
 from wetgate.files import Folder, digest
 
 
@@ -82,6 +83,8 @@ def test_a_decision_that_somebody_edited_is_not_written_over(
         run_here(project_of(scans), finished)
     assert "overrides.toml" in caught.value.hint
     assert loaded(path) == edited
+    with pytest.raises(ConfigError, match="was edited"):
+        dry_run(project_of(scans), finished)
     # Taken away, it is solved anew, and a person is listened to where they should speak.
     path.unlink()
     run_here(project_of(scans), finished)
