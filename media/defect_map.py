@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +17,29 @@ from media.listing import list_sequence, missing_runs, named_runs
 from media.reel import DefectMap, MapFrame, PictureFormat, Reel, SourceFrame
 from media.scan import load, read_codes
 from media.source import is_movie
-from media.still.beside import channel_of, channel_size
+from media.still.beside import channel_of
 from media.write import AnyCodes, to_values
 
 F32 = NDArray[np.float32]
+_READERS = 4
+"""Frames whose channel is read at once."""
 _RESTORE = "put the map back as it was, or start a new output folder"
 
 
-def open_map(reel: Reel, source: str, *, bright: bool) -> DefectMap:
-    """The map of a reel, every frame of it there, of the picture's size, hashed.
+def open_map(
+    reel: Reel, source: str, *, bright: bool, each: Callable[[], None] = lambda: None
+) -> DefectMap:
+    """The map of a reel, every frame of it there, of the picture's size, read once and hashed.
 
     source: ``alpha`` or ``channel:NAME`` for a channel of the scan's own files, else the folder or
-    pattern of a sequence with the same numbers. bright: defects are bright in it.
-    raises: FrameMissing, InputError and its children, naming reel and frame.
+    pattern of a sequence with the same numbers. bright: defects are bright in it. each: called
+    between frames, to stop by raising.
+    raises: FrameMissing, FrameUnreadable (NaN or Inf), InputError and its children, naming reel
+    and frame; InputError for a map that is the same value everywhere.
     """
     channel = channel_name(source)
     if channel:
-        _check_channel(reel, channel)
+        _check_channel(reel, channel, each)
         return DefectMap(source=source, bright=bright)
     path = Path(source)
     if is_movie(path):
@@ -52,9 +61,11 @@ def open_map(reel: Reel, source: str, *, bright: bool) -> DefectMap:
         )
     frames: dict[int, MapFrame] = {}
     fmt: PictureFormat | None = None
+    values: set[float] = set()
     for number in wanted:
+        each()
         found = load(files[number], reel=reel.id, frame=number)
-        _plane(found.codes, reel, number)
+        values |= _ends(_plane(found.codes, reel, number))
         fmt = fmt or found.format
         if found.format != fmt:
             raise ReelMixed(
@@ -64,6 +75,7 @@ def open_map(reel: Reel, source: str, *, bright: bool) -> DefectMap:
                 hint="export the map in one size and depth",
             )
         frames[number] = MapFrame(files[number], found.sha256, found.size_bytes, found.mtime_ns)
+    _refuse_empty(reel, values)
     return DefectMap(source=source, bright=bright, format=fmt, frames=frames)
 
 
@@ -88,9 +100,7 @@ class MapReader:
         found, frame = _map_of(self.reel), shown_by(self.reel, number)
         channel = channel_name(found.source)
         if channel:
-            plane = channel_of(frame.path, channel)
-            _check_size(plane.shape, self.reel, frame.number)
-            return plane
+            return _channel(self.reel, frame, channel)
         codes = read_codes(found.frames[frame.number].path, reel=self.reel.id, frame=frame.number)
         assert found.format is not None
         return to_values(_plane(codes, self.reel, frame.number), found.format)
@@ -143,23 +153,51 @@ def _map_of(reel: Reel) -> DefectMap:
     return reel.defect_map
 
 
-def _check_channel(reel: Reel, channel: str) -> None:
-    """raises: InputError naming the first frame whose file lacks the channel."""
+def _check_channel(reel: Reel, channel: str, each: Callable[[], None]) -> None:
+    """raises: InputError naming the first frame whose file lacks the channel, or whose samples
+    are no numbers; before anything is measured, and not after half a night."""
     if reel.kind in ("movie", "dpx"):
         raise InputError(
             f"the defect map cannot be a channel of {'a movie' if reel.kind == 'movie' else 'DPX'}",
             reel=reel.id,
             hint="give it as a sequence of its own with the numbers of the scan",
         )
-    for frame in reel.frames:
-        if not frame.scanned:
-            continue
-        try:
-            size = channel_size(frame.path, channel)
-        except InputError as error:
-            error.reel, error.frame = reel.id, frame.number
-            raise
-        _check_size(size, reel, frame.number)
+
+    def ends(frame: SourceFrame) -> set[float]:
+        return _ends(_channel(reel, frame, channel))
+
+    values: set[float] = set()
+    scanned = [f for f in reel.frames if f.scanned]
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="map") as pool:
+        for at in range(0, len(scanned), _READERS):
+            each()
+            values = values.union(*pool.map(ends, scanned[at : at + _READERS]))
+    _refuse_empty(reel, values)
+
+
+def _channel(reel: Reel, frame: SourceFrame, name: str) -> F32:
+    """(H, W) a channel of a frame's own file. raises: InputError naming reel and frame."""
+    try:
+        plane = channel_of(frame.path, name)
+    except InputError as error:
+        error.reel, error.frame = reel.id, frame.number
+        raise
+    _check_size(plane.shape, reel, frame.number)
+    return plane
+
+
+def _ends(plane: NDArray[Any]) -> set[float]:
+    return {float(plane.min()), float(plane.max())}
+
+
+def _refuse_empty(reel: Reel, values: set[float]) -> None:
+    """values: lowest and highest of each frame."""
+    if len(values) == 1:
+        raise InputError(
+            f"the defect map is {values.pop():g} everywhere, on every frame: it shows nothing",
+            reel=reel.id,
+            hint="an alpha that an export has added is opacity, no defect map: leave it out",
+        )
 
 
 def _check_size(size: tuple[int, ...], reel: Reel, number: int) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from media.errors import StoreError, UsageError, WetgateError
 from media.fixity import file_sha256
 from wetgate import ledger
-from wetgate.files import read_json
+from wetgate.files import digest, read_json
 from wetgate.guard import delivered_files
 from wetgate.job import Job
 from wetgate.manifest import read_delivered, self_digest
+from wetgate.solved import known_digests
 from wetgate.store import Store
 
 
@@ -25,7 +26,7 @@ class Audit:
 
 
 def audit(job: Job) -> Audit:
-    """Check manifest, delivered files, ledger and every chunk in the store.
+    """Check manifest, delivered files, decisions, ledger and every chunk in the store.
 
     raises: UsageError when nothing has been delivered yet.
     """
@@ -53,9 +54,25 @@ def audit(job: Job) -> Audit:
         decisions = ledger.check(job.folder.ledger)
     except WetgateError as error:
         findings.append(str(error))
+    findings += _edited(job)
     chunks, damaged = _chunks(job.store)
     findings += damaged
     return Audit(len(files), chunks, decisions, tuple(findings))
+
+
+def _edited(job: Job) -> list[str]:
+    """Decision files that do not say what was written there."""
+    known = known_digests(job.folder)
+    findings = []
+    for path in sorted(job.folder.root.glob("reels/*/decisions/*.json")):
+        try:
+            same = digest(read_json(path)) in known.get(path.stem, [""])
+        except StoreError as error:
+            findings.append(error.what)
+            continue
+        if path.stem in known and not same:
+            findings.append(f"decisions/{path.name} was edited after it was written")
+    return findings
 
 
 def _chunks(store: Store) -> tuple[int, list[str]]:

@@ -75,6 +75,7 @@ def main() -> None:
         console.print(f"wetgate: {verb}: {error}", markup=False)
         if "--json" in sys.argv:
             typer.echo(json.dumps({"exit_code": error.exit_code, **error.as_dict()}))
+        _let_go(error)
         sys.exit(error.exit_code)
     except SystemExit as end:
         # Ctrl-C arrives here: typer turns it into this exit code, without a word.
@@ -88,6 +89,15 @@ def main() -> None:
         traceback.print_exc()
         console.print(f"wetgate: internal error: {type(error).__name__}: {error}", markup=False)
         sys.exit(INTERNAL)
+
+
+def _let_go(error: BaseException) -> None:
+    """Close what was open where it went wrong: a scheduler keeps the error to the end, and a
+    library complains of every object that is left then."""
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -158,12 +158,12 @@ def _timed(into: dict[str, float], name: str) -> Iterator[None]:
 
 @contextmanager
 def _scratch(real: Folder) -> Iterator[Folder]:
-    """A temporary copy of what is small: records, evidence, people's decisions."""
+    """A temporary copy of what is small: records, evidence, decisions and people's words."""
     with tempfile.TemporaryDirectory(prefix="wetgate-plan-") as name:
         folder = Folder(Path(name).resolve())
         if (real.root / "reels").is_dir():
             shutil.copytree(real.root / "reels", folder.root / "reels")
-        for name in (real.overrides.name, real.solved.name):
+        for name in (real.overrides.name, real.solved.name, real.ledger.name):
             if (real.root / name).is_file():
                 shutil.copy2(real.root / name, folder.root / name)
         yield folder

@@ -12,9 +12,10 @@ from media.errors import ConfigError
 from media.frames import FrameRange
 from media.listing import missing_runs
 from media.pictures import Pictures
-from media.reel import MadeBy, Reel, SegmentKind, Shot, SourceFrame
+from media.reel import Reel, SegmentKind, Shot, SourceFrame
 from restore.rebuild.measure import FLASH, SPLICE, Finding
 from restore.rebuild.solve import Done, FramesOptions, solve_frames
+from wetgate.beside import NAMED, check_wishes, shown_instead, sound_on_both_sides
 from wetgate.config import Project
 from wetgate.decisions import (
     FrameDecision,
@@ -42,7 +43,7 @@ def settle_frames(job: Job, ingested: IngestedReel) -> IngestedReel:
         said = _decide(job.project, reel, shot, ingested.findings, person)
         if said:
             decided[shot.id] = said
-            shown |= _shown(reel, shot, said)
+            shown |= shown_instead(reel, shot, said)
     if shown:
         frames = tuple(shown.get(f.number, f) for f in reel.frames)
         reel = replace(reel, frames=frames)
@@ -115,13 +116,8 @@ def _decide(
     found: dict[int, FrameDecision] = {}
     if settings.enabled and person.frames.enabled is not False:
         size_px = (reel.format.height, reel.format.width)
-        # A frame that a gap policy fills shows another one: nothing is found on it.
-        scanned = [
-            f for f in findings
-            if all(n in shot.frames and reel.frame(n).made_by is None
-                   for n in range(f.first, f.last + 1))
-        ]  # fmt: skip
-        for v in solve_frames(scanned, shot.frames, size_px, options, kept):
+        missing = frozenset(n for n in shot.frames if reel.frame(n).made_by is not None)
+        for v in solve_frames(findings, shot.frames, size_px, options, kept, missing):
             found[v.frame] = FrameDecision(
                 frame=v.frame,
                 kind=v.kind,
@@ -130,8 +126,18 @@ def _decide(
                 confidence=v.confidence,
                 reason=v.reason,
             )
+    wished = sorted({*person.frames.rebuild, *person.frames.hold})
+    if protected and wished:
+        raise ConfigError(
+            f"overrides.toml: {shot.id}.frames: frame {wished[0]} is to be made or held, "
+            "and the shot is protected",
+            shot=shot.id,
+            hint="take back the one or the other",
+        )
     if not protected:
-        found |= _by_person(project, reel, shot, options, found, person.frames)
+        found |= _by_person(project, reel, shot, found, person.frames)
+        check_wishes(reel, shot, found, person.frames, options.longest_run)
+    found = sound_on_both_sides(reel, shot, found)
     return tuple(found[n] for n in sorted(found))
 
 
@@ -139,7 +145,6 @@ def _by_person(
     project: Project,
     reel: Reel,
     shot: Shot,
-    options: FramesOptions,
     found: dict[int, FrameDecision],
     person: FramesOverride,
 ) -> dict[int, FrameDecision]:
@@ -168,7 +173,7 @@ def _by_person(
             before = found.get(number)
             said[number] = FrameDecision(
                 frame=number,
-                kind=before.kind if before else "named",
+                kind=before.kind if before else NAMED,
                 done=done,
                 part_px=before.part_px if before and done == "rebuilt" else (),
                 origin="human",
@@ -180,51 +185,4 @@ def _by_person(
             shot=shot.id,
             hint="set policy.allow_invented = true to permit it, or use hold",
         )
-    gone = {n for n, d in {**found, **said}.items() if d.done != "left" and not d.part_px}
-    for number in person.rebuild:
-        run = _run_around(gone, number) if number in gone else range(number, number + 1)
-        if (
-            len(run) > options.longest_run
-            or run[0] == shot.frames.start
-            or run[-1] + 1 not in shot.frames
-        ):
-            raise ConfigError(
-                f"{where}.rebuild: frame {number} has no picture on both sides within reach",
-                shot=shot.id,
-                hint=f"up to {options.longest_run} frames between two of this shot can be made; "
-                "use hold, lost or leave",
-            )
-    for number in person.hold:
-        if number == shot.frames.start:
-            raise ConfigError(
-                f"{where}.hold: frame {number} has none before it in this shot",
-                shot=shot.id,
-                hint="use lost or leave",
-            )
     return said
-
-
-def _run_around(numbers: set[int], number: int) -> range:
-    first = last = number
-    while first - 1 in numbers:
-        first -= 1
-    while last + 1 in numbers:
-        last += 1
-    return range(first, last + 1)
-
-
-def _shown(reel: Reel, shot: Shot, decisions: Sequence[FrameDecision]) -> dict[int, SourceFrame]:
-    """Frames that show another one, or are made, by number."""
-    whole = {d.frame: d for d in decisions if d.done in ("rebuilt", "held") and not d.part_px}
-    found = {}
-    for number, decision in whole.items():
-        before = number - 1
-        while before in whole:
-            before -= 1
-        if before not in shot.frames:
-            continue
-        how = MadeBy.REBUILD if decision.done == "rebuilt" else MadeBy.HOLD
-        # A frame that a gap policy fills shows one further back.
-        seen = reel.frame(before)
-        found[number] = replace(reel.frame(number), made_by=how, shown=seen.number)
-    return found

@@ -32,6 +32,19 @@ def append(path: Path, entry: Mapping[str, object]) -> None:
         stream.write(json.dumps({**body, "sha256": digest(body)}) + "\n")
 
 
+def known(path: Path) -> dict[str, list[str]]:
+    """Digests of the decisions that ever stood, by shot, oldest first; damaged lines are passed
+    over, as ``check`` names them."""
+    found: dict[str, list[str]] = {}
+    for line in _lines(path):
+        try:
+            entry = json.loads(line)
+            found.setdefault(str(entry["shot"]), []).append(str(entry["decision_sha256"]))
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    return found
+
+
 def _cut_torn_line(path: Path) -> None:
     """A last line without its end was torn by a crash; the next line must not grow onto it."""
     data = path.read_bytes() if path.is_file() else b""

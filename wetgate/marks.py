@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from media.defect_map import MapReader, map_digest
@@ -15,8 +16,11 @@ from media.passes import Mark
 from media.reel import Reel, Shot
 from restore.defects.masks import MASKS, defect_mask
 from restore.defects.solve import MapFit
+from wetgate.beside import stays
 from wetgate.config import Box, Project
-from wetgate.decisions import ShotDecisions
+from wetgate.decisions import FrameDecision, ShotDecisions
+
+_SMALL_PX = 144
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,24 @@ class Marks:
     """How the reel's defect map is used; None where it is not."""
     kept: tuple[Box, ...]
     """Left, top, width and height in px on the scan: no repair of the surface there."""
+    kept_on: Mapping[int, tuple[Box, ...]] = field(default_factory=dict)
+    """The same on single frames: damage of frames that is left or lost, and stays as it is."""
 
     @property
     def any(self) -> bool:
         """False where nothing is known of any pixel."""
-        return self.fit is not None or bool(self.kept)
+        return self.fit is not None or bool(self.kept) or bool(self.kept_on)
 
     def key(self, numbers: tuple[int, ...]) -> Mapping[str, object]:
         """What decides the marks of these frames; empty where there are none."""
         found: dict[str, object] = {}
         if self.kept:
             found["kept"] = [list(box) for box in self.kept]
+        left = [
+            [k, *map(list, self.kept_on[n])] for k, n in enumerate(numbers) if n in self.kept_on
+        ]
+        if left:
+            found["kept_on"] = left
         if self.fit is not None and self.reel.defect_map is not None:
             found["map"] = {
                 "masks": MASKS,
@@ -59,20 +70,18 @@ class Marks:
         if not self.any:
             return None
         size = (self.reel.format.height, self.reel.format.width)
-        kept = np.zeros(size, np.uint8)
-        for left, top, width, height in self.kept:
-            kept[top : top + height, left : left + width] = int(Mark.KEPT)
+        everywhere = _shut(size, self.kept)
         planes = MapReader(self.reel) if self.fit is not None else None
 
         def marks(number: int) -> Tensor:
-            found = kept
+            found = everywhere | _shut(size, self.kept_on.get(number, ()))
             if planes is not None and self.fit is not None and self.reel.defect_map is not None:
                 planes.verify(number)
                 log = picture(number).cpu().numpy()
                 bright = self.reel.defect_map.bright
                 mask, _ = defect_mask(log, planes.read(number), self.fit, bright=bright)
-                found = kept | (mask.astype(np.uint8) * np.uint8(Mark.DAMAGED))
-            return torch.from_numpy(found.copy()).to(device)
+                found |= mask.astype(np.uint8) * np.uint8(Mark.DAMAGED)
+            return torch.from_numpy(found).to(device)
 
         return marks
 
@@ -83,7 +92,33 @@ def marks_of(reel: Reel, decisions: ShotDecisions) -> Marks:
     fit = None
     if found.applied and decisions.dirt.applied and reel.defect_map is not None:
         fit = MapFit(applied=True, reason="", dx_px=found.dx_px, dy_px=found.dy_px)
-    return Marks(reel, fit, decisions.protected_regions)
+    return Marks(reel, fit, decisions.protected_regions, _left(reel, decisions.frame_damage))
+
+
+def _left(reel: Reel, decisions: Iterable[FrameDecision]) -> dict[int, tuple[Box, ...]]:
+    """Places that are to stay as they are in the scan, though they are damaged: no dirt repair may
+    do by halves what was decided against."""
+    height, width = reel.format.height, reel.format.width
+    # Damage is looked for on small pictures: its rim is known to one of their pixels.
+    rim = width // _SMALL_PX
+    found: dict[int, tuple[Box, ...]] = {}
+    for decision in decisions:
+        if not stays(decision) and (decision.done, decision.origin) != ("left", "human"):
+            continue
+        boxes = []
+        for top, left, bottom, right in decision.part_px or ((0, 0, height, width),):
+            top, left = max(0, top - rim), max(0, left - rim)
+            bottom, right = min(height, bottom + rim), min(width, right + rim)
+            boxes.append((left, top, right - left, bottom - top))
+        found[decision.frame] = tuple(boxes)
+    return found
+
+
+def _shut(size: tuple[int, int], boxes: Iterable[Box]) -> NDArray[np.uint8]:
+    shut = np.zeros(size, np.uint8)
+    for left, top, width, height in boxes:
+        shut[top : top + height, left : left + width] = int(Mark.KEPT)
+    return shut
 
 
 def regions_of(

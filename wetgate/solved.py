@@ -25,6 +25,7 @@ import restore
 import wetgate
 from media.errors import StoreError
 from media.fixity import file_sha256
+from wetgate import ledger
 from wetgate.decisions import ShotDecisions, ShotOverride
 from wetgate.files import Folder, digest, read_json, write_json
 from wetgate.job import Job
@@ -106,6 +107,16 @@ def earlier(job: Job, reels: Mapping[str, IngestedReel], questions: Mapping[str,
         shots_anew = [name for name in others if name not in decisions]
         job.events.emit("decided_anew", {"shots": shots_anew, "instead_of": kinds})
     return Earlier(decisions, by, all_stands=same and len(decisions) == len(questions))
+
+
+def known_digests(folder: Folder) -> dict[str, list[str]]:
+    """Digests of the decisions that were written for each shot, the last one last."""
+    known = ledger.known(folder.ledger)
+    shots = (read_json(folder.solved) or {}).get("shots")
+    for name, said in (shots if isinstance(shots, dict) else {}).items():
+        if name in known:
+            known[name].insert(0, str(said["decision"]))
+    return known
 
 
 def note_solved(

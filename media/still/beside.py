@@ -14,13 +14,6 @@ from media.still.read import opened, read_part
 _FULL = {"uint8": 255.0, "uint16": 65535.0}
 
 
-def channel_size(path: Path, name: str) -> tuple[int, int]:
-    """Height and width of a channel, by the header. raises: InputError when there is none."""
-    with opened(path) as source:
-        spec = source_spec(source, _place(source, path, name)[0])
-        return int(spec.height), int(spec.width)
-
-
 def channel_of(path: Path, name: str) -> NDArray[np.float32]:
     """(H, W) a channel's values; integers with full scale 1.0, floats as they are.
 

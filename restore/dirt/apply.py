@@ -90,14 +90,18 @@ class DirtOperator:
         if not near:
             return own, touch, ()
         look = look_at(window.pixels, window.frames, center, near, memos)
-        found = self._judged(look, window.frames[center])
+        shut = window.marked(Mark.KEPT)
+        kept = None if shut is None else shut[center, 0].cpu().numpy()
+        found = self._judged(look, window.frames[center], kept)
         given = window.marked(Mark.DAMAGED)
         told = None if given is None else given[:, 0].cpu().numpy()
-        where = found.mask if told is None else found.mask | told[center]
-        too_much = told is not None and float(told[center].mean()) > self.options.max_area_share
+        here = np.zeros_like(found.mask) if told is None else told[center]
+        here = here if kept is None else here & ~kept
+        where = found.mask | here
+        too_much = float(here.mean()) > self.options.max_area_share
         if found.refused or too_much:
             limit = 100 * self.options.max_area_share
-            return own, touch, (f"more than {limit:.1f} % looks like dirt, left alone",)
+            return own, touch, (f"more than {limit:.3g} % looks like dirt, left alone",)
         if not where.any():
             return own, touch, ()
         worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
@@ -114,8 +118,11 @@ class DirtOperator:
         count = cv2.connectedComponents(unknown.astype(np.uint8))[0] - 1 if unknown.any() else 0
         return pixels.to(own.device), marked, (_LEFT.format(count),) if count else ()
 
-    def _judged(self, look: Look, frame: int) -> Suspects:
+    def _judged(self, look: Look, frame: int, kept: NDArray[np.bool_] | None = None) -> Suspects:
+        """kept: (H, W) where nothing may be changed; what lies there does not count."""
         score = suspicion(look, self.sigma, self.options, half=self.half)
+        if kept is not None:
+            score = np.where(kept, np.float32(0.0), score)
         marks = frame in self.cue_marks
         return judged(score, look, self.sigma, self.options, cue_marks=marks)
 

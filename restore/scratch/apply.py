@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +19,13 @@ _SIDE_PX = 4
 """Columns beside the line that tell what it should be."""
 _SOFT_PX = 1.5
 """How far the flank of a line reaches beyond its measured width."""
+_FLANK_PX = 1.0
+"""How far from another line a column still says nothing."""
 _ALONG_PX = 16.0
 """Gaussian radius along the line over which its offset is taken to be the same."""
 _TAPER_PX = 6
+_NARROW_PX = 3.0
+"""Wider lines have a shape of their own."""
 _ABSENT = 0.3
 """Share of its usual strength below which a line is not there in this frame, and none is made."""
 
@@ -34,7 +39,7 @@ class ScratchOperator:
     """Frame number to the lines on it; frames not named stay."""
 
     name = "scratch"
-    version = 2
+    version = 3
     radius = 0
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -59,13 +64,17 @@ class ScratchOperator:
         for frame, pixels in zip(window.frames, window.pixels, strict=True):
             places = self.places.get(frame, ())
             for place in places:
-                pixels = _lifted(pixels, place)
+                others = [other for other in places if other is not place]
+                pixels = _lifted(pixels, place, others)
             out.append(pixels)
         return window.changed(torch.stack(out), self.effect)
 
 
-def _lifted(pixels: Tensor, place: ScratchPlace) -> Tensor:
-    """(C, H, W) without the one line; only its own columns and rows differ."""
+def _lifted(pixels: Tensor, place: ScratchPlace, others: Sequence[ScratchPlace] = ()) -> Tensor:
+    """(C, H, W) without the one line; only its own columns and rows differ.
+
+    others: lines that may lie beside it, and say nothing of what it should be.
+    """
     _, h, w = pixels.shape
     half = place.width_px / 2 + _SOFT_PX
     left, right = max(0, round(place.x_px - half)), min(w, round(place.x_px + half) + 1)
@@ -73,7 +82,7 @@ def _lifted(pixels: Tensor, place: ScratchPlace) -> Tensor:
     if right - left < 1 or bottom - top < 8 or (left == 0 and right == w):
         return pixels
     band = pixels[:, top:bottom, left:right]
-    offset = _along(band - _expected(pixels[:, top:bottom], left, right))
+    offset = _along(band - _expected(pixels[:, top:bottom], left, right, _busy(others, w)))
     if place.strength:
         offset = _steadied(offset, place, left)
     out = pixels.clone()
@@ -81,16 +90,32 @@ def _lifted(pixels: Tensor, place: ScratchPlace) -> Tensor:
     return out
 
 
-def _expected(rows: Tensor, left: int, right: int) -> Tensor:
-    """(C, rows, columns) straight line between the means of both sides; one side at an edge."""
+def _busy(places: Sequence[ScratchPlace], width_px: int) -> set[int]:
+    """Columns that lines cover."""
+    found: set[int] = set()
+    for place in places:
+        half = place.width_px / 2 + _FLANK_PX
+        found |= set(range(math.ceil(place.x_px - half), math.floor(place.x_px + half) + 1))
+    return {x for x in found if 0 <= x < width_px}
+
+
+def _expected(rows: Tensor, left: int, right: int, busy: Set[int]) -> Tensor:
+    """(C, rows, columns) straight line between the means of both sides; one side at an edge.
+
+    busy: columns of other lines; the nearest ones beyond them are asked instead.
+    """
     w = rows.shape[-1]
-    before = rows[..., max(0, left - _SIDE_PX) : left]
-    after = rows[..., right : min(w, right + _SIDE_PX)]
-    a = before.mean(dim=-1, keepdim=True) if left > 0 else after.mean(dim=-1, keepdim=True)
-    b = after.mean(dim=-1, keepdim=True) if right < w else a
-    span = right - left + _SIDE_PX
-    at = torch.arange(right - left, device=rows.device, dtype=rows.dtype) + 0.5 * (_SIDE_PX + 1)
-    return a + (b - a) * (at / span)
+    before, after = range(left - 1, -1, -1), range(right, w)
+    sides = []
+    for side in (before, after):
+        free = [x for x in side[: 3 * _SIDE_PX] if x not in busy] or list(side[:_SIDE_PX])
+        sides.append(sorted(free[:_SIDE_PX]))
+    first, second = (side or sides[1 - k] for k, side in enumerate(sides))
+    a, b = (torch.stack([rows[..., x] for x in side], dim=-1) for side in (first, second))
+    a, b = a.mean(dim=-1, keepdim=True), b.mean(dim=-1, keepdim=True)
+    here, there = sum(first) / len(first), sum(second) / len(second)
+    at = torch.arange(left, right, device=rows.device, dtype=rows.dtype)
+    return a + (b - a) * ((at - here) / max(there - here, 1.0))
 
 
 def _along(difference: Tensor) -> Tensor:
@@ -131,8 +156,20 @@ def _steadied(offset: Tensor, place: ScratchPlace, left: int) -> Tensor:
     trust = 1.0 / (1.0 + ((ratio - 1.0) / 0.5).square()).square()
     by_channel = (offset * core).sum(dim=-1) * trust
     cast = by_channel.sum(dim=1) / (own * trust).sum()
-    cast = torch.where(cast.isfinite() & (trust.sum() > 0.1 * len(trust)), cast, 1.0)
-    usual = place.strength * cast.clamp(0.0, 3.0)[:, None, None] * shape
+    told = bool(trust.sum() > 0.1 * len(trust))
+    cast = torch.where(cast.isfinite() & told, cast, 1.0).clamp(0.0, 3.0)
+    flat = place.strength * cast[:, None, None] * shape
+    usual = flat
+    if told and place.width_px > _NARROW_PX:
+        # Two lines side by side, or one that fades to its sides, are found as one: what is usual
+        # is how the trusted rows run across it.
+        across = (offset * trust[:, None]).sum(dim=1, keepdim=True) / trust.sum()
+        seen = (luma(across[:, None])[0] * core).sum()
+        usual = torch.where(
+            (seen / usually).isfinite() & (seen / usually > _ABSENT),
+            across * (usually / seen),
+            flat,
+        )
     return trust[:, None] * offset + (1.0 - trust[:, None]) * usual
 
 

@@ -196,3 +196,33 @@ def test_short_shots_and_small_frames_are_left_alone() -> None:
     assert find_lines(np.zeros((20, 20), np.float32)) == []
     gray = observed(ScratchProbe(), frames[:, :1])
     assert solve_scratch(gray, SHOT, ScratchOptions()).applied
+
+
+def lifted(frame: F32, *places: ScratchPlace) -> F32:
+    window = Window.whole(torch.from_numpy(frame[None]), (0,))
+    return ScratchOperator({0: places})(window).pixels[0].numpy()
+
+
+def test_a_line_beside_another_is_no_ground_for_it() -> None:
+    clean = damage(scene("pan"), CLEAN)[0][3]
+    frame = clean.copy()
+    frame[:, :, 60:62] += 0.10
+    frame[:, :, 65:67] -= 0.10
+    lines = [
+        ScratchPlace(x_px=x, width_px=2.0, top_px=0, bottom_px=HEIGHT_PX) for x in (60.5, 65.5)
+    ]
+    left = np.abs((lifted(frame, *lines) - clean).mean(axis=(0, 1)))
+    alone = np.abs((lifted(frame, lines[0]) - clean).mean(axis=(0, 1)))
+    assert left[60:67].max() < 0.015
+    assert left[60:62].max() < 0.3 * alone[60:62].max()
+
+
+def test_two_lines_that_are_found_as_one_do_not_darken_what_lies_between() -> None:
+    clean = damage(scene("pan"), CLEAN)[0][3]
+    frame = clean.copy()
+    frame[:, :, 60:62] += 0.08
+    frame[:, :, 64:66] += 0.08
+    both = ScratchPlace(x_px=62.5, width_px=6.0, top_px=0, bottom_px=HEIGHT_PX, strength=0.05)
+    left = (lifted(frame, both) - clean).mean(axis=(0, 1))
+    assert np.abs(left[62:64]).max() < 0.005
+    assert np.abs(left[60:66]).max() < 0.01

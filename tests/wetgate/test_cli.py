@@ -249,6 +249,11 @@ def test_verify_finds_what_was_changed(finished: Path) -> None:
     assert findings() == ""
     assert ledger.read_text("utf-8").endswith('{"torn')
     mended("ledger.jsonl")
+    decided = finished / "reels/R1/decisions/R1_0020.json"
+    written = decided.read_text("utf-8")
+    decided.write_text(written.replace('"applied": true', '"applied": false', 1), "utf-8")
+    assert findings() == "decisions/R1_0020.json was edited after it was written"
+    decided.write_text(written, "utf-8")
     manifest = finished / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace('"title": "R1"', '"title": "R0"'))
     assert findings() == "manifest.json was edited after it was written"

@@ -11,14 +11,14 @@ import numpy as np
 import OpenImageIO
 import pytest
 
-from media.errors import FrameMissing, InputError, SourceChanged
+from media.errors import FrameMissing, FrameUnreadable, InputError, SourceChanged
 from media.reel import PictureFormat
 from media.scan import read_codes
 from media.still.beside import channel_of
 from media.synthetic import Damage, damage_shot
 from media.synthetic_map import F32, infrared
 from media.write import AnyCodes, to_codes
-from tests.reels import TEN_BIT, frame_file, project_of, put_reel, run_here
+from tests.reels import TEN_BIT, frame_file, project_of, put_reel, run_here, run_program
 from tests.strategies import pan
 from tests.wetgate.test_doubled import ONE_SHOT, decided, delivered, touched
 from wetgate.config import Project
@@ -110,19 +110,26 @@ def test_a_map_of_silver_is_refused_and_the_shot_held(tmp_path: Path) -> None:
     assert "shows the picture" in decided(out)["defect_map"]["reason"]
 
 
-def test_a_channel_of_the_scan_itself(tmp_path: Path) -> None:
-    codes, dirt, planes = shot()
-    scan = tmp_path / "R1"
+def put_exr(scan: Path, codes: AnyCodes, planes: F32, name: str = "A", lacking: int = -1) -> Path:
+    """A scan with the map in its files; at one place it may be lacking."""
     scan.mkdir()
-    for k in range(FRAMES):
-        spec = OpenImageIO.ImageSpec(WIDTH_PX, HEIGHT_PX, 4, "half")
-        spec.channelnames = ("R", "G", "B", "A")
+    for k in range(len(codes)):
+        names = ("R", "G", "B") if k == lacking else ("R", "G", "B", name)
+        spec = OpenImageIO.ImageSpec(WIDTH_PX, HEIGHT_PX, len(names), "half")
+        spec.channelnames = names
         pixels = np.concatenate([codes[k].astype(np.float32) / 1023, planes[k][..., None]], axis=2)
         writer = OpenImageIO.ImageOutput.create(str(scan / "R1.exr"))
         assert writer is not None
         assert writer.open(str(scan / f"R1.{FIRST + k:07d}.exr"), spec)
-        assert writer.write_image(pixels.astype(np.float32))
+        written = np.ascontiguousarray(pixels[..., : len(names)], np.float32)
+        assert writer.write_image(written), writer.geterror()
         writer.close()
+    return scan
+
+
+def test_a_channel_of_the_scan_itself(tmp_path: Path) -> None:
+    codes, dirt, planes = shot()
+    scan = put_exr(tmp_path / "R1", codes, planes)
     out = tmp_path / "out"
     assert run_here(project(scan, "alpha"), out).failed == ()
     assert decided(out)["defect_map"]["applied"]
@@ -209,3 +216,42 @@ def test_a_map_that_changed_is_not_used(tmp_path: Path, reel: tuple[Path, Path, 
     path.write_bytes(frame_file(source, 3).read_bytes())
     with pytest.raises(SourceChanged, match="defect map"):
         run_here(project(scan, source), out)
+
+
+def test_a_channel_that_one_frame_lacks_is_named(tmp_path: Path) -> None:
+    codes, _, planes = shot()
+    scan = put_exr(tmp_path / "R1", codes, planes, "IR", lacking=6)
+    out = tmp_path / "out"
+    said = ("--set", "reels.defect_map=channel:IR", "--encoding", "cineon", "--rate", "24")
+    done = run_program("run", scan, "--out", out, "--only", "dirt", *said)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    # Nothing of a library's own after it.
+    assert last.startswith(f"wetgate: refused: reel R1, frame {FIRST + 6}: ")
+    assert "no channel IR" in last
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_map_that_holds_no_numbers_is_refused_at_ingest(tmp_path: Path, value: float) -> None:
+    codes, _, planes = shot()
+    more = 3  # more frames than a map is placed on: the spoilt one is not looked at there
+    codes, planes = np.concatenate([codes] * more), np.concatenate([planes] * more)
+    planes[7, 40, 50] = value
+    scan = put_exr(tmp_path / "R1", codes, planes)
+    with pytest.raises(FrameUnreadable, match="NaN or Inf") as caught:
+        run_here(project(scan, "alpha"), tmp_path / "out")
+    assert (caught.value.reel, caught.value.frame) == ("R1", FIRST + 7)
+    assert not (tmp_path / "out/reels/R1/ingest.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["alpha", "sequence"])
+def test_a_map_that_is_one_value_everywhere_is_refused(tmp_path: Path, kind: str) -> None:
+    codes, _, planes = shot()
+    flat = np.ones_like(planes)
+    if kind == "alpha":
+        scan, source = put_exr(tmp_path / "R1", codes, flat), "alpha"
+    else:
+        scan = put_reel(tmp_path / "R1", codes, FIRST, fmt=FORMAT)
+        source = str(put_map(tmp_path / "R1_ir", flat))
+    with pytest.raises(InputError, match="shows nothing"):
+        run_here(project(scan, source), tmp_path / "out")

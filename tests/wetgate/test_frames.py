@@ -124,6 +124,8 @@ def test_people_overrule(tmp_path: Path) -> None:
         (f"rebuild = [{FIRST + 3}]", ()),
         (f"hold = [{FIRST}]", (ALLOWED,)),
         (f"leave = [{FIRST + 99}]", (ALLOWED,)),
+        (f"hold = [{FIRST + 3}]\nlost = [{FIRST + 3}]", (ALLOWED,)),
+        (f"hold = [{FIRST + 3}]", ('policy.protected_shots=["R1_0010"]',)),
     ],
 )
 def test_a_persons_word_that_cannot_be_kept_is_refused(

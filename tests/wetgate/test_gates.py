@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,21 @@ def test_nothing_is_repaired_in_a_protected_region(tmp_path: Path, by: str) -> N
         assert not after[FIRST + k][:, :half].any()
         np.testing.assert_array_equal(delivered(out)[FIRST + k][:, :half], codes[k][:, :half])
         np.testing.assert_array_equal(after[FIRST + k][:, half:], before[FIRST + k][:, half:])
+
+
+def test_what_lies_in_a_protected_region_counts_for_no_limit(tmp_path: Path) -> None:
+    codes = damaged(2, replace(DIRTY, dirt_per_frame=0.0))
+    codes[3, 4:16, 8:30] = 960
+    codes[3, 40:45, 60:65] = 960
+    scan = put_reel(tmp_path / "R1", codes, FIRST)
+    sets = (ONE_SHOT, "policy.max_repaired_share=0.02")
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    assert run_here(project_of([scan], *sets, only="dirt"), plain).held == ("R1_0010",)
+    region = "policy.protected_regions={ R1 = [[0, 0, 96, 24]] }"
+    assert run_here(project_of([scan], *sets, region, only="dirt"), out).held == ()
+    plane = touched(out)[FIRST + 3]
+    assert bool((plane[41:44, 61:64] == 2).all())
+    assert not plane[:24].any()
 
 
 @pytest.mark.parametrize(

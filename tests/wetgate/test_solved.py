@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from media.errors import ConfigError
 from tests.reels import events, project_of, rendered_shots, run_here
+from wetgate.dryrun import dry_run
 from wetgate.files import Folder, digest
 
 
@@ -69,7 +71,7 @@ def test_a_persons_word_has_only_its_own_shot_solved_anew(
     assert len(loaded(by_another.solved)["solvers"]) == 2
 
 
-def test_a_decision_that_somebody_edited_is_solved_anew(
+def test_a_decision_that_somebody_edited_is_not_written_over(
     scans: list[Path], finished: Path, by_another: Folder
 ) -> None:
     path = decision(by_another, "R1_0020")
@@ -77,9 +79,31 @@ def test_a_decision_that_somebody_edited_is_solved_anew(
     edited = loaded(path)
     edited["weave"]["dx_px"][2] += 3.0
     path.write_text(json.dumps(edited), "utf-8")
+    with pytest.raises(ConfigError, match=r"R1_0020\.json was edited") as caught:
+        run_here(project_of(scans), finished)
+    assert "overrides.toml" in caught.value.hint
+    assert loaded(path) == edited
+    with pytest.raises(ConfigError, match="was edited"):
+        dry_run(project_of(scans), finished)
+    # Taken away, it is solved anew, and a person is listened to where they should speak.
+    path.unlink()
     run_here(project_of(scans), finished)
     assert loaded(path) == before
-    assert events(finished, "decided_anew")[0]["shots"] == ["R1_0020"]
+    assert events(finished, "decided_anew")[-1]["shots"] == ["R1_0020"]
+
+
+def test_an_edit_is_seen_where_settings_change_too(scans: list[Path], finished: Path) -> None:
+    path = Folder(finished).decision("R2", "R2_0010")
+    edited = loaded(path)
+    edited["dirt"]["applied"] = not edited["dirt"]["applied"]
+    path.write_text(json.dumps(edited), "utf-8")
+    with pytest.raises(ConfigError, match=r"R2_0010\.json was edited"):
+        run_here(project_of(scans, "restore.dirt.level=0.8"), finished, replace=True)
+    path.unlink()
+    assert (
+        run_here(project_of(scans, "restore.dirt.level=0.8"), finished, replace=True).failed == ()
+    )
+    assert loaded(path)["dirt"]["level"] >= 0.8
 
 
 def test_the_same_question_is_answered_by_reading(

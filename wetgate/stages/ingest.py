@@ -81,7 +81,8 @@ def ingest_reel(job: Job, config: ReelConfig) -> IngestedReel:
     )
     if config.defect_map:
         bright = config.defect_map_means == "dirt is bright"
-        reel = replace(reel, defect_map=open_map(reel, config.defect_map, bright=bright))
+        planes = open_map(reel, config.defect_map, bright=bright, each=job.check_stop)
+        reel = replace(reel, defect_map=planes)
     ingested, cadence = _settled(job, config, reel, sights)
     job.at_hand()
     shots_sha256 = write_shot_list(job, ingested)

@@ -36,7 +36,7 @@ from wetgate.mattes import with_mattes
 from wetgate.records import IngestedReel
 from wetgate.settle import settle
 from wetgate.size import enlarges, size_of
-from wetgate.solved import earlier, note_solved, shot_questions
+from wetgate.solved import earlier, known_digests, note_solved, shot_questions
 from wetgate.stages.early import solved_flicker, solved_weave
 from wetgate.stages.propose import (
     NO_LINES,
@@ -75,7 +75,7 @@ def solve_title(
 ) -> dict[str, ShotDecisions]:
     """Decisions that stand for every shot, keyed by shot id; kept as decisions/<shot>.json.
 
-    raises: ConfigError for overrides that name nothing.
+    raises: ConfigError for overrides that name nothing, or a decision file that was edited.
     """
     shots = {s.id: s for r in reels.values() for s in r.shots}
     people = read_overrides(job.folder.overrides, set(shots))
@@ -152,7 +152,10 @@ def solve_title(
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
     settled = with_mattes(settled, sizes)
-    digests = {name: _keep(job, decisions) for name, decisions in settled.items()}
+    written = known_digests(job.folder)
+    for decisions in settled.values():
+        _refuse_edited(job, decisions, written)
+    digests = {name: _keep(job, decisions, written) for name, decisions in settled.items()}
     note_solved(job, questions, digests, kept)
     return settled
 
@@ -299,13 +302,35 @@ def _not_moved(weave: WeaveDecision) -> list[str]:
     return [*far, f"weave: not moved: {named}: could not be followed, or beyond limit_px"]
 
 
-def _keep(job: Job, decisions: ShotDecisions) -> str:
-    """Write the decision file, and the ledger when the decision is a new one. Its digest."""
+def _refuse_edited(job: Job, decisions: ShotDecisions, written: Mapping[str, list[str]]) -> None:
+    """raises: ConfigError for a decision file that a person has changed: it is not written over."""
+    path = job.folder.decision(decisions.reel, decisions.shot)
+    there, ours = read_json(path), written.get(decisions.shot, [])
+    if there is None or not ours or digest(there) in ours:
+        return
+    if there != decisions.model_dump(mode="json"):
+        raise ConfigError(
+            f"decisions/{path.name} was edited after it was written",
+            reel=decisions.reel,
+            shot=decisions.shot,
+            hint=f"say it in {job.folder.overrides.name}, and take {path} away "
+            "to have the shot decided on again",
+        )
+
+
+def _keep(job: Job, decisions: ShotDecisions, written: Mapping[str, list[str]]) -> str:
+    """Write the decision file, and before it the ledger when the decision is a new one: whatever
+    a file holds that the ledger does not know was not written here. Its digest."""
     path = job.folder.decision(decisions.reel, decisions.shot)
     value = decisions.model_dump(mode="json")
     sha256 = digest(value)
     if read_json(path) == value:
         return sha256
+    if written.get(decisions.shot, [""])[-1] != sha256:
+        ledger.append(
+            job.folder.ledger,
+            {"shot": decisions.shot, "decision_sha256": sha256, "decision": value},
+        )
     write_json(path, value)
     curves = job.folder.curves(decisions.reel, decisions.shot)
     table = curves_csv(decisions)
@@ -314,10 +339,6 @@ def _keep(job: Job, decisions: ShotDecisions) -> str:
         atomic_write_bytes(curves, table)
     else:
         curves.unlink(missing_ok=True)
-    ledger.append(
-        job.folder.ledger,
-        {"shot": decisions.shot, "decision_sha256": sha256, "decision": value},
-    )
     return sha256
 
 

@@ -369,7 +369,7 @@ def _held(
         if worst_of["share"] > limits[name]:
             held.append(
                 f"frame {worst_of['frame']}: {100 * worst_of['share']:.1f} % of the picture is "
-                f"{name}, policy.max_{name}_share allows {100 * limits[name]:.1f} %"
+                f"{name}, policy.max_{name}_share allows {100 * limits[name]:.3g} %"
             )
     held += to_review(planned.shot.frames, decisions.frame_damage)
     left = {n: [w for w in c if not w.startswith(NOTED)] for n, c in numbers["caveats"].items()}
