@@ -24,7 +24,7 @@ from restore.dirt.trial import STRENGTHS, TrialProbe, choose
 from restore.models.precision import half_pays
 
 RESULTS = Path(__file__).parent / "results" / "surface_trial.json"
-_LEVELS = (0.5, 0.9)
+_LEVELS = (0.35, 0.9)
 _BUDGET = 0.15
 
 
@@ -60,7 +60,7 @@ def _clip(name: str, frames: int) -> dict[str, object]:
             "true": round(found(mask, truth).recall, 4),
             "moving_taken": false[at],
         }
-    chosen = choose(told, _BUDGET, 0.5)
+    chosen = choose(told, _BUDGET, 0.35)
     row["chosen"] = chosen.strength
     print(name, row, flush=True)
     return row

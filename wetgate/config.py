@@ -96,7 +96,7 @@ class Flicker(Section):
 class Dirt(Section):
     enabled: bool = True
     detector: Literal["network", "rules"] = "network"
-    level: Annotated[float, Field(ge=0.05, le=0.99)] = 0.5
+    level: Annotated[float, Field(ge=0.05, le=0.99)] = 0.35
     budget: Share = 0.15
     threshold_sigma: Annotated[float, Field(ge=2.0, le=50.0)] = 5.5
     threshold_floor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.035

@@ -84,7 +84,7 @@ class ScratchDecision(Decided):
 class DirtDecision(Decided):
     applied: bool = False
     detector: Literal["network", "rules"] = "network"
-    level: float = 0.5
+    level: float = 0.35
     """Network: likelihood from which on a piece is taken."""
     sigma: float = 0.0
     threshold_sigma: float = 5.5

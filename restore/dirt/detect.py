@@ -50,7 +50,7 @@ class DirtOptions:
     """How sure to be before a pixel is called dirt."""
 
     detector: Literal["network", "rules"] = "network"
-    level: float = 0.5
+    level: float = 0.35
     """Network: the likelihood at which a piece starts."""
     threshold_sigma: float = 5.5
     """Rules: a piece starts where the deviation exceeds this many grain sigmas ..."""

@@ -23,7 +23,7 @@ from restore.models.own import card_of, with_weights
 
 F32 = NDArray[np.float32]
 WEIGHTS = Path(__file__).parent / "weights" / "dirt-net.safetensors"
-WEIGHTS_SHA256 = "5fd562c092affba2fab9af8a8715f44cd01ba205886861ddfc6ca4f38c508d41"
+WEIGHTS_SHA256 = "10dd7bbe4d8fe21176c5043c384e9003c78fc6dc3a30a7a7d7163465ed0503f0"
 WIDTHS = (24, 40, 56, 64)
 REACH_PX = 96
 """Further away than this a pixel has no say (five scales, two 3x3 layers on each)."""
