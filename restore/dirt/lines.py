@@ -109,7 +109,7 @@ class LineCoverOperator:
         near = [center - self.radius + k for k in distinct_neighbours(around, self.radius)]
         if not core.any() or len(near) < 2:
             return None
-        look = look_at(window.pixels, window.frames, center, near, memos)
+        look = look_at(window.pixels, window.frames, center, near, memos, chained=False)
         spoilt = [_columns(self.places.get(window.frames[k], ()), size, _FLANK_PX) for k in near]
         # Those first that show most of what is hidden here; the nearer of two that show the same.
         hidden = [_share_hidden(core, s, flow) for s, flow in zip(spoilt, look.flows, strict=True)]

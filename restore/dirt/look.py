@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restore.alignment import pixel_grid
 from restore.dirt.evidence import believed, fetched, told_apart
-from restore.motion import distinct_neighbours, luma, steering_image
+from restore.motion import distinct_neighbours, find_flow, luma, steering_image
 
 F32 = NDArray[np.float32]
 Memos = Sequence[dict[str, Any]]
@@ -69,12 +69,23 @@ def neighbours(frames: Sequence[int], center: int) -> list[int]:
 
 
 def look_at(
-    pixels: Tensor, frames: Sequence[int], center: int, near: Sequence[int], memos: Memos
+    pixels: Tensor,
+    frames: Sequence[int],
+    center: int,
+    near: Sequence[int],
+    memos: Memos,
+    *,
+    chained: bool = True,
 ) -> Look:
-    """pixels: (T, C, H, W) film log of the window; frames: its numbers."""
+    """pixels: (T, C, H, W) film log of the window; frames: its numbers. chained: motion from frame
+    to frame; otherwise each is looked at by itself, which is nearer over many frames."""
     planes = {k: _seen(pixels, k, memos) for k in (center, *near)}
     sides = {frames[k] > frames[center] for k in near}
-    flows = _chained(frames, center, near, memos)
+    if chained:
+        flows = _chained(frames, center, near, memos)
+    else:
+        own = memos[center]["steering"]
+        flows = {k: find_flow(own, memos[k]["steering"]) for k in near}
     return Look(
         own=planes[center],
         near=[planes[k].cpu().numpy() for k in near],

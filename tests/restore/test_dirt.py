@@ -228,7 +228,7 @@ def test_cells_hold_the_planes_the_network_learnt_from(
     wanted = F.pixel_unshuffle(F.pad(taught[None], more, mode="replicate"), FOLD)
     assert torch.allclose(cells.float(), wanted, rtol=1 / 256 if half else 0.0, atol=2e-6)
     likely = probability_of_cells(cells, size)
-    assert np.abs(likely - probability(taught, half=half).numpy()).max() < 0.01
+    assert np.abs(likely - probability(taught, half=half).numpy()).max() < (0.03 if half else 0.01)
     assert float(likely[10:16, 8:14].mean()) > 0.1
 
 
