@@ -37,8 +37,9 @@ PLACES = 4
 _SHORT = 48
 """Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _PLANTED = 16, 2
-"""In a crop of full size; and how many times at each place, as things that move are."""
+_PIECES, _PLANTED, _OFTEN = 16, 2, 6
+"""In a crop of full size; how many times at each place, as things that move are; and how many times
+in smaller ones at most, so that chance has no more to say there."""
 _EACH = 1.0 / 3.0
 """How many things that move are planted of each kind: all kinds together, because what is taken
 differs more between two flocks than between two frames."""
@@ -59,6 +60,16 @@ class _Place:
     def near(self) -> list[int]:
         """The frames around the one in question, nearest first."""
         return distinct_neighbours(range(len(self.pixels)), self.centre)
+
+    @property
+    def area(self) -> float:
+        """Of its frames, full size 1."""
+        return self.pixels.shape[-2] * self.pixels.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
+
+    @property
+    def times(self) -> int:
+        """How often things are planted here."""
+        return min(max(round(_PLANTED / self.area), _PLANTED), _OFTEN)
 
 
 class TrialProbe:
@@ -158,10 +169,10 @@ def _try(
     look = _look(clean, place)
     sigma = grain_of(look)
     as_it_is = _masks(look, sigma, options, half=half)
-    weight = place.share / _PLANTED
+    weight = place.share / place.times
     tally.pixels += place.share * as_it_is[0].size
     tally.as_it_is += [place.share * m.sum() for m in as_it_is]
-    for _ in range(_PLANTED):
+    for _ in range(place.times):
         dirty = clean.copy()
         _sow(rng, dirty, at)
         planted = _visible(dirty[at], clean[at])
@@ -169,7 +180,7 @@ def _try(
         tally.planted_px += int(planted.sum())
         tally.planted += weight * float(planted.sum())
         tally.found += [weight * (m & planted).sum() for m in found]
-    for _ in range(_PLANTED):
+    for _ in range(place.times):
         moved = clean.copy()
         # What is taken with nothing planted is not the mover's fault.
         planted_by_kind = {kind: _plant(rng, moved, kind, at) & ~as_it_is[0] for kind in MOVERS}
