@@ -4,8 +4,8 @@
 
 Real pieces of dirt are laid on clean, grainy clips. The trial sees the dirty clip and plants
 drawn dirt and moving things in copies of it; what it says is set beside what is then found of the
-real dirt, at the same strength. What is found depends on what lies where, by up to 0.2 on ten frames:
-it is the mean of three layers of dirt, the trial's own among them.
+real dirt, at the same strength. What is found depends on what lies where, by up to 0.2 on ten
+frames: it is the mean of three layers of dirt, the trial's own among them.
 """
 
 from __future__ import annotations
