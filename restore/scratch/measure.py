@@ -13,8 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.motion import find_flow, luma, steering_image
+from restore.scratch.ends import Rows
 
-FIELDS = ("frame", "x_px", "width_px", "strength", "top_px", "bottom_px", "extent", "through")
+FIELDS = (
+    "frame",
+    "x_px",
+    "width_px",
+    "strength",
+    "top_px",
+    "bottom_px",
+    "extent",
+    "through",
+    "first_row",
+    "row_behind",
+    "first_step",
+    "last_step",
+)
 """Columns of the ``candidates`` table."""
 MOTION_BINS = 16
 """Vertical bands of the frame in which its motion is summed up."""
@@ -33,9 +47,10 @@ F32 = NDArray[np.float32]
 class ScratchProbe:
     """Candidate lines of each frame, and the horizontal motion of the picture.
 
-    Evidence: ``candidates`` (m, 8) float64 with the columns of ``FIELDS`` (px at full size,
+    Evidence: ``candidates`` (m, 12) float64 with the columns of ``FIELDS`` (px at full size,
     strength in film log, positive where the line is lighter; extent the share of the height
-    from end to end; through the share of the picture's detail that is seen under the line),
+    from end to end; through the share of the picture's detail that is seen under the line; the
+    last four where it ends, to the row, and how sharply, see ``restore.scratch.ends``),
     ``frames`` (n,), ``motion_x_px`` (n, bins) median motion since the frame before, 0 for the
     first, ``size_px`` (height, width).
     """
@@ -108,8 +123,11 @@ def find_lines(plane: F32) -> list[list[float]]:
         better = gained > score
         score[better], strength[better], width[better] = gained[better], level[better], width_px
     lines = []
+    rows = Rows(plane)
     for x in _peaks(score, width):
-        lines.append(_described(plane, shown[int(width[x])], edges, x, int(width[x]), strength[x]))
+        width_px = int(width[x])
+        line = _described(plane, shown[width_px], edges, x, width_px, strength[x])
+        lines.append(line + rows.ends(line[0], width_px, line[2]))
     return lines
 
 
@@ -153,7 +171,7 @@ def _peaks(score: F64, width: NDArray[np.int64]) -> list[int]:
 def _described(
     plane: F32, sided: F64, edges: NDArray[np.int64], x: int, width_px: int, strength: float
 ) -> list[float]:
-    """One row of the table, without the frame."""
+    """One row of the table, without the frame and without its ends."""
     present = sided[:, x] * np.sign(strength) > 0.3 * abs(strength)
     rows = np.flatnonzero(present)
     top, bottom = (int(edges[rows[0]]), int(edges[rows[-1] + 1])) if len(rows) else (0, 0)

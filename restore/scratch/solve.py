@@ -3,7 +3,8 @@
 Candidates are linked through the shot into tracks. A track is kept when it is there in most
 frames of its span, drifts slowly, and does not follow the picture. Where the picture stands
 still motion says nothing; then only a line over nearly the whole height that lets the picture
-through is kept. Everything else is listed with the reason and left alone.
+through is kept. One that ends at the same row on every frame is no scratch, which runs along the
+film. Everything else is listed with the reason and left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import FrameRange, counted
+from restore.scratch.ends import STANDS, stands
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
@@ -24,7 +26,8 @@ _LEAST_PIECE = 3
 _ASTRAY_PX = 2.5
 _LONGEST_GAP = 12
 """Frames a line may be out of sight, behind something as dark or as light as itself."""
-_FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH = range(len(FIELDS))
+_FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH, _FROM, _TO = range(10)
+_STEPS = slice(10, 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +168,7 @@ def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
 
 
 def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
-    """Rows linked through time, strongest first; each (k, 8), frames rising."""
+    """Rows linked through time, strongest first; each (k, 12), frames rising."""
     tracks: list[list[F64]] = []
     for frame in np.unique(table[:, _FRAME]):
         rows = table[table[:, _FRAME] == frame]
@@ -262,6 +265,8 @@ def _judged(
         reason = "lies at the edge of the frame: a mask or a frame line"
     else:
         reason = _verdict(x, way, camera, share, through, extent, options)
+    if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):
+        reason = STANDS
     # Ends of the line that most frames agree on; lines near an edge reach it.
     top, bottom = int(np.quantile(track[:, _TOP], 0.25)), int(np.quantile(track[:, _BOTTOM], 0.75))
     return ScratchLine(

@@ -12,6 +12,7 @@ from media.frames import FrameRange
 from media.passes import Effect, Window
 from media.synthetic import Damage, Truth
 from restore.scratch.apply import ScratchOperator
+from restore.scratch.ends import STANDS
 from restore.scratch.measure import ScratchProbe, find_lines
 from restore.scratch.solve import (
     ScratchOptions,
@@ -226,3 +227,61 @@ def test_two_lines_that_are_found_as_one_do_not_darken_what_lies_between() -> No
     left = (lifted(frame, both) - clean).mean(axis=(0, 1))
     assert np.abs(left[62:64]).max() < 0.005
     assert np.abs(left[60:66]).max() < 0.01
+
+
+def boxed(frames: F32, rows: tuple[int, int], columns: tuple[int, int], px: int, to: float) -> F32:
+    """The shot with a frame of this width laid over it that stands still."""
+    out = frames.copy()
+    (top, bottom), (left, right) = rows, columns
+    for there in (np.s_[top:bottom, left : left + px], np.s_[top:bottom, right - px : right]):
+        out[:, :, there[0], there[1]] = to
+    for there in (np.s_[top : top + px, left:right], np.s_[bottom - px : bottom, left:right]):
+        out[:, :, there[0], there[1]] = to
+    return out
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift"])
+@pytest.mark.parametrize(
+    ("rows", "columns", "px", "to"),
+    [
+        ((20, 140), (60, 180), 3, 0.8),
+        ((8, 152), (60, 180), 3, 0.1),
+        ((20, 140), (60, 180), 2, 0.55),
+        ((10, 150), (150, 158), 4, 0.1),
+        ((6, 154), (150, 154), 2, 0.9),
+        ((0, 120), (150, 156), 3, 0.1),
+    ],
+    ids=["title card", "large, dark", "faint", "bar of 8 px", "nearly full height", "from the top"],
+)
+def test_a_box_over_a_moving_picture_is_no_scratch(
+    kind: str, rows: tuple[int, int], columns: tuple[int, int], px: int, to: float
+) -> None:
+    clean, _ = damage(scene(kind), replace(CLEAN, grain_sigma=0.010))
+    frames = boxed(clean, rows, columns, px, to)
+    solution = solved(frames)
+    assert solution.lines == ()
+    sides = 1 if columns[1] - columns[0] == 2 * px else 2
+    assert [line.reason for line in solution.rejected].count(STANDS) == sides
+    assert np.array_equal(repaired(frames, solution), frames)
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift"])
+@pytest.mark.parametrize("strength", [0.1, -0.1, 0.05])
+@pytest.mark.parametrize("what", ["fades", "comes and goes", "in a mask"])
+def test_a_line_that_ends_inside_some_frames_is_still_one(
+    kind: str, strength: float, what: str
+) -> None:
+    frames, _ = damage(scene(kind), replace(CLEAN, grain_sigma=0.010))
+    line = frames[:, :, :, 120:122]
+    if what == "fades":
+        line += strength * np.clip((150.0 - np.arange(HEIGHT_PX)) / 40.0, 0.0, 1.0)[:, None]
+    elif what == "in a mask":
+        line += strength
+        frames[:, :, :16] = frames[:, :, -16:] = 0.09
+    else:
+        line[5, :, 90:] += strength
+        line[6:18] += strength
+        line[18, :, :40] += strength
+    solution = solved(frames)
+    assert len(solution.lines) == 1
+    assert solution.lines[0].x_px[0] == pytest.approx(120.5, abs=1.0)
