@@ -27,7 +27,8 @@ _ASTRAY_PX = 2.5
 _LONGEST_GAP = 12
 """Frames a line may be out of sight, behind something as dark or as light as itself."""
 _FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH, _FROM, _TO = range(10)
-_STEPS = slice(10, 12)
+_STEPS, _BEYOND = slice(10, 12), 12
+_AT_EDGE = "lies at the edge of the frame: a mask or a frame line, or not to be told from one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,8 @@ class ScratchOptions:
     """The picture must travel at least this far for motion to tell."""
     edge_px: float = 6.0
     edge_share: float = 0.015
-    """Lines nearer to the left or right edge than either belong to the frame."""
+    """Lines nearer to the left or right edge than either are held for the frame's own, unless
+    the camera moves and the same picture is seen on both sides of them, and through them."""
     still_extent: float = 0.85
     """Share of the height a line must cover where the picture stands still."""
     still_through: float = 0.3
@@ -168,7 +170,7 @@ def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
 
 
 def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
-    """Rows linked through time, strongest first; each (k, 12), frames rising."""
+    """Rows linked through time, strongest first; each (k, 13), frames rising."""
     tracks: list[list[F64]] = []
     for frame in np.unique(table[:, _FRAME]):
         rows = table[table[:, _FRAME] == frame]
@@ -261,8 +263,11 @@ def _judged(
     way = _calm(np.cumsum(steps[:, band]))
     camera = _calm(np.cumsum(np.median(steps, axis=1)))
     edge = max(options.edge_px, options.edge_share * width_px)
-    if float(np.median(x)) < edge or float(np.median(x)) > width_px - 1 - edge:
-        reason = "lies at the edge of the frame: a mask or a frame line"
+    at_edge = not edge <= float(np.median(x)) <= width_px - 1 - edge
+    moved = float(np.ptp(camera)) >= options.moved_px
+    amid = min(float(np.median(track[:, _BEYOND])), through) >= options.still_through
+    if at_edge and not (moved and amid):
+        reason = _AT_EDGE
     else:
         reason = _verdict(x, way, camera, share, through, extent, options)
     if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):

@@ -26,6 +26,7 @@ from tests.restore.conftest import (
     FRAMES,
     HEIGHT_PX,
     SHOT,
+    WIDTH_PX,
     damage,
     observed,
     rendered,
@@ -285,3 +286,47 @@ def test_a_line_that_ends_inside_some_frames_is_still_one(
     solution = solved(frames)
     assert len(solution.lines) == 1
     assert solution.lines[0].x_px[0] == pytest.approx(120.5, abs=1.0)
+
+
+def edged(x_px: int, strength: float, seed: int = 1) -> tuple[F32, F32]:
+    """A moving shot, and the same with a line of 2 px from this column on."""
+    clean, _ = damage(scene("pan", seed), replace(CLEAN, grain_sigma=0.006))
+    frames = clean.copy()
+    frames[..., x_px : x_px + 2] += strength
+    return clean, frames
+
+
+@pytest.mark.parametrize("x_px", [3, 4, 5, WIDTH_PX - 7, WIDTH_PX - 6, WIDTH_PX - 5])
+@pytest.mark.parametrize("strength", [0.09, -0.09])
+def test_a_line_near_the_edge_is_lifted_where_the_picture_goes_on_behind_it(
+    x_px: int, strength: float
+) -> None:
+    clean, frames = edged(x_px, strength)
+    solution = solved(frames)
+    places = [float(np.median(line.x_px)) for line in solution.lines]
+    assert places == [pytest.approx(x_px + 0.5, abs=0.5)]
+    fixed = repaired(frames, solution)
+    columns = np.s_[..., max(0, x_px - 3) : x_px + 5]
+    assert np.abs(fixed - clean)[columns].mean() < 0.4 * np.abs(frames - clean)[columns].mean()
+
+
+@pytest.mark.parametrize("x_px", [0, 1, WIDTH_PX - 3, WIDTH_PX - 2])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_line_at_the_very_edge_is_never_passed_over(x_px: int, seed: int) -> None:
+    _, frames = edged(x_px, 0.09, seed)
+    solution = solved(frames)
+    seen = [
+        line for line in (*solution.lines, *solution.rejected) if line.x_px[0] // 8 == x_px // 8
+    ]
+    assert len(seen) == 1
+    assert seen[0] in solution.lines or "edge of the frame" in seen[0].reason
+
+
+@pytest.mark.parametrize("mask_px", [2, 3, 8])
+def test_a_narrow_mask_is_no_scratch(mask_px: int) -> None:
+    clean, _ = damage(scene("pan"), replace(CLEAN, grain_sigma=0.006))
+    clean[..., :mask_px] = 0.09
+    clean[..., mask_px : mask_px + 2] += 0.2
+    solution = solved(clean)
+    assert solution.lines == ()
+    assert any("edge of the frame" in line.reason for line in solution.rejected)
