@@ -9,8 +9,8 @@ film. Everything else is listed with the reason and left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
 NOTHING_SEEN = "no scratch was found"
+_MEETS = "runs into another line: what the two share is lifted as one, this part of it is left"
+_MEET_FRAMES, _MEET_PX = 4, 3.0
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
 _ASTRAY_PX = 2.5
@@ -126,25 +128,29 @@ def solve_scratch(
         return _alone((), f"only {counted(len(frames))}: a scratch cannot be told from the scene")
     motion = np.asarray(evidence["motion_x_px"], np.float64).reshape(-1, MOTION_BINS)
     height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
-    judged = [
+    tracks = [
         _judged(track, motion, frames, width_px, height_px, options)
         for track in map(_straight, _tracks(table, options))
-        if len(track) >= options.least_frames
     ]
-    lines = _apart(tuple(line for line in judged if not line.reason), options)
-    rejected = tuple(line for line in judged if line.reason)
+    least = options.least_frames
+    judged = [line for line in tracks if round(line.seen_share * len(line.x_px)) >= least]
+    kept = [line for line in judged if not line.reason]
+    lines = _apart(kept, options)
+    rejected = [line for line in judged if line.reason]
+    others = [line for line in tracks if line not in lines and line not in rejected]
+    rejected += [replace(line, reason=_MEETS) for line in others if _meets(line, lines)]
     if not lines:
-        return _alone(rejected, "no line is a scratch" if rejected else NOTHING_SEEN)
+        return _alone(tuple(rejected), "no line is a scratch" if rejected else NOTHING_SEEN)
     return ScratchSolution(
         lines=lines,
-        rejected=rejected,
+        rejected=tuple(rejected),
         reason="",
         confidence=float(np.mean([line.seen_share for line in lines])),
         places=_by_frame(lines, options),
     )
 
 
-def _apart(lines: tuple[ScratchLine, ...], options: ScratchOptions) -> tuple[ScratchLine, ...]:
+def _apart(lines: Sequence[ScratchLine], options: ScratchOptions) -> tuple[ScratchLine, ...]:
     """Lines without those that are a part of a longer one: lifted twice, a line comes back."""
     kept: list[ScratchLine] = []
     for line in sorted(lines, key=lambda one: -len(one.x_px)):
@@ -163,6 +169,21 @@ def _same(line: ScratchLine, other: ScratchLine, options: ScratchOptions) -> boo
     b = np.array(other.x_px[first - other.first : stop - other.first])
     reach = max(0.5 * (line.width_px + other.width_px), options.link_px)
     return bool(float(np.median(np.abs(a - b))) < reach)
+
+
+def _meets(line: ScratchLine, lines: Sequence[ScratchLine]) -> bool:
+    """Does it touch one of the lines that are lifted, and is it itself left on some frames?"""
+    x = np.array(line.x_px)
+    at = line.first + np.arange(len(x))
+    near, covered = np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
+    for other in lines:
+        inside = np.clip(at - other.first, 0, len(other.x_px) - 1)
+        away = np.abs(x - np.array(other.x_px)[inside])
+        late = np.abs(at - other.first - inside)
+        covered |= (late == 0) & (away <= 0.5 * other.width_px + 1.0)
+        reach = 0.5 * (line.width_px + other.width_px) + _MEET_PX
+        near |= (late <= _MEET_FRAMES) & (away <= reach)
+    return bool(near.any()) and int((~covered).sum()) >= _LEAST_PIECE
 
 
 def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:

@@ -330,3 +330,22 @@ def test_a_narrow_mask_is_no_scratch(mask_px: int) -> None:
     solution = solved(clean)
     assert solution.lines == ()
     assert any("edge of the frame" in line.reason for line in solution.rejected)
+
+
+@pytest.mark.parametrize("strengths", [(0.08, 0.08), (-0.07, -0.05), (0.08, -0.08)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lines_that_cross_are_lifted_or_listed_on_every_frame(
+    strengths: tuple[float, float], seed: int
+) -> None:
+    frames, _ = damage(scene("pan", seed), replace(CLEAN, grain_sigma=0.006))
+    k, x = np.arange(FRAMES)[:, None], np.arange(WIDTH_PX)[None]
+    paths = (100.0 + 0.35 * k, 100.0 + 0.35 * (FRAMES - 1 - k))
+    for path, strength in zip(paths, strengths, strict=True):
+        frames += (strength * np.clip(1.5 - np.abs(x - path), 0.0, 1.0))[:, None, None]
+    solution = solved(frames)
+    for path in paths:
+        said = np.zeros(FRAMES, np.bool_)
+        for line in (*solution.lines, *solution.rejected):
+            here = np.arange(line.first, line.first + len(line.x_px)) - SHOT.start
+            said[here] |= np.abs(np.array(line.x_px) - path[here, 0]) < 0.5 * line.width_px + 1.5
+        assert said.mean() > 0.8
