@@ -138,6 +138,9 @@ def solve_scratch(
     lines = _apart(kept, options)
     rejected = [line for line in judged if line.reason]
     others = [line for line in tracks if line not in lines and line not in rejected]
+    branches = [line for line in others if _is_branch(line, lines, options)]
+    lines = tuple(sorted((*lines, *branches), key=lambda one: one.x_px[0]))
+    others = [line for line in others if line not in branches]
     rejected += [replace(line, reason=_MEETS) for line in others if _meets(line, lines)]
     if not lines:
         return _alone(tuple(rejected), "no line is a scratch" if rejected else NOTHING_SEEN)
@@ -169,6 +172,21 @@ def _same(line: ScratchLine, other: ScratchLine, options: ScratchOptions) -> boo
     b = np.array(other.x_px[first - other.first : stop - other.first])
     reach = max(0.5 * (line.width_px + other.width_px), options.link_px)
     return bool(float(np.median(np.abs(a - b))) < reach)
+
+
+def _is_branch(line: ScratchLine, lines: Sequence[ScratchLine], options: ScratchOptions) -> bool:
+    """Is it one of the ends of two lines that cross, too short to be judged a line by itself?
+
+    By all that was looked at it is a scratch, as light or dark as the one it runs into.
+    """
+    alike = [
+        other
+        for other in lines
+        if 0.5 < line.strength / other.strength < 2.0 and _meets(line, [other])
+    ]
+    long_enough = round(line.seen_share * len(line.x_px)) > _LEAST_PIECE
+    apart = not any(_same(line, other, options) for other in lines)
+    return bool(alike) and long_enough and apart and not line.reason
 
 
 def _meets(line: ScratchLine, lines: Sequence[ScratchLine]) -> bool:
