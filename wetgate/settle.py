@@ -33,6 +33,7 @@ def settle(
     if person is None:
         return solved
     protected = solved.protected or person.protect
+    solved = _map_asked_for(solved, person) if not protected else solved
     changes: dict[str, object] = {"note": person.note, "protected": protected}
     for name in ("weave", "flicker", "scratch", "dirt", "defect_map", "noise", "fade"):
         switch: Switch = getattr(person, name)
@@ -69,6 +70,24 @@ def settle(
         changes["weave"] = edited_weave
     changes |= _settle_color(solved, person)
     return solved.model_copy(update=changes)
+
+
+def _map_asked_for(solved: ShotDecisions, person: ShotOverride) -> ShotDecisions:
+    """A refused map is not switched on by a person either: it says so.
+
+    raises: ConfigError where there is no map to be switched on.
+    """
+    found = solved.defect_map
+    if not person.defect_map.enabled or found.applied:
+        return solved
+    if not found.reason:
+        raise ConfigError(
+            f'["{solved.shot}".defect_map] enabled = true: this shot has no defect map',
+            shot=solved.shot,
+            hint="name it as reels.defect_map, or take the line out of overrides.toml",
+        )
+    why = f"{found.reason}; overrides.toml asks for it, but what was refused is not used"
+    return solved.model_copy(update={"defect_map": found.model_copy(update={"reason": why})})
 
 
 def _edited_dirt(dirt: object, person: DirtOverride) -> dict[str, object]:

@@ -47,7 +47,8 @@ def solve_defects(evidence: Mapping[str, Any], channels: int) -> MapFit:
         how = f"{follows:.2f} of the picture's density" if follows > FOLLOWS_LIMIT else "its detail"
         return MapFit(
             applied=False,
-            reason=f"the map shows the picture ({how}): {film} film stops infra-red as dirt does",
+            reason=f"the map shows the picture ({how}): {film} film stops infra-red as dirt does, "
+            "or an alpha holds the picture's own matte or was multiplied with it",
             confidence=0.0,
         )
     if float(evidence["density"]) > _DENSEST:

@@ -13,8 +13,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.motion import find_flow, luma, steering_image
+from restore.scratch.ends import Rows
 
-FIELDS = ("frame", "x_px", "width_px", "strength", "top_px", "bottom_px", "extent", "through")
+FIELDS = (
+    "frame",
+    "x_px",
+    "width_px",
+    "strength",
+    "top_px",
+    "bottom_px",
+    "extent",
+    "through",
+    "first_row",
+    "row_behind",
+    "first_step",
+    "last_step",
+    "beyond",
+)
 """Columns of the ``candidates`` table."""
 MOTION_BINS = 16
 """Vertical bands of the frame in which its motion is summed up."""
@@ -23,7 +38,8 @@ _WIDTHS_PX = (1, 2, 3, 4, 6, 8)
 _STRENGTH_FLOOR = 0.008
 """Film log (4 printer points of a hundred): fainter lines are not seen in projection."""
 _MOST_PER_FRAME = 24
-_EDGE_PX = 4
+_LEAST_SIDE_PX = 2
+"""A line nearer to the frame's edge is judged from its other side alone."""
 _MOTION_WIDTH_PX = 320
 
 F64 = NDArray[np.float64]
@@ -33,9 +49,11 @@ F32 = NDArray[np.float32]
 class ScratchProbe:
     """Candidate lines of each frame, and the horizontal motion of the picture.
 
-    Evidence: ``candidates`` (m, 8) float64 with the columns of ``FIELDS`` (px at full size,
+    Evidence: ``candidates`` (m, 13) float64 with the columns of ``FIELDS`` (px at full size,
     strength in film log, positive where the line is lighter; extent the share of the height
-    from end to end; through the share of the picture's detail that is seen under the line),
+    from end to end; through the share of the picture's detail that is seen under the line; the
+    next four where it ends, to the row, and how sharply, see ``restore.scratch.ends``; beyond how
+    much of the picture's detail on one side is seen on the other, 0 where there is no other),
     ``frames`` (n,), ``motion_x_px`` (n, bins) median motion since the frame before, 0 for the
     first, ``size_px`` (height, width).
     """
@@ -96,45 +114,58 @@ def find_lines(plane: F32) -> list[list[float]]:
     width = np.zeros(w, np.int64)
     shown: dict[int, F64] = {}
     for width_px in _WIDTHS_PX:
-        sided, straight = _responses(strips, width_px)
+        sided, straight, alone = _responses(strips, width_px)
         shown[width_px] = sided
         level = np.median(sided, axis=0)
         spread = 1.4826 * np.median(np.abs(sided - level), axis=0) / np.sqrt(_STRIPS)
         # What the scene itself does in columns of this width sets the bar.
         usual = 1.4826 * float(np.median(np.abs(np.median(straight, axis=0))))
         sure = (np.abs(level) > max(_STRENGTH_FLOOR, 3.0 * usual)) & (np.abs(level) > 4.0 * spread)
-        # The matched width collects the most signal: level times the root of the width.
-        gained = np.where(sure, np.abs(level) * np.sqrt(width_px), 0.0)
+        # The matched width collects the most signal: level times the root of the width. One
+        # side says half of what two do.
+        gained = np.where(sure, np.abs(level) * np.sqrt(width_px), 0.0) * np.where(alone, 0.5, 1.0)
         better = gained > score
         score[better], strength[better], width[better] = gained[better], level[better], width_px
     lines = []
+    rows = Rows(plane)
     for x in _peaks(score, width):
-        lines.append(_described(plane, shown[int(width[x])], edges, x, int(width[x]), strength[x]))
+        width_px = int(width[x])
+        line = _described(plane, shown[width_px], edges, x, width_px, strength[x])
+        line += rows.ends(line[0], width_px, line[2])
+        lines.append([*line, _beyond(plane, line[0], width_px)])
     return lines
 
 
-def _responses(strips: F64, width_px: int) -> tuple[F64, F64]:
-    """(strips, W) how far a column group lies outside both its sides; and from their mean.
+def _responses(strips: F64, width_px: int) -> tuple[F64, F64, NDArray[np.bool_]]:
+    """(strips, W) how far a column group lies outside both its sides; and from their mean; and
+    (W,) where there is one side only.
 
-    The first is 0 where it lies between them, so that a step edge is no line.
+    The first is 0 where it lies between them, so that a step edge is no line. At the frame's edge
+    there is one side only, and a step is one.
     """
     side_px = max(3, width_px)
-    reach = width_px + side_px + 2
-    padded = np.pad(strips, ((0, 0), (reach, reach + 1)), mode="edge")
-    total = np.concatenate([np.zeros((len(padded), 1)), np.cumsum(padded, axis=1)], axis=1)
     w = strips.shape[1]
-    first = reach + np.arange(w) - (width_px - 1) // 2
+    total = np.concatenate([np.zeros((len(strips), 1)), np.cumsum(strips, axis=1)], axis=1)
+    first = np.arange(w) - (width_px - 1) // 2
+    whole = (first >= 0) & (first + width_px <= w)
 
-    def mean(start: NDArray[np.int64], length: int) -> F64:
-        sums: F64 = (total[:, start + length] - total[:, start]) / length
-        return sums
+    def mean(start: NDArray[np.int64], length: int) -> tuple[F64, NDArray[np.int64]]:
+        begin, stop = np.clip(start, 0, w), np.clip(start + length, 0, w)
+        sums: F64 = (total[:, stop] - total[:, begin]) / np.maximum(stop - begin, 1)
+        return sums, stop - begin
 
-    centre = mean(first, width_px)
-    left = centre - mean(first - 1 - side_px, side_px)
-    right = centre - mean(first + width_px + 1, side_px)
+    centre = np.where(whole, mean(first, width_px)[0], 0.0)
+    before, columns = mean(first - 1 - side_px, side_px)
+    behind, more = mean(first + width_px + 1, side_px)
+    left = np.where(whole, centre - before, 0.0)
+    right = np.where(whole, centre - behind, 0.0)
+    left, right = (
+        np.where(columns < _LEAST_SIDE_PX, right, left),
+        np.where(more < _LEAST_SIDE_PX, left, right),
+    )
     agree = np.sign(left) == np.sign(right)
     sided = np.where(agree, np.sign(left) * np.minimum(np.abs(left), np.abs(right)), 0.0)
-    return sided, 0.5 * (left + right)
+    return sided, 0.5 * (left + right), (columns < _LEAST_SIDE_PX) | (more < _LEAST_SIDE_PX)
 
 
 def _peaks(score: F64, width: NDArray[np.int64]) -> list[int]:
@@ -143,9 +174,10 @@ def _peaks(score: F64, width: NDArray[np.int64]) -> list[int]:
     for x in np.argsort(-score, kind="stable"):
         if score[x] <= 0.0 or len(chosen) >= _MOST_PER_FRAME:
             break
-        if x < _EDGE_PX or x >= len(score) - _EDGE_PX:
-            continue
-        if all(abs(x - c) > (width[x] + width[c]) / 2 + 2 for c in chosen):
+        # Seen from one side, what lies beside a line is its mirror image.
+        inner = min(x, len(score) - 1 - x) - (width[x] - 1) // 2 - 1
+        free = 2 if inner >= _LEAST_SIDE_PX else 2 + max(3, int(width[x]))
+        if all(abs(x - c) > (width[x] + width[c]) / 2 + free for c in chosen):
             chosen.append(int(x))
     return chosen
 
@@ -153,7 +185,7 @@ def _peaks(score: F64, width: NDArray[np.int64]) -> list[int]:
 def _described(
     plane: F32, sided: F64, edges: NDArray[np.int64], x: int, width_px: int, strength: float
 ) -> list[float]:
-    """One row of the table, without the frame."""
+    """One row of the table, up to ``through``, without the frame."""
     present = sided[:, x] * np.sign(strength) > 0.3 * abs(strength)
     rows = np.flatnonzero(present)
     top, bottom = (int(edges[rows[0]]), int(edges[rows[-1] + 1])) if len(rows) else (0, 0)
@@ -174,16 +206,33 @@ def _through(plane: F32, x_px: float, width_px: int) -> float:
     A regression slope, not a correlation: a little of the surroundings always leaks into the
     soft flanks of a line, and would correlate.
     """
-    half = (width_px - 1) // 2
-    left, right = round(x_px) - half, round(x_px) + half + 1
+    left, right, sides = _sides(plane, x_px, width_px)
     inside = plane[:, max(left, 0) : right].mean(axis=1)
-    a = plane[:, max(left - 4, 0) : max(left - 1, 1)].mean(axis=1)
-    b = plane[:, right + 1 : right + 4].mean(axis=1)
-    if b.size == 0 or not np.isfinite(b).all():
-        b = a
+    a, b = sides[0], sides[-1]
     under, beside = _detail(inside), _detail(0.5 * (a + b))
     power = float((beside**2).sum())
     return float((under * beside).sum() / power) if power > 1e-12 else 0.0
+
+
+def _beyond(plane: F32, x_px: float, width_px: int) -> float:
+    """Share of the detail on one side that is seen on the other; 0 where there is one side.
+
+    A scratch lies in the picture; the edge of a mask has picture on one side of it.
+    """
+    _, _, sides = _sides(plane, x_px, width_px)
+    if len(sides) < 2:
+        return 0.0
+    one, other = (_detail(side) for side in sides)
+    power = max(float((one**2).sum()), float((other**2).sum()))
+    return float((one * other).sum() / power) if power > 1e-12 else 0.0
+
+
+def _sides(plane: F32, x_px: float, width_px: int) -> tuple[int, int, list[F32]]:
+    """First column of a line, the one behind it, and the (H,) means beside it, one or two."""
+    half = (width_px - 1) // 2
+    left, right = round(x_px) - half, round(x_px) + half + 1
+    sides = [plane[:, max(left - 4, 0) : max(left - 1, 0)], plane[:, right + 1 : right + 4]]
+    return left, right, [side.mean(axis=1) for side in sides if side.shape[1]]
 
 
 def _detail(column: F32) -> F64:

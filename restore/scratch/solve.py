@@ -3,28 +3,34 @@
 Candidates are linked through the shot into tracks. A track is kept when it is there in most
 frames of its span, drifts slowly, and does not follow the picture. Where the picture stands
 still motion says nothing; then only a line over nearly the whole height that lets the picture
-through is kept. Everything else is listed with the reason and left alone.
+through is kept. One that ends at the same row on every frame is no scratch, which runs along the
+film. Everything else is listed with the reason and left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.frames import FrameRange, counted
+from restore.scratch.ends import STANDS, stands
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
 NOTHING_SEEN = "no scratch was found"
+_MEETS = "runs into another line: what the two share is lifted as one, this part of it is left"
+_MEET_FRAMES, _MEET_PX = 4, 3.0
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
 _ASTRAY_PX = 2.5
 _LONGEST_GAP = 12
 """Frames a line may be out of sight, behind something as dark or as light as itself."""
-_FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH = range(len(FIELDS))
+_FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH, _FROM, _TO = range(10)
+_STEPS, _BEYOND = slice(10, 12), 12
+_AT_EDGE = "lies at the edge of the frame: a mask or a frame line, or not to be told from one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,8 @@ class ScratchOptions:
     """The picture must travel at least this far for motion to tell."""
     edge_px: float = 6.0
     edge_share: float = 0.015
-    """Lines nearer to the left or right edge than either belong to the frame."""
+    """Lines nearer to the left or right edge than either are held for the frame's own, unless
+    the camera moves and the same picture is seen on both sides of them, and through them."""
     still_extent: float = 0.85
     """Share of the height a line must cover where the picture stands still."""
     still_through: float = 0.3
@@ -121,25 +128,32 @@ def solve_scratch(
         return _alone((), f"only {counted(len(frames))}: a scratch cannot be told from the scene")
     motion = np.asarray(evidence["motion_x_px"], np.float64).reshape(-1, MOTION_BINS)
     height_px, width_px = (int(v) for v in np.asarray(evidence["size_px"]).ravel())
-    judged = [
+    tracks = [
         _judged(track, motion, frames, width_px, height_px, options)
         for track in map(_straight, _tracks(table, options))
-        if len(track) >= options.least_frames
     ]
-    lines = _apart(tuple(line for line in judged if not line.reason), options)
-    rejected = tuple(line for line in judged if line.reason)
+    least = options.least_frames
+    judged = [line for line in tracks if round(line.seen_share * len(line.x_px)) >= least]
+    kept = [line for line in judged if not line.reason]
+    lines = _apart(kept, options)
+    rejected = [line for line in judged if line.reason]
+    others = [line for line in tracks if line not in lines and line not in rejected]
+    branches = [line for line in others if _is_branch(line, lines, options)]
+    lines = tuple(sorted((*lines, *branches), key=lambda one: one.x_px[0]))
+    others = [line for line in others if line not in branches]
+    rejected += [replace(line, reason=_MEETS) for line in others if _meets(line, lines)]
     if not lines:
-        return _alone(rejected, "no line is a scratch" if rejected else NOTHING_SEEN)
+        return _alone(tuple(rejected), "no line is a scratch" if rejected else NOTHING_SEEN)
     return ScratchSolution(
         lines=lines,
-        rejected=rejected,
+        rejected=tuple(rejected),
         reason="",
         confidence=float(np.mean([line.seen_share for line in lines])),
         places=_by_frame(lines, options),
     )
 
 
-def _apart(lines: tuple[ScratchLine, ...], options: ScratchOptions) -> tuple[ScratchLine, ...]:
+def _apart(lines: Sequence[ScratchLine], options: ScratchOptions) -> tuple[ScratchLine, ...]:
     """Lines without those that are a part of a longer one: lifted twice, a line comes back."""
     kept: list[ScratchLine] = []
     for line in sorted(lines, key=lambda one: -len(one.x_px)):
@@ -160,12 +174,42 @@ def _same(line: ScratchLine, other: ScratchLine, options: ScratchOptions) -> boo
     return bool(float(np.median(np.abs(a - b))) < reach)
 
 
+def _is_branch(line: ScratchLine, lines: Sequence[ScratchLine], options: ScratchOptions) -> bool:
+    """Is it one of the ends of two lines that cross, too short to be judged a line by itself?
+
+    By all that was looked at it is a scratch, as light or dark as the one it runs into.
+    """
+    alike = [
+        other
+        for other in lines
+        if 0.5 < line.strength / other.strength < 2.0 and _meets(line, [other])
+    ]
+    long_enough = round(line.seen_share * len(line.x_px)) > _LEAST_PIECE
+    apart = not any(_same(line, other, options) for other in lines)
+    return bool(alike) and long_enough and apart and not line.reason
+
+
+def _meets(line: ScratchLine, lines: Sequence[ScratchLine]) -> bool:
+    """Does it touch one of the lines that are lifted, and is it itself left on some frames?"""
+    x = np.array(line.x_px)
+    at = line.first + np.arange(len(x))
+    near, covered = np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
+    for other in lines:
+        inside = np.clip(at - other.first, 0, len(other.x_px) - 1)
+        away = np.abs(x - np.array(other.x_px)[inside])
+        late = np.abs(at - other.first - inside)
+        covered |= (late == 0) & (away <= 0.5 * other.width_px + 1.0)
+        reach = 0.5 * (line.width_px + other.width_px) + _MEET_PX
+        near |= (late <= _MEET_FRAMES) & (away <= reach)
+    return bool(near.any()) and int((~covered).sum()) >= _LEAST_PIECE
+
+
 def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
     return ScratchSolution(lines=(), rejected=rejected, reason=reason)
 
 
 def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
-    """Rows linked through time, strongest first; each (k, 8), frames rising."""
+    """Rows linked through time, strongest first; each (k, 13), frames rising."""
     tracks: list[list[F64]] = []
     for frame in np.unique(table[:, _FRAME]):
         rows = table[table[:, _FRAME] == frame]
@@ -258,10 +302,15 @@ def _judged(
     way = _calm(np.cumsum(steps[:, band]))
     camera = _calm(np.cumsum(np.median(steps, axis=1)))
     edge = max(options.edge_px, options.edge_share * width_px)
-    if float(np.median(x)) < edge or float(np.median(x)) > width_px - 1 - edge:
-        reason = "lies at the edge of the frame: a mask or a frame line"
+    at_edge = not edge <= float(np.median(x)) <= width_px - 1 - edge
+    moved = float(np.ptp(camera)) >= options.moved_px
+    amid = min(float(np.median(track[:, _BEYOND])), through) >= options.still_through
+    if at_edge and not (moved and amid):
+        reason = _AT_EDGE
     else:
         reason = _verdict(x, way, camera, share, through, extent, options)
+    if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):
+        reason = STANDS
     # Ends of the line that most frames agree on; lines near an edge reach it.
     top, bottom = int(np.quantile(track[:, _TOP], 0.25)), int(np.quantile(track[:, _BOTTOM], 0.75))
     return ScratchLine(

@@ -12,6 +12,7 @@ from media.frames import FrameRange
 from media.passes import Effect, Window
 from media.synthetic import Damage, Truth
 from restore.scratch.apply import ScratchOperator
+from restore.scratch.ends import STANDS
 from restore.scratch.measure import ScratchProbe, find_lines
 from restore.scratch.solve import (
     ScratchOptions,
@@ -25,6 +26,7 @@ from tests.restore.conftest import (
     FRAMES,
     HEIGHT_PX,
     SHOT,
+    WIDTH_PX,
     damage,
     observed,
     rendered,
@@ -226,3 +228,127 @@ def test_two_lines_that_are_found_as_one_do_not_darken_what_lies_between() -> No
     left = (lifted(frame, both) - clean).mean(axis=(0, 1))
     assert np.abs(left[62:64]).max() < 0.005
     assert np.abs(left[60:66]).max() < 0.01
+
+
+def boxed(frames: F32, rows: tuple[int, int], columns: tuple[int, int], px: int, to: float) -> F32:
+    """The shot with a frame of this width laid over it that stands still."""
+    out = frames.copy()
+    (top, bottom), (left, right) = rows, columns
+    for there in (np.s_[top:bottom, left : left + px], np.s_[top:bottom, right - px : right]):
+        out[:, :, there[0], there[1]] = to
+    for there in (np.s_[top : top + px, left:right], np.s_[bottom - px : bottom, left:right]):
+        out[:, :, there[0], there[1]] = to
+    return out
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift"])
+@pytest.mark.parametrize(
+    ("rows", "columns", "px", "to"),
+    [
+        ((20, 140), (60, 180), 3, 0.8),
+        ((8, 152), (60, 180), 3, 0.1),
+        ((20, 140), (60, 180), 2, 0.55),
+        ((10, 150), (150, 158), 4, 0.1),
+        ((6, 154), (150, 154), 2, 0.9),
+        ((0, 120), (150, 156), 3, 0.1),
+    ],
+    ids=["title card", "large, dark", "faint", "bar of 8 px", "nearly full height", "from the top"],
+)
+def test_a_box_over_a_moving_picture_is_no_scratch(
+    kind: str, rows: tuple[int, int], columns: tuple[int, int], px: int, to: float
+) -> None:
+    clean, _ = damage(scene(kind), replace(CLEAN, grain_sigma=0.010))
+    frames = boxed(clean, rows, columns, px, to)
+    solution = solved(frames)
+    assert solution.lines == ()
+    sides = 1 if columns[1] - columns[0] == 2 * px else 2
+    assert [line.reason for line in solution.rejected].count(STANDS) == sides
+    assert np.array_equal(repaired(frames, solution), frames)
+
+
+@pytest.mark.parametrize("kind", ["pan", "drift"])
+@pytest.mark.parametrize("strength", [0.1, -0.1, 0.05])
+@pytest.mark.parametrize("what", ["fades", "comes and goes", "in a mask"])
+def test_a_line_that_ends_inside_some_frames_is_still_one(
+    kind: str, strength: float, what: str
+) -> None:
+    frames, _ = damage(scene(kind), replace(CLEAN, grain_sigma=0.010))
+    line = frames[:, :, :, 120:122]
+    if what == "fades":
+        line += strength * np.clip((150.0 - np.arange(HEIGHT_PX)) / 40.0, 0.0, 1.0)[:, None]
+    elif what == "in a mask":
+        line += strength
+        frames[:, :, :16] = frames[:, :, -16:] = 0.09
+    else:
+        line[5, :, 90:] += strength
+        line[6:18] += strength
+        line[18, :, :40] += strength
+    solution = solved(frames)
+    assert len(solution.lines) == 1
+    assert solution.lines[0].x_px[0] == pytest.approx(120.5, abs=1.0)
+
+
+def edged(x_px: int, strength: float, seed: int = 1) -> tuple[F32, F32]:
+    """A moving shot, and the same with a line of 2 px from this column on."""
+    clean, _ = damage(scene("pan", seed), replace(CLEAN, grain_sigma=0.006))
+    frames = clean.copy()
+    frames[..., x_px : x_px + 2] += strength
+    return clean, frames
+
+
+@pytest.mark.parametrize("x_px", [3, 4, 5, WIDTH_PX - 7, WIDTH_PX - 6, WIDTH_PX - 5])
+@pytest.mark.parametrize("strength", [0.09, -0.09])
+def test_a_line_near_the_edge_is_lifted_where_the_picture_goes_on_behind_it(
+    x_px: int, strength: float
+) -> None:
+    clean, frames = edged(x_px, strength)
+    solution = solved(frames)
+    places = [float(np.median(line.x_px)) for line in solution.lines]
+    assert places == [pytest.approx(x_px + 0.5, abs=0.5)]
+    fixed = repaired(frames, solution)
+    columns = np.s_[..., max(0, x_px - 3) : x_px + 5]
+    assert np.abs(fixed - clean)[columns].mean() < 0.4 * np.abs(frames - clean)[columns].mean()
+
+
+@pytest.mark.parametrize("x_px", [0, 1, WIDTH_PX - 3, WIDTH_PX - 2])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_line_at_the_very_edge_is_never_passed_over(x_px: int, seed: int) -> None:
+    _, frames = edged(x_px, 0.09, seed)
+    solution = solved(frames)
+    seen = [
+        line for line in (*solution.lines, *solution.rejected) if line.x_px[0] // 8 == x_px // 8
+    ]
+    assert len(seen) == 1
+    assert seen[0] in solution.lines or "edge of the frame" in seen[0].reason
+
+
+@pytest.mark.parametrize("mask_px", [2, 3, 8])
+def test_a_narrow_mask_is_no_scratch(mask_px: int) -> None:
+    clean, _ = damage(scene("pan"), replace(CLEAN, grain_sigma=0.006))
+    clean[..., :mask_px] = 0.09
+    clean[..., mask_px : mask_px + 2] += 0.2
+    solution = solved(clean)
+    assert solution.lines == ()
+    assert any("edge of the frame" in line.reason for line in solution.rejected)
+
+
+@pytest.mark.parametrize("strengths", [(0.08, 0.08), (-0.07, -0.05), (0.08, -0.08)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lines_that_cross_are_lifted_or_listed_on_every_frame(
+    strengths: tuple[float, float], seed: int
+) -> None:
+    clean, _ = damage(scene("pan", seed), replace(CLEAN, grain_sigma=0.006))
+    frames = clean.copy()
+    k, x = np.arange(FRAMES)[:, None], np.arange(WIDTH_PX)[None]
+    paths = (100.0 + 0.35 * k, 100.0 + 0.35 * (FRAMES - 1 - k))
+    for path, strength in zip(paths, strengths, strict=True):
+        frames += (strength * np.clip(1.5 - np.abs(x - path), 0.0, 1.0))[:, None, None]
+    solution = solved(frames)
+    for path in paths:
+        said = np.zeros(FRAMES, np.bool_)
+        for line in (*solution.lines, *solution.rejected):
+            here = np.arange(line.first, line.first + len(line.x_px)) - SHOT.start
+            said[here] |= np.abs(np.array(line.x_px) - path[here, 0]) < 0.5 * line.width_px + 1.5
+        assert said.mean() > 0.8
+    there = np.broadcast_to((x > 96) & (x < 113), (FRAMES, HEIGHT_PX, WIDTH_PX))
+    assert psnr_db(repaired(frames, solution), clean, there) > psnr_db(frames, clean, there) + 5.0

@@ -11,7 +11,7 @@ import numpy as np
 import OpenImageIO
 import pytest
 
-from media.errors import FrameMissing, FrameUnreadable, InputError, SourceChanged
+from media.errors import ConfigError, FrameMissing, FrameUnreadable, InputError, SourceChanged
 from media.reel import PictureFormat
 from media.scan import read_codes
 from media.still.beside import channel_of
@@ -108,6 +108,49 @@ def test_a_map_of_silver_is_refused_and_the_shot_held(tmp_path: Path) -> None:
     outcome = run_here(project(scan, source), out)
     assert len(outcome.held) == 1
     assert "shows the picture" in decided(out)["defect_map"]["reason"]
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_shot_too_short_for_dirt_says_that_its_map_is_not_used(
+    tmp_path: Path, frames: int
+) -> None:
+    codes, _, planes = shot()
+    scan = put_reel(tmp_path / "R1", codes[:frames], FIRST, fmt=FORMAT)
+    source = put_map(tmp_path / "R1_ir", planes[:frames])
+    out = tmp_path / "out"
+    outcome = run_here(project(scan, source), out)
+    found = decided(out)
+    assert not found["dirt"]["applied"]
+    assert not found["defect_map"]["applied"]
+    assert "nothing repairs what it shows" in found["defect_map"]["reason"]
+    assert any("defect map" in reason for reason in found["reasons"])
+    assert len(outcome.held) == 1
+    assert all((delivered(out)[FIRST + k] == codes[k]).all() for k in range(frames))
+
+
+def test_a_map_without_the_repair_it_serves_is_not_called_applied(
+    tmp_path: Path, reel: tuple[Path, Path, Any]
+) -> None:
+    scan, source, _ = reel
+    out = tmp_path / "out"
+    outcome = run_here(project(scan, source, only="scratch"), out)
+    assert not decided(out)["defect_map"]["applied"]
+    assert outcome.held == ()
+
+
+def test_a_person_cannot_switch_on_a_map_that_was_refused_or_is_not_there(tmp_path: Path) -> None:
+    codes, dirt, _ = shot()
+    scan = put_reel(tmp_path / "R1", codes, FIRST, fmt=FORMAT)
+    frames: F32 = codes.astype(np.float32).transpose(0, 3, 1, 2) / np.float32(1023)
+    source = put_map(tmp_path / "R1_ir", infrared(frames, dirt, 7, crosstalk=0.9))
+    for out in (tmp_path / "refused", tmp_path / "none"):
+        out.mkdir()
+        (out / "overrides.toml").write_text('["R1_0010".defect_map]\nenabled = true\n', "utf-8")
+    outcome = run_here(project(scan, source), tmp_path / "refused")
+    assert len(outcome.held) == 1
+    assert "what was refused is not used" in decided(tmp_path / "refused")["defect_map"]["reason"]
+    with pytest.raises(ConfigError, match="no defect map"):
+        run_here(project_of([scan], ONE_SHOT, only="dirt"), tmp_path / "none")
 
 
 def put_exr(scan: Path, codes: AnyCodes, planes: F32, name: str = "A", lacking: int = -1) -> Path:

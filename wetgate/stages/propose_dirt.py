@@ -10,9 +10,10 @@ from media.pictures import Pictures
 from media.reel import SegmentKind, Shot
 from restore.dirt.trial import choose, trial_name
 from wetgate.config import Project
-from wetgate.decisions import DirtDecision
+from wetgate.decisions import DefectMapDecision, DirtDecision, ShotDecisions
 
 OFF = "switched off in the project"
+_NO_NEIGHBOURS = "no two neighbours to compare with"
 
 
 def propose_dirt(
@@ -33,7 +34,7 @@ def propose_dirt(
         return DirtDecision(reason=f"{shot.kind.value}: left alone")
     if len(pictures.own) < 3:
         return DirtDecision(
-            reason=f"{_pictures_in(pictures)}: no two neighbours to compare with",
+            reason=f"{_pictures_in(pictures)}: {_NO_NEIGHBOURS}",
             confidence=0.0,
         )
     options = project.restore.dirt
@@ -60,6 +61,24 @@ def propose_dirt(
         trial_taken=round(chosen.taken_share, 6) if measured else None,
         trial_budget=options.budget if measured else None,
     )
+
+
+def map_used(decisions: ShotDecisions) -> ShotDecisions:
+    """A map is used by the repair of dirt: where that leaves the shot alone, so does the map."""
+    found, dirt = decisions.defect_map, decisions.dirt
+    # Nor can a map be placed by what no frame beside it shows: that is no fault of the map.
+    alone = bool(found.reason) and dirt.reason.endswith(_NO_NEIGHBOURS)
+    if dirt.applied or not (found.applied or alone):
+        return decisions
+    if decisions.kind != SegmentKind.SHOT.value:
+        return decisions.model_copy(update={"defect_map": DefectMapDecision()})
+    person = dirt.origin == "human" or dirt.reason == OFF
+    update = {
+        "applied": False,
+        "reason": f"nothing repairs what it shows, dirt is left alone: {dirt.reason}",
+        "origin": "human" if person else found.origin,
+    }
+    return decisions.model_copy(update={"defect_map": found.model_copy(update=update)})
 
 
 def _shared_with(frames: FrameRange, other: FrameRange | None) -> FrameRange | None:

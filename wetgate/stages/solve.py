@@ -45,7 +45,7 @@ from wetgate.stages.propose import (
     propose_map,
     propose_shot,
 )
-from wetgate.stages.propose_dirt import OFF
+from wetgate.stages.propose_dirt import OFF, map_used
 from wetgate.stages.solve_color import (
     check_one_channel,
     flag_reasons,
@@ -148,7 +148,7 @@ def solve_title(
         stands = settle(solved, people.get(name), scans[shot.reel].format).model_copy(
             update=kept.parts(name)
         )
-        settled[name] = _summed_up(stands)
+        settled[name] = _summed_up(map_used(stands))
     formats = {name: ingested.reel.format for name, ingested in reels.items()}
     sizes = {name: (f.height, f.width) for name, f in formats.items()}
     settled = with_mattes(settled, sizes)
