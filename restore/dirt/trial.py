@@ -37,9 +37,9 @@ PLACES = 4
 _SHORT = 48
 """Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _PLANTED, _OFTEN = 16, 2, 6
+_PIECES, _PLANTED, _MORE = 16, 2, 2
 """In a crop of full size; how many times at each place, as things that move are; and how many times
-in smaller ones at most, so that chance has no more to say there."""
+as many places a small frame may have at most, so that chance has no more to say there."""
 _EACH = 1.0 / 3.0
 """How many things that move are planted of each kind: all kinds together, because what is taken
 differs more between two flocks than between two frames."""
@@ -61,16 +61,6 @@ class _Place:
         """The frames around the one in question, nearest first."""
         return distinct_neighbours(range(len(self.pixels)), self.centre)
 
-    @property
-    def area(self) -> float:
-        """Of its frames, full size 1."""
-        return self.pixels.shape[-2] * self.pixels.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
-
-    @property
-    def times(self) -> int:
-        """How often things are planted here."""
-        return min(max(round(_PLANTED / self.area), _PLANTED), _OFTEN)
-
 
 class TrialProbe:
     """Plants and counts at a few places of a shot.
@@ -88,9 +78,7 @@ class TrialProbe:
         self._half = half
         self._frames = frames
         self._ends = 2 * RADIUS < frames < _SHORT
-        places = PLACES - 1 if self._ends else PLACES
-        spots = np.linspace(RADIUS, max(frames - 1 - RADIUS, RADIUS), places).round().astype(int)
-        self._wanted = sorted(set(spots.tolist())) if frames > 2 * RADIUS else []
+        self._wanted: list[int] = []
         self._seen = 0
         self._recent: list[Tensor] = []
         self._numbers: list[int] = []
@@ -99,6 +87,8 @@ class TrialProbe:
     def observe(self, frame: int, pixels: Tensor) -> None:
         """frame: counted without holes. pixels: (C, H, W) film log, full size; in order."""
         self._recent = [*self._recent, _crop(pixels)][-2 * RADIUS - 1 :]
+        if not self._seen:
+            self._wanted = self._spots()
         self._numbers = [*self._numbers, frame][-2 * RADIUS - 1 :]
         inner = 1.0 - 2.0 / self._frames if self._ends else 1.0
         if self._seen - RADIUS in self._wanted and len(self._recent) == 2 * RADIUS + 1:
@@ -108,6 +98,15 @@ class TrialProbe:
         if self._ends and self._seen == self._frames - 1:
             self._keep(RADIUS, 2 * RADIUS + 1, RADIUS, 1.0 / self._frames)
         self._seen += 1
+
+    def _spots(self) -> list[int]:
+        """Places away from the ends; the smaller the frame, the more of them for the same time."""
+        if self._frames <= 2 * RADIUS:
+            return []
+        more = min(max(1.0 / _area(self._recent[0].shape), 1.0), _MORE)
+        count = round(more * (PLACES - 1 if self._ends else PLACES))
+        spots = np.linspace(RADIUS, self._frames - 1 - RADIUS, count).round().astype(int)
+        return sorted(set(spots.tolist()))
 
     def _keep(self, first: int, stop: int, centre: int, share: float) -> None:
         window = torch.stack(self._recent[first:stop])
@@ -169,10 +168,10 @@ def _try(
     look = _look(clean, place)
     sigma = grain_of(look)
     as_it_is = _masks(look, sigma, options, half=half)
-    weight = place.share / place.times
+    weight = place.share / _PLANTED
     tally.pixels += place.share * as_it_is[0].size
     tally.as_it_is += [place.share * m.sum() for m in as_it_is]
-    for _ in range(place.times):
+    for _ in range(_PLANTED):
         dirty = clean.copy()
         _sow(rng, dirty, at)
         planted = _visible(dirty[at], clean[at])
@@ -180,7 +179,7 @@ def _try(
         tally.planted_px += int(planted.sum())
         tally.planted += weight * float(planted.sum())
         tally.found += [weight * (m & planted).sum() for m in found]
-    for _ in range(place.times):
+    for _ in range(_PLANTED):
         moved = clean.copy()
         # What is taken with nothing planted is not the mover's fault.
         planted_by_kind = {kind: _plant(rng, moved, kind, at) & ~as_it_is[0] for kind in MOVERS}
@@ -200,7 +199,7 @@ def _plant(rng: np.random.Generator, frames: F32, kind: Mover, at: int) -> Mask:
 
 def _sow(rng: np.random.Generator, frames: F32, at: int) -> None:
     """Dirt on one frame, and a little on those around it, which have their own."""
-    area = frames.shape[-2] * frames.shape[-1] / (_CROP_PX[0] * _CROP_PX[1])
+    area = _area(frames.shape)
     for k, frame in enumerate(frames):
         for _ in range(max(5, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
             lay_on(rng, frame, draw_worn(rng))
@@ -238,6 +237,11 @@ def grain_of(look: Look) -> float:
     difference = (look.own - fetched).cpu().numpy()
     fine = difference - cv2.GaussianBlur(difference, (0, 0), 4.0)
     return max(float(1.4826 * np.median(np.abs(fine)) / np.sqrt(2.0)), 0.001)
+
+
+def _area(size_px: Sequence[int]) -> float:
+    """Of a frame (..., H, W), a crop of full size being 1."""
+    return size_px[-2] * size_px[-1] / (_CROP_PX[0] * _CROP_PX[1])
 
 
 def _crop(pixels: Tensor) -> Tensor:
