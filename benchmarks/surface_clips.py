@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from media.encoding import light_to_log, rec709_decode
 from media.movie import MovieReader
-from media.specks import draw_dirt, lay_on
+from media.specks import draw_dirt, draw_dust, lay_on
 from wetgate.demo import footage
 
 F32 = NDArray[np.float32]
@@ -30,6 +30,8 @@ _SPRITES = _SHARED / "damage_sprites"
 _WIDTH = 640
 VISIBLE = 0.03
 """Film log; a smaller change is not counted as damage (a third of a stop at 0.088 a stop)."""
+FAINT = 0.02
+"""Film log; the same for dust."""
 GRAIN_SIGMA, GRAIN_PX = 0.010, 0.7
 PER_FRAME = 8.0
 _SMALL = ("dots",)
@@ -136,6 +138,29 @@ def with_dirt(sound: F32, seed: int, drawn: bool = False) -> tuple[F32, Mask]:
             lay_on(rng, frame, alpha)
         seen[k] = np.abs(frame - sound[k]).max(axis=0) > VISIBLE
     return out, seen
+
+
+def with_dust(sound: F32, seed: int) -> tuple[F32, Mask]:
+    """25 grains of dust on each frame, 1 to 5 px, from a tenth to all of full strength."""
+    rng = np.random.default_rng((seed, 3))
+    out = sound.copy()
+    for frame in out:
+        for _ in range(25):
+            lay_on(rng, frame, draw_dust(rng))
+    return out, np.abs(out - sound).max(axis=1) > FAINT
+
+
+def with_pairs(sound: F32, seed: int) -> tuple[F32, Mask]:
+    """Real dirt as ``with_dirt`` lays it, on two frames in a row at the same place."""
+    rng = np.random.default_rng((seed, 4))
+    out, (h, w) = sound.copy(), sound.shape[-2:]
+    for k in range(0, len(out) - 1, 2):
+        for _ in range(rng.poisson(PER_FRAME)):
+            alpha, same = _piece(rng, _sprites()), int(rng.integers(2**31))
+            at = (int(rng.integers(-10, h - 10)), int(rng.integers(-10, w - 10)))
+            for frame in out[k : k + 2]:
+                lay_on(np.random.default_rng(same), frame, alpha, at)
+    return out, np.abs(out - sound).max(axis=1) > VISIBLE
 
 
 @cache
