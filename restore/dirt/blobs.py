@@ -92,6 +92,8 @@ def made_whole(
     outline = np.zeros((h, w), np.uint8)
     cv2.fillConvexPoly(outline, cv2.convexHull(points), 1)
     bites = (outline > 0) & ~blob.inside
+    if not bites.any():
+        return blob.inside
     at = (slice(blob.top, blob.top + h), slice(blob.left, blob.left + w))
     corner = np.array((blob.left, blob.top), np.float32)
     rim = (outline == 0) if bool((outline == 0).any()) else bites

@@ -27,7 +27,7 @@ from restore.dirt.blobs import (
     where_cue_marks_are,
 )
 from restore.dirt.evidence import folded, levelled, planes
-from restore.dirt.look import Look
+from restore.dirt.look import Look, beyond_view
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
 
@@ -129,6 +129,8 @@ def judged(
     known: what was worked out on the same look before; added to, and changes no result.
     """
     known = {} if known is None else known
+    if look.one_sided:
+        score = np.where(beyond_view(look), np.float32(0.0), score)
     largest_px = options.largest_px(score.shape)
 
     def wanted(blob: Blob) -> bool:

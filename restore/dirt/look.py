@@ -58,6 +58,17 @@ class Look:
         return found
 
 
+def beyond_view(look: Look) -> NDArray[np.bool_]:
+    """(H, W) what lies beyond the edge of every neighbour: a pan has just brought it into view."""
+    h, w = look.own.shape
+    places = pixel_grid(h, w)
+    out = np.ones((h, w), np.bool_)
+    for flow in look.flows:
+        x, y = places[..., 0] + flow[..., 0], places[..., 1] + flow[..., 1]
+        out &= (x < -0.5) | (y < -0.5) | (x > w - 0.5) | (y > h - 0.5)
+    return out
+
+
 def neighbours(frames: Sequence[int], center: int) -> list[int]:
     """Positions of the neighbours of one frame of a window, nearest first.
 

@@ -126,7 +126,7 @@ def operator(name: str, channels: int = 3) -> Operator:
                 for f in frames[1:]
             }
         ),
-        "dirt": DirtOperator(sigma=0.004, options=DirtOptions(), protected=frozenset({FIRST + 2})),
+        "dirt": DirtOperator(sigma=0.012, options=DirtOptions(), protected=frozenset({FIRST + 2})),
         "noise": NoiseOperator(
             GrainCurve.flat((0.008,) * channels),
             GrainModel.white(channels),

@@ -21,7 +21,7 @@ from restore.dirt.invent import invent
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
-from tests.strategies import psnr_db, still, with_ball
+from tests.strategies import pan, psnr_db, still, with_ball
 
 DIRT = replace(CLEAN, grain_sigma=0.010, dirt_per_frame=3.0, dirt_size_px=(2.0, 10.0))
 NO_DIRT = replace(DIRT, dirt_per_frame=0.0)
@@ -179,6 +179,14 @@ def test_what_lies_within_a_stain_belongs_to_it_where_it_differs_too() -> None:
     assert not (whole & ~truth)[
         ~cv2.dilate(truth.astype(np.uint8), np.ones((5, 5))).astype(bool)
     ].any()
+
+
+@BOTH
+def test_what_a_pan_brings_into_view_on_the_last_frame_is_left(options: DirtOptions) -> None:
+    sound, _ = damage(pan(2, 8, 176, 256, 6.0), NO_DIRT)
+    _, touch = rendered([repair(options)], sound)
+    assert not touch[-1, :, -6:].any()
+    assert not touch[0, :, :6].any()
 
 
 def test_two_frames_give_no_evidence() -> None:

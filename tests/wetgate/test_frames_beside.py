@@ -144,7 +144,7 @@ def spliced(bands: bool) -> tuple[AnyCodes, dict[int, tuple[int, int]]]:
     for at, rows in ((9, slice(-12, None)), (10, slice(0, 12))):
         if bands:
             codes[at][rows] = rng.normal(840, 15, codes[at][rows].shape)
-    specks = {7: (60, 90), 9: (70, 60), 12: (60, 90)}
+    specks = {7: (60, 90), 9: (20, 30), 12: (60, 90)}
     for at, (y, x) in specks.items():
         codes[at, y : y + 6, x : x + 6] = 950
     return codes, specks
