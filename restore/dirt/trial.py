@@ -37,7 +37,7 @@ PLACES = 4
 _SHORT = 48
 """Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _PLANTED, _MORE = 16, 2, 2
+_PIECES, _PLANTED, _MORE = 40, 2, 2
 """In a crop of full size; how many times at each place, as things that move are; and how many times
 as many places a small frame may have at most, so that chance has no more to say there."""
 _EACH = 1.0 / 3.0
