@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.motion import LUMA, flow_tensor, warp
+from restore.motion import LUMA, Search, flow_tensor, warp
 
 F32 = NDArray[np.float32]
 Flow = NDArray[np.float32]
@@ -29,13 +29,12 @@ Quality = Literal["quick", "halved", "usual", "fine"]
 until it is used: it costs half, and what is chained is a little smoother. "quick" is half size
 too."""
 HALVED: tuple[Quality, ...] = ("quick", "halved")
-_SEARCHED: dict[Quality, tuple[int, int, int, int]] = {
-    "halved": (0, 8, 4, 3),
-    "usual": (1, 8, 6, 1),
-    "fine": (0, 12, 5, 8),
+_SEARCHED: dict[Quality, Search] = {
+    "quick": Search(finest=1, patch_px=8, stride_px=4, steps=16, rounds=5),
+    "halved": Search(finest=0, patch_px=8, stride_px=6, steps=4, rounds=3),
+    "usual": Search(finest=1, patch_px=8, stride_px=6, steps=6, rounds=1),
+    "fine": Search(finest=0, patch_px=12, stride_px=6, steps=5, rounds=8),
 }
-"""Of DIS: finest scale, patch in px, steps of descent, rounds of refinement."""
-_SMALLEST_PX = 32
 _LUMA_ROW = np.array([LUMA])
 _PAIRS_KEPT = 14
 """Both ways between the seven frames of a window, and one frame more."""
@@ -90,20 +89,7 @@ def _find(source: NDArray[np.uint8], target: NDArray[np.uint8], quality: Quality
     preset at a third of the time; the quick way is its fast preset, which looks at half that. On
     pictures without grain ("halved", "fine") searching long follows what grain is left; rounds of
     refinement, which smooth along what is seen, are better spent."""
-    if min(source.shape) < _SMALLEST_PX:
-        return np.zeros((*source.shape, 2), np.float32)
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    if quality == "quick":
-        dis.setFinestScale(1)
-    else:
-        finest, patch_px, steps, rounds = _SEARCHED[quality]
-        dis.setFinestScale(finest)
-        dis.setPatchSize(patch_px)
-        dis.setPatchStride(6)
-        dis.setGradientDescentIterations(steps)
-        dis.setVariationalRefinementIterations(rounds)
-    flow: Flow = dis.calc(source, target, None)
-    return flow
+    return _SEARCHED[quality].flow(source, target)
 
 
 def chained_flows(
@@ -113,9 +99,7 @@ def chained_flows(
 
     steering: by place in a window.
     """
-    h, w = steering[center].image.shape
     found: dict[int, Flow] = {}
-    grid = pixel_grid(h, w)
     for side in (-1, 1):
         so_far: Flow | None = None
         at = center
@@ -124,13 +108,21 @@ def chained_flows(
             if so_far is None:
                 so_far = step
             else:
-                carried = cv2.remap(
-                    step, grid + so_far, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-                )
-                so_far = so_far + carried
+                so_far = and_then(so_far, step)
             at = place
             found[at] = so_far
     return found
+
+
+def and_then(so_far: Flow, step: Flow, scale: float = 1.0) -> Flow:
+    """Motion ``so_far`` and from there on a ``step``, (H, W, 2) both.
+
+    scale: their size, as a share of the picture whose px they count.
+    """
+    places = pixel_grid(*so_far.shape[:2]) + np.float32(scale) * so_far
+    carried = cv2.remap(step, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    onward: Flow = so_far + carried
+    return onward
 
 
 def at_full_size(flow: Flow, size: tuple[int, int]) -> Flow:

@@ -7,6 +7,7 @@ luma proxy. The proxy only ever steers where to look; no delivered pixel passes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LUMA = (0.2126, 0.7152, 0.0722)
+_SMALLEST_PX = 32
+"""On smaller pictures DIS finds nothing."""
 
 
 def luma(pixels: Tensor) -> Tensor:
@@ -50,16 +53,44 @@ def steering_image(plane: Tensor, size: tuple[int, int] | None = None) -> NDArra
     return equalised
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How long DIS looks, and how closely."""
+
+    finest: int
+    """Scale at which it stops: 0 is full size, 1 half."""
+    patch_px: int
+    stride_px: int
+    steps: int
+    """Of gradient descent."""
+    rounds: int
+    """Of variational refinement."""
+
+    def flow(self, source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W, 2) displacement in px, as ``find_flow``; zero on pictures too small to search."""
+        if min(source.shape) < _SMALLEST_PX:
+            return np.zeros((*source.shape, 2), np.float32)
+        # Whatever a preset says is said here.
+        dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        dis.setFinestScale(self.finest)
+        dis.setPatchSize(self.patch_px)
+        dis.setPatchStride(self.stride_px)
+        dis.setGradientDescentIterations(self.steps)
+        dis.setVariationalRefinementIterations(self.rounds)
+        found: NDArray[np.float32] = dis.calc(source, target, None)
+        return found
+
+
+_FAST = Search(finest=2, patch_px=8, stride_px=4, steps=16, rounds=5)
+_FINE = Search(finest=1, patch_px=8, stride_px=3, steps=25, rounds=5)
+"""What OpenCV calls its fast and its medium preset."""
+
+
 def find_flow(
     source: NDArray[np.uint8], target: NDArray[np.uint8], *, fine: bool = False
 ) -> NDArray[np.float32]:
     """(H, W, 2) displacement in px (x, y): ``source`` at p is found in ``target`` at p + flow."""
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
-    dis: Any = cv2.DISOpticalFlow.create(preset)
-    if min(source.shape) < 32:
-        return np.zeros((*source.shape, 2), np.float32)
-    flow: NDArray[np.float32] = dis.calc(source, target, None)
-    return flow
+    return (_FINE if fine else _FAST).flow(source, target)
 
 
 def warp(

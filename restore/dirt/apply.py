@@ -40,7 +40,7 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 9
+    version = 10
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1

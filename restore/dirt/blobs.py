@@ -104,6 +104,8 @@ def made_whole(
         places = pixel_grid(h, w) + (corner + way)
         there = cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         apart = cv2.GaussianBlur(own[at] - there, (0, 0), 1.5)
+        # Flicker that is left over is no contrast.
+        apart -= _middle(apart[rim])
         contrast = _middle(apart[blob.inside])
         share = apart / (contrast if contrast != 0.0 else np.inf)
         least = share if least is None else np.minimum(least, share)

@@ -93,8 +93,16 @@ def suspicion(look: Look, sigma: float, options: DirtOptions, *, half: bool = Fa
     """(H, W) how suspect each pixel is.
 
     Network: likelihood, 0..1. Rules: film log beyond what neighbours show, positive where
-    brighter. sigma: grain of the luma, film log.
+    brighter. 0 where a pan has just brought the picture into view: nothing speaks of it.
+    sigma: grain of the luma, film log.
     """
+    score = _scored(look, sigma, options, half=half)
+    if look.one_sided:
+        score[beyond_view(look)] = 0.0
+    return score
+
+
+def _scored(look: Look, sigma: float, options: DirtOptions, *, half: bool) -> F32:
     one_sided = look.one_sided
     if options.detector == "network" and look.own.device.type == "cpu":
         own = look.own.numpy()
@@ -129,8 +137,6 @@ def judged(
     known: what was worked out on the same look before; added to, and changes no result.
     """
     known = {} if known is None else known
-    if look.one_sided:
-        score = np.where(beyond_view(look), np.float32(0.0), score)
     largest_px = options.largest_px(score.shape)
 
     def wanted(blob: Blob) -> bool:

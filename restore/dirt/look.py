@@ -12,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.alignment import pixel_grid
+from restore.alignment import and_then, pixel_grid
 from restore.dirt.evidence import believed, fetched, told_apart
-from restore.motion import distinct_neighbours, find_flow, luma, steering_image
+from restore.motion import Search, distinct_neighbours, find_flow, luma, steering_image
 
 F32 = NDArray[np.float32]
 Memos = Sequence[dict[str, Any]]
 """For each place of a window, what was worked out from its frame already."""
 RADIUS = 2
 _MOST = 4
-_SMALLEST_PX = 32
-_FINEST, _PATCH_PX, _STRIDE_PX, _STEPS, _ROUNDS = 1, 8, 5, 8, 2
-"""Of DIS: half size is the finest it looks at, in few, close patches, with two rounds of
-refinement: at the time of its fast preset for four frames, things that move far are followed."""
+_SEARCH = Search(finest=1, patch_px=8, stride_px=5, steps=8, rounds=2)
+"""Few, close patches at half size: at the time of DIS's fast preset for four frames, things that
+move far are followed."""
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _chained(
         at = center
         for place in sorted((k for k in near if (k - center) * side > 0), key=lambda k: k * side):
             step = _step(frames[place], memos[at], memos[place])
-            so_far = step if so_far is None else so_far + _carried(step, so_far)
+            so_far = step if so_far is None else and_then(so_far, step, _HALF)
             at = place
             found[at] = cv2.resize(so_far, (w, h), interpolation=cv2.INTER_LINEAR)
     return found
@@ -130,28 +130,11 @@ def _step(target: int, memo: dict[str, Any], target_memo: dict[str, Any]) -> F32
     """Motion from one frame to frame ``target``, px of the frame, kept at half its size."""
     key = f"flow {target}"
     if key not in memo:
-        source, there = memo["steering"], target_memo["steering"]
-        size = (-(-source.shape[1] // 2), -(-source.shape[0] // 2))
-        if min(source.shape) < _SMALLEST_PX:
-            memo[key] = np.zeros((*size[::-1], 2), np.float32)
-        else:
-            dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-            dis.setFinestScale(_FINEST)
-            dis.setPatchSize(_PATCH_PX)
-            dis.setPatchStride(_STRIDE_PX)
-            dis.setGradientDescentIterations(_STEPS)
-            dis.setVariationalRefinementIterations(_ROUNDS)
-            flow = dis.calc(source, there, None)
-            memo[key] = cv2.resize(flow, size, interpolation=cv2.INTER_AREA)
+        flow = _SEARCH.flow(memo["steering"], target_memo["steering"])
+        size = (-(-flow.shape[1] // 2), -(-flow.shape[0] // 2))
+        memo[key] = cv2.resize(flow, size, interpolation=cv2.INTER_AREA)
     found: F32 = memo[key]
     return found
-
-
-def _carried(step: F32, so_far: F32) -> F32:
-    """A step, half size, as it goes on from where ``so_far`` leads."""
-    places = pixel_grid(*so_far.shape[:2]) + 0.5 * so_far
-    carried: F32 = cv2.remap(step, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return carried
 
 
 def _seen(pixels: Tensor, place: int, memos: Memos) -> Tensor:

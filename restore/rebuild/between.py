@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restore.motion import blur, flow_tensor, luma, steering_image, warp
+from restore.motion import Search, blur, flow_tensor, luma, steering_image, warp
 
 _STEPS = 3
 _MISMATCH_PX = 2.5
 _MISMATCH = 0.012
 """Film log: a way that fits worse than another by this much counts a third as much."""
-_TOO_SMALL_PX = 32
+_SEARCHES = (
+    Search(finest=0, patch_px=8, stride_px=4, steps=32, rounds=8),
+    Search(finest=1, patch_px=12, stride_px=4, steps=40, rounds=5),
+)
+"""The second loses fine edges and finds fast things."""
 
 U8 = NDArray[np.uint8]
 
@@ -30,10 +33,10 @@ class Between:
         # pixel the better one is found out below.
         self._flows = [
             (
-                flow_tensor(_flow(images[0], images[1], large), before),
-                flow_tensor(_flow(images[1], images[0], large), before),
+                flow_tensor(search.flow(images[0], images[1]), before),
+                flow_tensor(search.flow(images[1], images[0]), before),
             )
-            for large in (False, True)
+            for search in _SEARCHES
         ]
 
     def at(self, share: float) -> Tensor:
@@ -74,20 +77,3 @@ class Between:
 def between(before: Tensor, after: Tensor, share: float) -> Tensor:
     """The picture ``share`` of the way from ``before`` to ``after``; all (C, H, W) film log."""
     return Between(before, after).at(share)
-
-
-def _flow(source: U8, target: U8, large: bool) -> NDArray[np.float32]:
-    """(H, W, 2) px, as ``restore.motion.find_flow``, searched for longer.
-
-    large: patches of 12 px, which lose fine edges and find fast things.
-    """
-    if min(source.shape) < _TOO_SMALL_PX:
-        return np.zeros((*source.shape, 2), np.float32)
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(1 if large else 0)
-    search.setPatchSize(12 if large else 8)
-    search.setPatchStride(4)
-    search.setGradientDescentIterations(40 if large else 32)
-    search.setVariationalRefinementIterations(5 if large else 8)
-    flow: NDArray[np.float32] = search.calc(source, target, None)
-    return flow
