@@ -29,7 +29,7 @@ Mask = NDArray[np.bool_]
 Detector = Literal["network", "rules"]
 
 STRENGTHS: Mapping[Detector, tuple[float, ...]] = {
-    "network": (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96, 0.98, 0.99, 0.995),
+    "network": (0.05, 0.2, 0.35, 0.5, 0.7, 0.9, 0.97, 0.99),
     "rules": (2.0, 4.0, 5.5, 7.0, 9.0, 12.0, 16.0),
 }
 """Most sensitive first: likelihoods, or grain sigmas. Nothing more sensitive can be asked for."""
@@ -37,12 +37,15 @@ PLACES = 4
 _SHORT = 48
 """Frames: in a shorter shot the two ends, judged from one side, count too."""
 _CROP_PX = (640, 400)
-_PIECES, _PLANTED, _MORE = 40, 2, 2
-"""In a crop of full size; how many times at each place, as things that move are; and how many times
-as many places a small frame may have at most, so that chance has no more to say there."""
-_EACH = 1.0 / 3.0
-"""How many things that move are planted of each kind: all kinds together, because what is taken
-differs more between two flocks than between two frames."""
+_PIECES, _EACH = 40, 1.0 / 3.0
+"""In a crop of full size, and how many things that move of each kind: few pieces would leave it to
+chance which large ones are among them, and all kinds go together, because what is taken differs
+more between two flocks than between two frames."""
+_PLANTED = 2
+"""How many times at each place."""
+_FEWEST = 5
+_MORE = 2
+"""Times as many places as usual a small frame has at most."""
 _VISIBLE = 0.03
 """Film log; fainter pieces are not counted."""
 
@@ -168,9 +171,9 @@ def _try(
     look = _look(clean, place)
     sigma = grain_of(look)
     as_it_is = _masks(look, sigma, options, half=half)
-    weight = place.share / _PLANTED
     tally.pixels += place.share * as_it_is[0].size
     tally.as_it_is += [place.share * m.sum() for m in as_it_is]
+    weight = place.share / _PLANTED
     for _ in range(_PLANTED):
         dirty = clean.copy()
         _sow(rng, dirty, at)
@@ -201,7 +204,7 @@ def _sow(rng: np.random.Generator, frames: F32, at: int) -> None:
     """Dirt on one frame, and a little on those around it, which have their own."""
     area = _area(frames.shape)
     for k, frame in enumerate(frames):
-        for _ in range(max(5, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
+        for _ in range(max(_FEWEST, round(_PIECES * area)) if k == at else rng.poisson(2 * area)):
             lay_on(rng, frame, draw_worn(rng))
 
 
