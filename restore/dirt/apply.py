@@ -22,6 +22,8 @@ from restore.dirt.network import WEIGHTS_SHA256
 _WORST_SIGMA = 8.0
 _WORST_FLOOR = 0.10
 """Film log; a misfit of a stop around a piece is another thing, not grain or flicker."""
+_ALIKE_SIGMA = 2.0
+"""What changes a pixel at the rim of a piece by less is grain: it stays as it is."""
 _LEFT = NOTED + "{} pieces of dirt left, no neighbouring frame shows what is behind them"
 
 
@@ -40,7 +42,7 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 10
+    version = 11
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -108,7 +110,16 @@ class DirtOperator:
         spoilt = None if told is None else [told[k] for k in near]
         # Covering works on small pieces one by one: that is no work for a GPU.
         pictures = [window.pixels[k].cpu() for k in near]
-        done = cover(own.cpu(), pictures, look.flows, where, worst, spoilt)
+        done = cover(
+            own.cpu(),
+            pictures,
+            look.flows,
+            where,
+            worst,
+            spoilt,
+            doubtful=~(found.sure | here),
+            alike=_ALIKE_SIGMA * self.sigma,
+        )
         pixels, unknown = done.pixels, done.unknown
         marked = _marked(touch, done.filled, Effect.BORROWED)
         if unknown.any() and self.options.fill:

@@ -24,6 +24,8 @@ _FEATHER_PX = 4.0
 _REACH_PX = int(3 * _FEATHER_PX) + 1
 _TRUSTED = 0.05
 """Share of sound pixels near by from which on nothing further away is asked."""
+_PEEL_PX, _PEEL_SIGMA_PX = 3, 0.8
+"""How much of the rim of a piece may be given back, and over what it is compared."""
 _LIKELY_SAME = 0.5
 """Weight of what the neighbours say among themselves against what is seen around the piece."""
 
@@ -49,6 +51,8 @@ def cover(
     spoilt: Sequence[Mask] | None = None,
     *,
     by_pixel: bool = False,
+    doubtful: Mask | None = None,
+    alike: float = 0.0,
 ) -> Covered:
     """The picture with what is under the mask taken from the neighbour that fits best.
 
@@ -56,28 +60,51 @@ def cover(
     (H, W, 2) px from the frame to each. worst: rms misfit around a piece, film log, from which on
     the neighbours are taken to show something else. spoilt: (H, W) for each neighbour, where it is
     known to be dirty itself; nothing is borrowed from there. by_pixel: a piece is no whole, and is
-    covered where a neighbour fits. Pixels outside the mask come back as they are. Only boxes around
-    groups of pieces are worked on.
+    covered where a neighbour fits. doubtful: (H, W) where the rim of a piece stays as it is if what
+    would be put there differs by less than ``alike``, film log of luma. Pixels outside the mask
+    come back as they are. Only boxes around groups of pieces are worked on.
     """
-    out, filled, unknown = own.clone(), mask.copy(), np.zeros_like(mask)
-    pictures, made = [p.numpy() for p in near], out.numpy()
+    out, filled, unknown = own.clone(), np.zeros_like(mask), np.zeros_like(mask)
+    scan, pictures, made = own.numpy(), [p.numpy() for p in near], out.numpy()
     square = np.ones((2 * _REACH_PX + 1, 2 * _REACH_PX + 1), np.uint8)
     around = cv2.dilate(mask.astype(np.uint8), square)
-    count, _, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=8)
-    for x, y, w, h in stats[1:count, :4].tolist():
+    count, groups, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=8)
+    for k, (x, y, w, h) in enumerate(stats[1:count, :4].tolist(), 1):
         box = (slice(y, y + h), slice(x, x + w))
-        part = mask[box]
-        ways = _carried([flow[box] for flow in flows], part)
+        dirty = mask[box]
+        ways = _carried([flow[box] for flow in flows], dirty)
         there = [_fetched(p, way, (y, x)) for p, way in zip(pictures, ways, strict=True)]
         bad = None if spoilt is None else _spoilt(spoilt, ways, (y, x))
-        own_part = _merged(made[:, y : y + h, x : x + w])
-        best, misfit = _best(own_part, there, (~part).astype(np.float32), bad)
+        own_part = _merged(scan[:, y : y + h, x : x + w])
+        best, misfit = _best(own_part, there, (~dirty).astype(np.float32), bad)
+        # Pieces of another group that reach into the box are covered in their own.
+        part = dirty & (groups[box] == k)
         lost = part & (misfit > worst) if by_pixel else _lost(part, misfit, worst)
-        unknown[box] |= lost
-        filled[box] &= ~lost
         take = part & ~lost
+        if doubtful is not None:
+            take = _needed(own_part - best, take, doubtful[box], alike)
+        unknown[box] |= lost
+        filled[box] |= take
         made[:, y : y + h, x : x + w][:, take] = best[take].T
     return Covered(out, filled, unknown)
+
+
+def _needed(gain: F32, take: Mask, doubtful: Mask, alike: float) -> Mask:
+    """What of ``take`` is changed by more than grain: its rim is peeled off where it is not.
+
+    gain: (h, w, C) film log, what is taken away; take, doubtful: (h, w). The rim of a piece is
+    found by likelihood; only beside what was behind it is it seen where the piece ends.
+    """
+    weights = np.array(LUMA if gain.shape[2] == 3 else (1.0,), np.float32)
+    held = take.astype(np.float32)
+    soft = cv2.GaussianBlur((gain @ weights) * held, (0, 0), _PEEL_SIGMA_PX)
+    within = cv2.GaussianBlur(held, (0, 0), _PEEL_SIGMA_PX)
+    needless = doubtful & (np.abs(soft) < alike * within)
+    left = take.astype(np.uint8)
+    for _ in range(_PEEL_PX):
+        inner = cv2.erode(left, np.ones((3, 3), np.uint8))
+        left[(left != inner) & needless] = 0
+    return left > 0
 
 
 def _carried(flows: Sequence[F32], mask: Mask) -> list[F32]:

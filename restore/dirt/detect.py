@@ -43,6 +43,8 @@ _NETWORK_SEEKS_PX = 9
 """The network knows small things that move; the rule has nothing but the search."""
 _GROW_LEVEL = 0.25
 """A piece grows down to this share of the likelihood at which it starts."""
+_SURE = 0.98
+"""Network: likelihood from which on a pixel is dirt by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Suspects:
 
     mask: NDArray[np.bool_]
     """(H, W) pixels to repair."""
+    sure: NDArray[np.bool_]
+    """(H, W) pixels that leave no doubt by themselves."""
     blobs: int
     moving: int
     """Pieces left alone: found again in a neighbour, or too large."""
@@ -157,7 +161,7 @@ def judged(
         return made if int(made.sum()) <= largest_px else None
 
     kept, left = pieces(seeds, bodies, 0, still, mask, whole)
-    return _bounded(mask, kept, left, options, rim_px=0)
+    return _bounded(mask, score > _SURE, kept, left, options, rim_px=0)
 
 
 def _still(
@@ -211,21 +215,26 @@ def _by_rules(
     seeds = np.abs(score) > high
     mask = np.zeros(score.shape, np.bool_)
     if not seeds.any():
-        return Suspects(mask, 0, 0, False)
+        return Suspects(mask, seeds, 0, 0, False)
     grown = np.abs(score) > max(options.grow_share * high, 1.5 * sigma)
     alone = _still(look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b), 1, known)
     # Dark and bright apart: a speck beside a hair is not one thing.
     both = [pieces(seeds, grown & (np.sign(score) == s), s, alone, mask) for s in (1, -1)]
     kept, left = (sum(counts) for counts in zip(*both, strict=True))
-    return _bounded(mask, kept, left, options, rim_px=2)
+    return _bounded(mask, seeds, kept, left, options, rim_px=2)
 
 
 def _bounded(
-    mask: NDArray[np.bool_], kept: int, left: int, options: DirtOptions, rim_px: int
+    mask: NDArray[np.bool_],
+    sure: NDArray[np.bool_],
+    kept: int,
+    left: int,
+    options: DirtOptions,
+    rim_px: int,
 ) -> Suspects:
     if float(mask.mean()) > options.max_area_share:
-        return Suspects(np.zeros_like(mask), kept, left, True)
+        return Suspects(np.zeros_like(mask), sure, kept, left, True)
     # The rim of a speck is half dirt; the network was taught to take it, the rule was not.
     square = np.ones((2 * rim_px + 1, 2 * rim_px + 1), np.uint8)
     grown = cv2.dilate(mask.astype(np.uint8), square) > 0 if kept and rim_px else mask
-    return Suspects(grown, kept, left, False)
+    return Suspects(grown, sure, kept, left, False)

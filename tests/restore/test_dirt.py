@@ -292,6 +292,50 @@ def test_a_piece_in_a_neighbour_is_not_borrowed() -> None:
     assert float((done.pixels - own).abs().max()) < 0.02
 
 
+def test_a_piece_that_reaches_into_the_box_of_another_is_left_whole() -> None:
+    """What is changed is marked, and what is left is as it was: also where boxes overlap."""
+    rng = np.random.default_rng(5)
+    own = torch.from_numpy(rng.uniform(0.3, 0.32, (3, 170, 170)).astype(np.float32))
+    elsewhere = own.clone()
+    elsewhere[:, :100, 114:] = torch.from_numpy(rng.uniform(0.2, 0.9, (3, 100, 56)))
+    hair, stain = np.zeros((2, 170, 170), np.bool_)
+    hair[20:152, 10:12] = hair[150:152, 10:100] = True
+    stain[40:48, 103:143] = True
+    own[:, torch.from_numpy(hair | stain)] = 0.6
+    done = cover(own, [elsewhere, elsewhere.roll(1, 0)], still_flows(170), hair | stain, 0.1)
+    assert np.array_equal((done.pixels != own).any(dim=0).numpy(), hair)
+    assert np.array_equal(done.filled, hair)
+    assert np.array_equal(done.unknown, stain)
+
+
+def test_a_rim_that_nothing_changes_stays_as_it_is() -> None:
+    rng = np.random.default_rng(6)
+    sound = np.float32(0.4) + rng.normal(0.0, 0.005, (3, 3, 80, 80)).astype(np.float32)
+    own, speck, taken = sound[0].copy(), np.zeros((80, 80), np.uint8), np.zeros((80, 80), np.uint8)
+    cv2.circle(speck, (40, 40), 6, 1, -1)
+    cv2.circle(taken, (40, 40), 9, 1, -1)
+    own[:, speck > 0] += 0.1
+    near = [torch.from_numpy(n) for n in sound[1:]]
+    doubtful = np.ones((80, 80), np.bool_)
+
+    def covered(doubtful: Mask | None) -> Mask:
+        done = cover(
+            torch.from_numpy(own), near, still_flows(80), taken > 0, 0.1, None,
+            doubtful=doubtful, alike=0.012,
+        )  # fmt: skip
+        changed: Mask = (done.pixels.numpy() != own).any(axis=0)
+        assert np.array_equal(changed, done.filled)
+        return changed
+
+    needed = covered(doubtful)
+    around = cv2.dilate(speck, np.ones((3, 3), np.uint8)) > 0
+    assert bool(needed[speck > 0].all())
+    assert float(needed[(taken > 0) & ~around].mean()) < 0.2
+    doubtful[taken > 0] = False
+    assert np.array_equal(covered(doubtful), taken > 0)
+    assert np.array_equal(covered(None), taken > 0)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_may_be_invented_is_like_what_is_around_it(seed: int) -> None:
     """Stripes: the fill continues them."""
