@@ -14,6 +14,7 @@ from torch import Tensor
 from media.encoding import Domain
 from media.passes import NOTED, Effect, Mark, Needs, Window
 from restore.dirt.borrow import cover
+from restore.dirt.closer import Closer
 from restore.dirt.detect import DirtOptions, Suspects, judged, suspicion
 from restore.dirt.invent import invent
 from restore.dirt.look import RADIUS, Look, Memos, look_at, neighbours
@@ -22,6 +23,8 @@ from restore.dirt.network import WEIGHTS_SHA256
 _WORST_SIGMA = 8.0
 _WORST_FLOOR = 0.10
 """Film log; a misfit of a stop around a piece is another thing, not grain or flicker."""
+_POOR_SIGMA, _POOR_FLOOR = 4.0, 0.025
+"""A misfit from which on motion is looked for again; two grains alone make 1.4 sigma."""
 _ALIKE_SIGMA = 2.0
 """What changes a pixel at the rim of a piece by less is grain: it stays as it is."""
 _LEFT = NOTED + "{} pieces of dirt left, no neighbouring frame shows what is behind them"
@@ -119,6 +122,11 @@ class DirtOperator:
             spoilt,
             doubtful=~(found.sure | here),
             alike=_ALIKE_SIGMA * self.sigma,
+            closer=Closer(
+                memos[center]["steering"],
+                [memos[k]["steering"] for k in near],
+                max(_POOR_SIGMA * self.sigma, _POOR_FLOOR),
+            ),
         )
         pixels, unknown = done.pixels, done.unknown
         marked = _marked(touch, done.filled, Effect.BORROWED)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.alignment import pixel_grid
+from restore.dirt.closer import Closer
 from restore.motion import LUMA
 
 F32 = NDArray[np.float32]
@@ -24,6 +25,8 @@ _FEATHER_PX = 4.0
 _REACH_PX = int(3 * _FEATHER_PX) + 1
 _TRUSTED = 0.05
 """Share of sound pixels near by from which on nothing further away is asked."""
+_BETTER = 0.8
+"""Share of the misfit down to which a second look must bring it."""
 _PEEL_PX, _PEEL_SIGMA_PX = 3, 0.8
 """How much of the rim of a piece may be given back, and over what it is compared."""
 _LIKELY_SAME = 0.5
@@ -53,6 +56,7 @@ def cover(
     by_pixel: bool = False,
     doubtful: Mask | None = None,
     alike: float = 0.0,
+    closer: Closer | None = None,
 ) -> Covered:
     """The picture with what is under the mask taken from the neighbour that fits best.
 
@@ -71,14 +75,18 @@ def cover(
     count, groups, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=8)
     for k, (x, y, w, h) in enumerate(stats[1:count, :4].tolist(), 1):
         box = (slice(y, y + h), slice(x, x + w))
-        dirty = mask[box]
-        ways = _carried([flow[box] for flow in flows], dirty)
-        there = [_fetched(p, way, (y, x)) for p, way in zip(pictures, ways, strict=True)]
-        bad = None if spoilt is None else _spoilt(spoilt, ways, (y, x))
-        own_part = _merged(scan[:, y : y + h, x : x + w])
-        best, misfit = _best(own_part, there, (~dirty).astype(np.float32), bad)
         # Pieces of another group that reach into the box are covered in their own.
+        dirty = mask[box]
         part = dirty & (groups[box] == k)
+        own_part = _merged(scan[:, y : y + h, x : x + w])
+        rough = [flow[box] for flow in flows]
+        best, misfit = _fitted(own_part, pictures, rough, dirty, spoilt, (y, x))
+        if closer is not None and float(misfit[part].mean()) > closer.misfit:
+            found = closer.flows((y, x), rough)
+            again, left = _fitted(own_part, pictures, found, dirty, spoilt, (y, x))
+            whole = float(left[part].mean()) < _BETTER * float(misfit[part].mean())
+            nearer = left < misfit if by_pixel else np.full_like(dirty, whole)
+            best, misfit = np.where(nearer[..., None], again, best), np.where(nearer, left, misfit)
         lost = part & (misfit > worst) if by_pixel else _lost(part, misfit, worst)
         take = part & ~lost
         if doubtful is not None:
@@ -87,6 +95,21 @@ def cover(
         filled[box] |= take
         made[:, y : y + h, x : x + w][:, take] = best[take].T
     return Covered(out, filled, unknown)
+
+
+def _fitted(
+    own: F32,
+    pictures: Sequence[F32],
+    flows: Sequence[F32],
+    dirty: Mask,
+    spoilt: Sequence[Mask] | None,
+    at: tuple[int, int],
+) -> tuple[F32, F32]:
+    """``_best`` for a box that begins ``at`` (y, x), and that motion. own: (h, w, C)."""
+    ways = _carried(flows, dirty)
+    there = [_fetched(p, way, at) for p, way in zip(pictures, ways, strict=True)]
+    bad = None if spoilt is None else _spoilt(spoilt, ways, at)
+    return _best(own, there, (~dirty).astype(np.float32), bad)
 
 
 def _needed(gain: F32, take: Mask, doubtful: Mask, alike: float) -> Mask:

@@ -18,6 +18,7 @@ from torch import Tensor
 from media.encoding import Domain
 from media.passes import NOTED, Effect, Needs, Window
 from restore.dirt.borrow import cover
+from restore.dirt.closer import Closer
 from restore.dirt.look import Memos, look_at
 from restore.motion import distinct_neighbours
 
@@ -57,7 +58,7 @@ class LineCoverOperator:
     """Grain of the luma, film log."""
 
     name = "line-cover"
-    version = 1
+    version = 2
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -122,6 +123,8 @@ class LineCoverOperator:
             max(_WORST_SIGMA * self.sigma, _WORST_FLOOR),
             [spoilt[k] for k in order],
             by_pixel=True,
+            # So few columns cost little, and beside a line motion is often lost.
+            closer=Closer(memos[center]["steering"], [memos[near[k]]["steering"] for k in order]),
         )
         device = window.pixels.device
         whole = not done.unknown.any()

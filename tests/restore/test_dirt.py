@@ -15,11 +15,13 @@ from media.passes import Effect, Window
 from restore.dirt.apply import DirtOperator
 from restore.dirt.blobs import Blob, made_whole
 from restore.dirt.borrow import cover
+from restore.dirt.closer import Closer
 from restore.dirt.detect import DirtOptions
 from restore.dirt.evidence import FOLD, believed, folded, levelled, planes, told_apart
 from restore.dirt.invent import invent
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
+from restore.motion import luma, steering_image
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, rendered, scene
 from tests.strategies import pan, psnr_db, still, with_ball
 
@@ -334,6 +336,39 @@ def test_a_rim_that_nothing_changes_stays_as_it_is() -> None:
     doubtful[taken > 0] = False
     assert np.array_equal(covered(doubtful), taken > 0)
     assert np.array_equal(covered(None), taken > 0)
+
+
+@pytest.mark.parametrize("off_px", [-3, 3])
+def test_where_motion_does_not_fit_it_is_looked_for_again(off_px: int) -> None:
+    rng = np.random.default_rng(8)
+    texture = cv2.GaussianBlur(rng.standard_normal((200, 200)).astype(np.float32), (0, 0), 2.5)
+    texture = 0.45 + 0.06 * texture / float(texture.std())
+
+    def seen(x_px: int, y_px: int) -> F32:
+        part = texture[40 + y_px : 160 + y_px, 40 + x_px : 160 + x_px]
+        grain = rng.normal(0.0, 0.004, (3, 120, 120)).astype(np.float32)
+        return np.repeat(part[None], 3, axis=0) + grain
+
+    frames = [seen(9 * k, -2 * k) for k in range(-2, 3)]
+    own, sound, mask = frames[2].copy(), frames[2], np.zeros((120, 120), np.bool_)
+    mask[50:64, 54:66] = True
+    own[:, mask] = 0.8
+    near = [frames[k] for k in (1, 3, 0, 4)]
+    true = [np.array((-9.0 * k, 2.0 * k), np.float32) for k in (-1, 1, -2, 2)]
+    lost = [np.broadcast_to(t + off_px, (120, 120, 2)).copy() for t in true]
+    closer = Closer(steer(own), [steer(n) for n in near], 0.03)
+
+    def left_db(closer: Closer | None) -> float:
+        there = [torch.from_numpy(n) for n in near]
+        done = cover(torch.from_numpy(own), there, lost, mask, 1.0, closer=closer)
+        return psnr_db(done.pixels.numpy()[:, mask], sound[:, mask])
+
+    assert left_db(closer) > 38.0
+    assert left_db(None) < 28.0
+
+
+def steer(frame: F32) -> NDArray[np.uint8]:
+    return steering_image(luma(torch.from_numpy(frame)))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
