@@ -81,6 +81,15 @@ class ScratchDecision(Decided):
     """Lines that were found and left, with the reason."""
 
 
+class DirtRegion(Section):
+    """Dirt that a person saw, in one place of the scan: on one frame, or on several in a row."""
+
+    frames: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    """First and last, scan numbers."""
+    box_px: Box
+    """Left, top, width and height on the scan."""
+
+
 class DirtDecision(Decided):
     applied: bool = False
     detector: Literal["network", "rules"] = "network"
@@ -102,6 +111,8 @@ class DirtDecision(Decided):
     trial_taken: float | None = None
     """Share of the picture as it is that was taken."""
     trial_budget: float | None = None
+    regions: tuple[DirtRegion, ...] = ()
+    """What a person named as dirt, whatever is found."""
 
 
 class FrameDecision(Decided):
@@ -284,6 +295,8 @@ class DirtOverride(Switch):
     sigma: NonNegative | None = None
     level: Annotated[float, Field(ge=0.05, le=0.99)] | None = None
     """Likelihood from which on a piece is taken, whatever the trial said."""
+    regions: tuple[DirtRegion, ...] = ()
+    """Places and frames that are dirty, whatever is found there."""
 
 
 class FramesOverride(Switch):

@@ -18,6 +18,7 @@ from restore.defects.masks import MASKS, defect_mask
 from restore.defects.solve import MapFit
 from wetgate.beside import stays
 from wetgate.config import Box, Project
+from wetgate.damaged import boxes_by_frame
 from wetgate.decisions import FrameDecision, ShotDecisions
 
 _SMALL_PX = 144
@@ -34,11 +35,13 @@ class Marks:
     """Left, top, width and height in px on the scan: no repair of the surface there."""
     kept_on: Mapping[int, tuple[Box, ...]] = field(default_factory=dict)
     """The same on single frames: damage of frames that is left or lost, and stays as it is."""
+    dirty_on: Mapping[int, tuple[Box, ...]] = field(default_factory=dict)
+    """Dirt on single frames that a person named."""
 
     @property
     def any(self) -> bool:
         """False where nothing is known of any pixel."""
-        return self.fit is not None or bool(self.kept) or bool(self.kept_on)
+        return self.fit is not None or bool(self.kept or self.kept_on or self.dirty_on)
 
     def key(self, numbers: tuple[int, ...]) -> Mapping[str, object]:
         """What decides the marks of these frames; empty where there are none."""
@@ -50,6 +53,11 @@ class Marks:
         ]
         if left:
             found["kept_on"] = left
+        dirty = [
+            [k, *map(list, self.dirty_on[n])] for k, n in enumerate(numbers) if n in self.dirty_on
+        ]
+        if dirty:
+            found["dirty_on"] = dirty
         if self.fit is not None and self.reel.defect_map is not None:
             found["map"] = {
                 "masks": MASKS,
@@ -70,11 +78,12 @@ class Marks:
         if not self.any:
             return None
         size = (self.reel.format.height, self.reel.format.width)
-        everywhere = _shut(size, self.kept)
+        everywhere = _boxed(size, self.kept, Mark.KEPT)
         planes = MapReader(self.reel) if self.fit is not None else None
 
         def marks(number: int) -> Tensor:
-            found = everywhere | _shut(size, self.kept_on.get(number, ()))
+            found = everywhere | _boxed(size, self.kept_on.get(number, ()), Mark.KEPT)
+            found |= _boxed(size, self.dirty_on.get(number, ()), Mark.DAMAGED)
             if planes is not None and self.fit is not None and self.reel.defect_map is not None:
                 planes.verify(number)
                 log = picture(number).cpu().numpy()
@@ -92,7 +101,9 @@ def marks_of(reel: Reel, decisions: ShotDecisions) -> Marks:
     fit = None
     if found.applied and decisions.dirt.applied and reel.defect_map is not None:
         fit = MapFit(applied=True, reason="", dx_px=found.dx_px, dy_px=found.dy_px)
-    return Marks(reel, fit, decisions.protected_regions, _left(reel, decisions.frame_damage))
+    dirty = boxes_by_frame(decisions.dirt.regions) if decisions.dirt.applied else {}
+    left = _left(reel, decisions.frame_damage)
+    return Marks(reel, fit, decisions.protected_regions, left, dirty)
 
 
 def _left(reel: Reel, decisions: Iterable[FrameDecision]) -> dict[int, tuple[Box, ...]]:
@@ -114,11 +125,11 @@ def _left(reel: Reel, decisions: Iterable[FrameDecision]) -> dict[int, tuple[Box
     return found
 
 
-def _shut(size: tuple[int, int], boxes: Iterable[Box]) -> NDArray[np.uint8]:
-    shut = np.zeros(size, np.uint8)
+def _boxed(size: tuple[int, int], boxes: Iterable[Box], mark: Mark) -> NDArray[np.uint8]:
+    marked = np.zeros(size, np.uint8)
     for left, top, width, height in boxes:
-        shut[top : top + height, left : left + width] = int(Mark.KEPT)
-    return shut
+        marked[top : top + height, left : left + width] = int(mark)
+    return marked
 
 
 def regions_of(

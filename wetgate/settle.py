@@ -7,6 +7,7 @@ from typing import Any, cast
 from color.cdl import CDL
 from media.errors import ConfigError
 from media.reel import PictureFormat
+from wetgate.damaged import with_regions
 from wetgate.decisions import (
     ColorDecision,
     Decided,
@@ -52,6 +53,10 @@ def settle(
             changes[name] = decision.model_copy(update={**update, "origin": "human"})
     if not protected and person.dirt.enabled is not False:
         changes |= _edited_dirt(changes.get("dirt", solved.dirt), person.dirt)
+    if person.dirt.regions:
+        changes["dirt"] = with_regions(
+            solved, changes.get("dirt", solved.dirt), person.dirt.regions, scan
+        )
     if person.grain.kept is not None:
         changes["grain"] = solved.grain.model_copy(
             update={"kept": person.grain.kept, "origin": "human"}
