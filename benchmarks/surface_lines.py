@@ -90,6 +90,7 @@ def main() -> None:
         name: _hidden(c, frames, seed)
         for seed, (name, c) in enumerate(zip(rows, cases, strict=False))
     }
+    drifting = {name: _drifting(c, frames) for name, c in zip(rows, cases, strict=False)}
     sums = {k: sum(r[k] for r in rows.values()) for k in ("lines", "found", "taken")}
     total = {
         "recall": round(sums["found"] / max(sums["lines"], 1), 3),
@@ -98,6 +99,7 @@ def main() -> None:
     print(total)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     result = {"schema": 1, "frames": frames, "total": total, "shots": rows, "hidden": hidden}
+    result["drifting"] = drifting
     given.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
@@ -163,6 +165,36 @@ def _hidden(case: Case, frames: int, seed: int) -> dict[str, float]:
         "s_per_mp": round(cost, 3),
     }
     print(case.clip, case.camera.__name__, "hidden", row, flush=True)
+    return row
+
+
+def _drifting(case: Case, frames: int) -> dict[str, float]:
+    """Three lines that drift by 0.8 to 3 px a frame, and lean by as much: from the foot of one
+    frame they go on at the head of the next."""
+    scene = case.camera(case.clip, frames)
+    sound, _ = damage_shot(scene, replace(_LINES, scratches=0, dirt_per_frame=0.0), 3, _MARGIN)
+    dirty, where = sound.copy(), np.zeros((len(sound), *sound.shape[2:]), np.bool_)
+    (h, w), x = sound.shape[2:], np.arange(sound.shape[3])
+    middles = []
+    for place, speed_px, strength in ((0.15, 3.0, 0.08), (0.5, -0.8, -0.07), (0.95, -2.0, 0.06)):
+        middles.append(place * w + speed_px * (np.arange(frames) + 0.5))
+        for k, frame in enumerate(dirty):
+            centre = place * w + speed_px * (k + (np.arange(h) + 0.5) / h)
+            alpha = np.clip(2.0 - np.abs(x - centre[:, None]), 0.0, 1.0).astype(np.float32)
+            frame += np.float32(strength) * alpha
+            where[k] |= alpha > 0.1
+    solution = _solved(dirty)
+    out, _ = rendered(ScratchOperator(solution.places), dirty)
+    near = [_offsets(solution, middle) for middle in middles]
+    row = {
+        "lines": len(middles),
+        "found": sum(min(n, default=99.0) < _NEAR_PX for n in near),
+        "taken": len(solution.lines),
+        "before_db": round(repaired(dirty, dirty, sound, where).damaged_db, 2),
+        "damaged_db": round(repaired(out, dirty, sound, where).damaged_db, 2),
+        "sound_db": round(repaired(out, dirty, sound, where).sound_db, 2),
+    }
+    print(case.clip, case.camera.__name__, "drifting", row, flush=True)
     return row
 
 

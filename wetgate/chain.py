@@ -177,9 +177,14 @@ def _scratch(decisions: ShotDecisions) -> ScratchOperator:
         {
             int(number): tuple(
                 ScratchPlace(
-                    x_px=x, width_px=width, top_px=top, bottom_px=bottom, strength=strength
+                    x_px=x,
+                    width_px=width,
+                    top_px=top,
+                    bottom_px=bottom,
+                    strength=strength,
+                    lean_px=lean,
                 )
-                for x, width, top, bottom, strength in lines
+                for x, width, top, bottom, strength, lean in lines
             )
             for number, lines in decisions.scratch.places.items()
         }
@@ -190,7 +195,7 @@ def _line_cover(decisions: ShotDecisions) -> LineCoverOperator:
     """What lines hide is borrowed before anything is moved: there they are straight."""
     return LineCoverOperator(
         {
-            int(number): tuple(HiddenLine(x, width, top, bottom) for x, width, top, bottom in lines)
+            int(number): tuple(HiddenLine(*line) for line in lines)
             for number, lines in decisions.scratch.hidden.items()
         },
         decisions.dirt.sigma,

@@ -71,12 +71,16 @@ class FlickerDecision(Decided):
 
 class ScratchDecision(Decided):
     applied: bool = False
-    places: dict[str, tuple[tuple[float, float, int, int, float], ...]] = Field(
+    places: dict[str, tuple[tuple[float, float, int, int, float, float], ...]] = Field(
         default_factory=dict
     )
-    """Frame number to lines: x_px, width_px, top_px, bottom_px in the scan, before weave."""
-    hidden: dict[str, tuple[tuple[float, float, int, int], ...]] = Field(default_factory=dict)
-    """The same of those lines that hide the picture: frames near by show what is borrowed there."""
+    """Frame number to lines: x_px half-way down, width_px, top_px, bottom_px in the scan, before
+    weave; strength, film log; lean_px, by which the foot of the frame is further right."""
+    hidden: dict[str, tuple[tuple[float, float, int, int, float], ...]] = Field(
+        default_factory=dict
+    )
+    """The same but strength, of lines that hide the picture: frames near by show what is borrowed
+    there."""
     rejected: tuple[str, ...] = ()
     """Lines that were found and left, with the reason."""
 

@@ -46,6 +46,9 @@ class HiddenLine:
     top_px: int
     bottom_px: int
     """First row below the line."""
+    lean_px: float = 0.0
+    """How much further right it lies at the foot of the frame than at its head; ``x_px`` is
+    half-way down."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ class LineCoverOperator:
         return {
             "sigma": self.sigma,
             "places": [
-                [[p.x_px, p.width_px, p.top_px, p.bottom_px] for p in self.places.get(f, ())]
+                [
+                    [p.x_px, p.width_px, p.top_px, p.bottom_px, p.lean_px]
+                    for p in self.places.get(f, ())
+                ]
                 for f in frames
             ],
         }
@@ -134,10 +140,11 @@ class LineCoverOperator:
 def _columns(places: Sequence[HiddenLine], size: tuple[int, int], beyond_px: float) -> Mask:
     """(H, W) the columns and rows of lines."""
     found = np.zeros(size, np.bool_)
-    columns = np.arange(size[1])
+    columns, down = np.arange(size[1]), (np.arange(size[0]) + 0.5) / size[0] - 0.5
     for place in places:
-        inside = np.abs(columns - place.x_px) <= place.width_px / 2 + beyond_px
-        found[max(place.top_px, 0) : place.bottom_px, inside] = True
+        rows = slice(max(place.top_px, 0), place.bottom_px)
+        centre = place.x_px + place.lean_px * down[rows, None]
+        found[rows] |= np.abs(columns - centre) <= place.width_px / 2 + beyond_px
     return found
 
 

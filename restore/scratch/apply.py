@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch import Tensor
 from media.encoding import Domain
 from media.passes import Effect, Needs, Window
 from restore.motion import luma
+from restore.scratch.lean import sheared, shifts
 from restore.scratch.solve import ScratchPlace
 
 _SIDE_PX = 4
@@ -24,6 +25,8 @@ _FLANK_PX = 1.0
 _ALONG_PX = 16.0
 """Gaussian radius along the line over which its offset is taken to be the same."""
 _TAPER_PX = 6
+_ALIKE_LEAN_PX = 2.0
+"""Lines that lean otherwise cross this one, and lie beside it in a few rows only."""
 _NARROW_PX = 3.0
 """Wider lines have a shape of their own."""
 _ABSENT = 0.3
@@ -39,7 +42,7 @@ class ScratchOperator:
     """Frame number to the lines on it; frames not named stay."""
 
     name = "scratch"
-    version = 3
+    version = 4
     radius = 0
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -51,7 +54,7 @@ class ScratchOperator:
         return {
             "places": [
                 [
-                    [p.x_px, p.width_px, float(p.top_px), float(p.bottom_px), p.strength]
+                    [p.x_px, p.width_px, float(p.top_px), float(p.bottom_px), p.strength, p.lean_px]
                     for p in self.places.get(f, ())
                 ]
                 for f in frames
@@ -65,9 +68,35 @@ class ScratchOperator:
             places = self.places.get(frame, ())
             for place in places:
                 others = [other for other in places if other is not place]
-                pixels = _lifted(pixels, place, others)
+                lift = _lifted_aslant if place.lean_px else _lifted
+                pixels = lift(pixels, place, others)
             out.append(pixels)
         return window.changed(torch.stack(out), self.effect)
+
+
+def _lifted_aslant(
+    pixels: Tensor, place: ScratchPlace, others: Sequence[ScratchPlace] = ()
+) -> Tensor:
+    """(C, H, W) without a line that leans: what is lifted is worked out with the line upright, and
+    laid back along it. Only its own columns in each row differ."""
+    _, h, w = pixels.shape
+    half = place.width_px / 2 + _SOFT_PX
+    reach = math.ceil(half) + 4 * _SIDE_PX
+    way = place.x_px + torch.from_numpy(shifts(h, place.lean_px)).to(pixels.device)
+    straight = sheared(pixels, way - reach, 2 * reach + 1)
+    beside = [
+        replace(other, x_px=other.x_px - place.x_px + reach, lean_px=0.0)
+        for other in others
+        if abs(other.lean_px - place.lean_px) < _ALIKE_LEAN_PX
+    ]
+    lifted = _lifted(straight, replace(place, x_px=float(reach), lean_px=0.0), beside)
+    first = (way - half).round()
+    columns = 2 * math.ceil(half) + 1
+    offset = sheared(straight - lifted, first - way + reach, columns)
+    at = first.long()[:, None] + torch.arange(columns, device=pixels.device)
+    inside = (at >= 0) & (at < w)
+    at = at.clamp(0, w - 1).expand(len(pixels), -1, -1)
+    return pixels.scatter_add(-1, at, torch.where(inside, -offset, 0.0))
 
 
 def _lifted(pixels: Tensor, place: ScratchPlace, others: Sequence[ScratchPlace] = ()) -> Tensor:

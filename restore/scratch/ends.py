@@ -34,13 +34,15 @@ class Rows:
         self._blank: NDArray[np.bool_] | None = None
         self._low = self._high = 0.0
 
-    def ends(self, x_px: float, width_px: int, strength: float) -> list[float]:
+    def ends(self, plane: F32, x_px: float, width_px: int, strength: float) -> list[float]:
         """First row, row behind the last, and the step at each in shares of the strength.
+
+        plane: (H, columns) the frame, or what lies around the line with it set upright.
 
         A step is 0 where the line goes on to the frame's edge, and where it could not be seen
         beyond its end: in a black mask, or where the picture is as dark or as light as can be.
         """
-        sided, sides = _by_row(self._plane, x_px, width_px)
+        sided, sides = _by_row(plane, x_px, width_px)
         share = np.clip(sided / strength, -0.5, 1.5)
         top, bottom = _longest(share - 0.5)
         found = [float(top), float(bottom)]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from restore.motion import find_flow, luma, steering_image
 from restore.scratch.ends import Rows
+from restore.scratch.lean import leaning, upright
 
 FIELDS = (
     "frame",
@@ -29,6 +30,7 @@ FIELDS = (
     "first_step",
     "last_step",
     "beyond",
+    "lean_px",
 )
 """Columns of the ``candidates`` table."""
 MOTION_BINS = 16
@@ -49,11 +51,12 @@ F32 = NDArray[np.float32]
 class ScratchProbe:
     """Candidate lines of each frame, and the horizontal motion of the picture.
 
-    Evidence: ``candidates`` (m, 13) float64 with the columns of ``FIELDS`` (px at full size,
+    Evidence: ``candidates`` (m, 14) float64 with the columns of ``FIELDS`` (px at full size,
     strength in film log, positive where the line is lighter; extent the share of the height
     from end to end; through the share of the picture's detail that is seen under the line; the
     next four where it ends, to the row, and how sharply, see ``restore.scratch.ends``; beyond how
-    much of the picture's detail on one side is seen on the other, 0 where there is no other),
+    much of the picture's detail on one side is seen on the other, 0 where there is no other;
+    lean_px by how much it lies further right at the foot of the frame than at its head),
     ``frames`` (n,), ``motion_x_px`` (n, bins) median motion since the frame before, 0 for the
     first, ``size_px`` (height, width).
     """
@@ -107,8 +110,7 @@ def find_lines(plane: F32) -> list[list[float]]:
     if h < 4 * _STRIPS or w < 6 * max(_WIDTHS_PX):
         return []
     edges = np.linspace(0, h, _STRIPS + 1).astype(int)
-    strips = np.add.reduceat(plane.astype(np.float64), edges[:-1], axis=0)
-    strips /= np.diff(edges)[:, None]
+    strips = _strips(plane, edges)
     score = np.zeros(w)
     strength = np.zeros(w)
     width = np.zeros(w, np.int64)
@@ -126,14 +128,45 @@ def find_lines(plane: F32) -> list[list[float]]:
         gained = np.where(sure, np.abs(level) * np.sqrt(width_px), 0.0) * np.where(alone, 0.5, 1.0)
         better = gained > score
         score[better], strength[better], width[better] = gained[better], level[better], width_px
-    lines = []
+    lines: list[list[float]] = []
     rows = Rows(plane)
     for x in _peaks(score, width):
         width_px = int(width[x])
-        line = _described(plane, shown[width_px], edges, x, width_px, strength[x])
-        line += rows.ends(line[0], width_px, line[2])
-        lines.append([*line, _beyond(plane, line[0], width_px)])
+        lean_px, middle = leaning(shown[width_px], x, strength[x])
+        if lean_px:
+            line = _leant(plane, rows, middle, lean_px, width_px, edges)
+            if line is None or any(abs(line[0] - other[0]) < width_px for other in lines):
+                continue
+        else:
+            line = _described(plane, shown[width_px], edges, x, width_px, strength[x])
+            line += rows.ends(plane, line[0], width_px, line[2])
+            line.append(_beyond(plane, line[0], width_px))
+        lines.append([*line, lean_px])
     return lines
+
+
+def _leant(
+    plane: F32, rows: Rows, middle: float, lean_px: float, width_px: int, edges: NDArray[np.int64]
+) -> list[float] | None:
+    """One row of the table, up to ``beyond``, for a line that leans; None where nothing is left of
+    it once it is set upright."""
+    straight, at = upright(plane, middle, lean_px)
+    sided = _responses(_strips(straight, edges), width_px)[0]
+    near = np.abs(np.median(sided[:, at - 1 : at + 2], axis=0))
+    x = at - 1 + int(np.argmax(near))
+    strength = float(np.median(sided[:, x]))
+    if abs(strength) <= _STRENGTH_FLOOR:
+        return None
+    line = _described(straight, sided, edges, x, width_px, strength)
+    line += rows.ends(straight, line[0], width_px, strength)
+    line.append(_beyond(straight, line[0], width_px))
+    return [line[0] + middle - at, *line[1:]]
+
+
+def _strips(plane: F32, edges: NDArray[np.int64]) -> F64:
+    """(strips, W) means of the rows between edges."""
+    strips: F64 = np.add.reduceat(plane.astype(np.float64), edges[:-1], axis=0)
+    return strips / np.diff(edges)[:, None]
 
 
 def _responses(strips: F64, width_px: int) -> tuple[F64, F64, NDArray[np.bool_]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from media.frames import FrameRange, counted
 from restore.scratch.ends import STANDS, stands
+from restore.scratch.lean import LEAST_PX, drifts_along
 from restore.scratch.measure import FIELDS, MOTION_BINS
 
 F64 = NDArray[np.float64]
@@ -29,7 +30,7 @@ _ASTRAY_PX = 2.5
 _LONGEST_GAP = 12
 """Frames a line may be out of sight, behind something as dark or as light as itself."""
 _FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH, _FROM, _TO = range(10)
-_STEPS, _BEYOND = slice(10, 12), 12
+_STEPS, _BEYOND, _LEAN = slice(10, 12), 12, 13
 _AT_EDGE = "lies at the edge of the frame: a mask or a frame line, or not to be told from one"
 
 
@@ -47,7 +48,11 @@ class ScratchOptions:
     """How far it may step while its speed is not known yet: things of the scene are followed
     too, so that they can be told and listed."""
     drift_px: float = 0.4
-    """Mean speed, px a frame, above which a line is a thing that moves."""
+    """Mean speed, px a frame, above which a line is a thing that moves, unless it leans as one
+    that drifts along the film, or ..."""
+    clear_drift_px: float = 1.5
+    """... is slower than this, as high as the picture, and lets the picture through."""
+    clear_through: float = 0.5
     moved_px: float = 6.0
     """The picture must travel at least this far for motion to tell."""
     edge_px: float = 6.0
@@ -74,6 +79,9 @@ class ScratchPlace:
     top_px: int
     bottom_px: int
     """First row below the line."""
+    lean_px: float = 0.0
+    """How much further right it lies at the foot of the frame than at its head; ``x_px`` is
+    half-way down."""
     strength: float = 0.0
     """Its usual offset over the shot, film log, positive where lighter; 0 where not known."""
     hides: bool = False
@@ -97,6 +105,7 @@ class ScratchLine:
     through: float
     reason: str
     """Why it was left alone; empty for a scratch."""
+    lean_px: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +218,7 @@ def _alone(rejected: tuple[ScratchLine, ...], reason: str) -> ScratchSolution:
 
 
 def _tracks(table: F64, options: ScratchOptions) -> list[F64]:
-    """Rows linked through time, strongest first; each (k, 13), frames rising."""
+    """Rows linked through time, strongest first; each (k, 14), frames rising."""
     tracks: list[list[F64]] = []
     for frame in np.unique(table[:, _FRAME]):
         rows = table[table[:, _FRAME] == frame]
@@ -308,7 +317,7 @@ def _judged(
     if at_edge and not (moved and amid):
         reason = _AT_EDGE
     else:
-        reason = _verdict(x, way, camera, share, through, extent, options)
+        reason = _verdict(x, way, camera, share, through, extent, _lean_of(track), options)
     if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):
         reason = STANDS
     # Ends of the line that most frames agree on; lines near an edge reach it.
@@ -323,7 +332,14 @@ def _judged(
         seen_share=share,
         through=through,
         reason=reason,
+        lean_px=_lean_of(track),
     )
+
+
+def _lean_of(track: F64) -> float:
+    """Over the whole shot: a drift of less than a px a frame is not seen on a single one."""
+    lean = float(np.median(track[:, _LEAN]))
+    return lean if abs(lean) >= LEAST_PX else 0.0
 
 
 def _verdict(
@@ -333,6 +349,7 @@ def _verdict(
     share: float,
     through: float,
     extent: float,
+    lean_px: float,
     options: ScratchOptions,
 ) -> str:
     """Why a line is no scratch; empty when it is one."""
@@ -341,13 +358,16 @@ def _verdict(
         return f"hides the picture and wanders by {wander:.0f} px: a thing in the scene"
     if share < options.least_share:
         return f"seen in only {100 * share:.0f} % of its frames"
-    speed = abs(x[-1] - x[0]) / max(len(x) - 1, 1)
-    if speed > options.drift_px:
-        return f"moves by {speed:.1f} px a frame: a thing in the scene"
+    speed = (x[-1] - x[0]) / max(len(x) - 1, 1)
+    clear = through >= options.clear_through and extent >= options.still_extent
+    slow = abs(speed) <= (options.clear_drift_px if clear else options.drift_px)
+    drifts = through >= options.still_through and drifts_along(lean_px, speed)
+    if not slow and not drifts:
+        return f"moves by {abs(speed):.1f} px a frame: a thing in the scene"
     if float(np.ptp(way)) >= options.moved_px:
         centred = way - way.mean()
         follows = float(centred @ (x - x.mean())) / float(centred @ centred)
-        if follows > 0.5:
+        if follows > 0.5 and not drifts:
             return "moves with the picture: a thing in the scene"
         # Someone who walks by moves the picture here too, and a pole behind him stands still:
         # only a moving camera clears a line by motion alone.
@@ -383,6 +403,7 @@ def _by_frame(
                     width_px=line.width_px,
                     top_px=line.top_px,
                     bottom_px=line.bottom_px,
+                    lean_px=line.lean_px,
                     strength=line.strength,
                     hides=line.through < options.hides,
                 )

@@ -122,6 +122,7 @@ def operator(name: str, channels: int = 3) -> Operator:
                 f: (
                     ScratchPlace(x_px=20.3 + 0.1 * f, width_px=2.0, top_px=0, bottom_px=64),
                     ScratchPlace(x_px=60.0, width_px=1.0, top_px=10, bottom_px=50),
+                    ScratchPlace(x_px=40.0, width_px=2.0, top_px=0, bottom_px=64, lean_px=3.5),
                 )
                 for f in frames[1:]
             }

@@ -77,7 +77,9 @@ def test_repairs_come_in_their_order() -> None:
     n = len(OUT.frames)
     everything = decided(OUT, 0.05).model_copy(
         update={
-            "scratch": ScratchDecision(applied=True, places={"3": ((40.0, 2.0, 0, 60, 0.05),)}),
+            "scratch": ScratchDecision(
+                applied=True, places={"3": ((40.0, 2.0, 0, 60, 0.05, 0.0),)}
+            ),
             "weave": WeaveDecision(applied=True, dx_px=(0.5,) * n, dy_px=(0.1,) * n),
             "flicker": FlickerDecision(
                 applied=True, exposure_stops=((0.1, 0.1, 0.1),) * n, grid_stops=(((0.0,),),) * n

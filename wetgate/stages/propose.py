@@ -250,6 +250,7 @@ def _scratch(
                 int(p.top_px),
                 int(p.bottom_px),
                 _round(p.strength, 5),
+                _round(p.lean_px, 3),
             )
             for p in lines_of[shown]
         )
@@ -258,7 +259,9 @@ def _scratch(
     }
     hiding = {n: [p.hides for p in lines] for n, lines in lines_of.items()}
     hidden = {
-        number: tuple(line[:4] for line, hides in zip(lines, which, strict=True) if hides)
+        number: tuple(
+            (*line[:4], line[5]) for line, hides in zip(lines, which, strict=True) if hides
+        )
         for number, lines in places.items()
         if any(which := hiding[pictures.own[pictures.place(int(number))]])
     }
