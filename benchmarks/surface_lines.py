@@ -29,7 +29,8 @@ from media.synthetic import Damage, damage_shot
 from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.measure import ScratchProbe
-from restore.scratch.solve import ScratchOptions, ScratchSolution, solve_scratch
+from restore.scratch.options import ScratchOptions
+from restore.scratch.solve import ScratchSolution, solve_scratch
 
 RESULTS = Path(__file__).parent / "results" / "surface_lines.json"
 F32 = NDArray[np.float32]

@@ -16,6 +16,8 @@ LEAST_INSIDE_PX = 4
 """An end nearer to the frame's own edge is that edge."""
 _STEP = 0.5
 """Share of the line's strength that is gained at an end that is one, and no fading away."""
+_AGAIN, _LEAST_AGAIN_PX = 0.5, 12
+"""Share of the line's strength that shows it again beyond an end, over a 20th of the height."""
 _BOTH, _ONE = 0.7, 0.85
 """Share of the frames on which both ends, or the only one, have to lie at the same row."""
 _SAME_PX = 3.0
@@ -39,8 +41,9 @@ class Rows:
 
         plane: (H, columns) the frame, or what lies around the line with it set upright.
 
-        A step is 0 where the line goes on to the frame's edge, and where it could not be seen
-        beyond its end: in a black mask, or where the picture is as dark or as light as can be.
+        A step is 0 where the line goes on to the frame's edge, where it is seen again beyond, and
+        where it could not be seen there: in a black mask, or where the picture is as dark or as
+        light as can be.
         """
         sided, sides = _by_row(plane, x_px, width_px)
         share = np.clip(sided / strength, -0.5, 1.5)
@@ -60,7 +63,8 @@ class Rows:
             )
             here = slice(end + 1, end + 1 + reach) if before else slice(end - 1 - reach, end - 1)
             seen = self._seen(rows, float(np.median(sides[near])), strength)
-            found.append(float(share[here].mean() - share[near].mean()) if seen else 0.0)
+            ends = seen and not _goes_on(share[rows], max(_LEAST_AGAIN_PX, height // 20))
+            found.append(float(share[here].mean() - share[near].mean()) if ends else 0.0)
         return found
 
     def _seen(self, rows: slice, beside: float, strength: float) -> bool:
@@ -109,6 +113,14 @@ def _by_row(plane: F32, x_px: float, width_px: int) -> tuple[F64, F64]:
     agree = np.sign(one) == np.sign(other)
     least = np.sign(one) * np.minimum(np.abs(one), np.abs(other))
     return np.where(agree, least, 0.0), 0.5 * (a + b)
+
+
+def _goes_on(share: F64, run_px: int) -> bool:
+    """Is the line seen again beyond what covered it, over so many rows?"""
+    if len(share) < run_px:
+        return False
+    total = np.concatenate([[0.0], np.cumsum(share)])
+    return bool((total[run_px:] - total[:-run_px]).max() > _AGAIN * run_px)
 
 
 def _longest(gain: F64) -> tuple[int, int]:

@@ -22,7 +22,7 @@ _BETTER = 1.01
 """A line leans only where that shows it so much plainer."""
 _HEIGHT_OF_PITCH = (0.6, 1.25)
 """How much of a frame's drift is seen on it: its height is most of the pitch."""
-_LOOSE_PX = 0.75
+_LOOSE_PX, _SKEW = 0.75, 0.0035
 _SIDE_PX = 32
 """Columns kept on each side of a line that is set upright."""
 
@@ -50,15 +50,16 @@ def leaning(shown: F64, x: int, strength: float) -> tuple[float, float]:
     return float(leans[k]), float(x + offsets[m])
 
 
-def drifts_along(lean_px: float, speed_px: float) -> bool:
+def goes_with(lean_px: float, speed_px: float, height_px: int) -> bool:
     """Does a line lean as one does that drifts by so many px a frame?
 
-    Frames follow each other downwards on film that is seen upright (SMPTE 40).
+    Frames follow each other downwards on film that is seen upright (SMPTE 40). A scan may be turned
+    by a fraction of a degree.
     """
     least, most = _HEIGHT_OF_PITCH
-    turned = np.sign(speed_px)
-    low, high = least * abs(speed_px) - _LOOSE_PX, most * abs(speed_px) + _LOOSE_PX
-    return abs(speed_px) >= LEAST_PX and bool(low <= turned * lean_px <= high)
+    loose_px = max(_LOOSE_PX, _SKEW * height_px)
+    low, high = least * abs(speed_px) - loose_px, most * abs(speed_px) + loose_px
+    return bool(low <= (lean_px if speed_px >= 0.0 else -lean_px) <= high)
 
 
 def shifts(height_px: int, lean_px: float) -> F64:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from media.frames import FrameRange, counted
 from restore.scratch.ends import STANDS, stands
-from restore.scratch.lean import LEAST_PX, drifts_along
+from restore.scratch.lean import LEAST_PX, goes_with
 from restore.scratch.measure import FIELDS, MOTION_BINS
+from restore.scratch.options import ScratchOptions
 
 F64 = NDArray[np.float64]
 NOTHING_SEEN = "no scratch was found"
@@ -32,41 +33,6 @@ _LONGEST_GAP = 12
 _FRAME, _X, _WIDTH, _STRENGTH, _TOP, _BOTTOM, _EXTENT, _THROUGH, _FROM, _TO = range(10)
 _STEPS, _BEYOND, _LEAN = slice(10, 12), 12, 13
 _AT_EDGE = "lies at the edge of the frame: a mask or a frame line, or not to be told from one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScratchOptions:
-    """When a line is taken for a scratch."""
-
-    least_frames: int = 6
-    """A line seen in fewer frames is not judged."""
-    least_share: float = 0.5
-    """Share of the frames of its span in which it must be seen."""
-    link_px: float = 1.5
-    """How far from its expected place a line may be found in the next frame."""
-    first_step_px: float = 5.0
-    """How far it may step while its speed is not known yet: things of the scene are followed
-    too, so that they can be told and listed."""
-    drift_px: float = 0.4
-    """Mean speed, px a frame, above which a line is a thing that moves, unless it leans as one
-    that drifts along the film, or ..."""
-    clear_drift_px: float = 1.5
-    """... is slower than this, as high as the picture, and lets the picture through."""
-    clear_through: float = 0.5
-    moved_px: float = 6.0
-    """The picture must travel at least this far for motion to tell."""
-    edge_px: float = 6.0
-    edge_share: float = 0.015
-    """Lines nearer to the left or right edge than either are held for the frame's own, unless
-    the camera moves and the same picture is seen on both sides of them, and through them."""
-    still_extent: float = 0.85
-    """Share of the height a line must cover where the picture stands still."""
-    still_through: float = 0.3
-    """... and the share of the picture's detail that must be seen through it."""
-    hides: float = 0.3
-    """A line under which a smaller share of the detail is seen than this hides the picture."""
-    wander_px: float = 6.0
-    """A line that hides the picture and wanders further than this is a thing in the scene."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +283,8 @@ def _judged(
     if at_edge and not (moved and amid):
         reason = _AT_EDGE
     else:
-        reason = _verdict(x, way, camera, share, through, extent, _lean_of(track), options)
+        lean_px = _lean_of(track)
+        reason = _verdict(x, way, camera, share, through, extent, lean_px, height_px, options)
     if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):
         reason = STANDS
     # Ends of the line that most frames agree on; lines near an edge reach it.
@@ -350,6 +317,7 @@ def _verdict(
     through: float,
     extent: float,
     lean_px: float,
+    height_px: int,
     options: ScratchOptions,
 ) -> str:
     """Why a line is no scratch; empty when it is one."""
@@ -359,10 +327,13 @@ def _verdict(
     if share < options.least_share:
         return f"seen in only {100 * share:.0f} % of its frames"
     speed = (x[-1] - x[0]) / max(len(x) - 1, 1)
+    if lean_px and not goes_with(lean_px, speed, height_px):
+        return "leans otherwise than a line that drifts along the film: a thing in the scene"
     clear = through >= options.clear_through and extent >= options.still_extent
-    slow = abs(speed) <= (options.clear_drift_px if clear else options.drift_px)
-    drifts = through >= options.still_through and drifts_along(lean_px, speed)
-    if not slow and not drifts:
+    clear = clear and len(x) >= options.clear_frames
+    # What leans on each frame as it goes on from one to the next is no thing in the scene.
+    drifts = clear and bool(lean_px) and abs(speed) > options.drift_px
+    if abs(speed) > (options.clear_drift_px if clear else options.drift_px) and not drifts:
         return f"moves by {abs(speed):.1f} px a frame: a thing in the scene"
     if float(np.ptp(way)) >= options.moved_px:
         centred = way - way.mean()

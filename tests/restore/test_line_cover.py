@@ -14,7 +14,8 @@ from media.pictures import all_own
 from restore.dirt.lines import HiddenLine, LineCoverOperator
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.measure import ScratchProbe
-from restore.scratch.solve import ScratchOptions, ScratchSolution, solve_scratch
+from restore.scratch.options import ScratchOptions
+from restore.scratch.solve import ScratchSolution, solve_scratch
 from tests.restore.conftest import CLEAN, F32, FRAMES, SHOT, damage, observed, rendered, scene
 from tests.strategies import psnr_db
 from wetgate.executor import ShotRenderer

@@ -13,13 +13,9 @@ from media.passes import Effect, Window
 from media.synthetic import Damage, Truth
 from restore.scratch.apply import ScratchOperator
 from restore.scratch.ends import STANDS
-from restore.scratch.measure import ScratchProbe, find_lines
-from restore.scratch.solve import (
-    ScratchOptions,
-    ScratchPlace,
-    ScratchSolution,
-    solve_scratch,
-)
+from restore.scratch.measure import FIELDS, ScratchProbe, find_lines
+from restore.scratch.options import ScratchOptions
+from restore.scratch.solve import ScratchPlace, ScratchSolution, solve_scratch
 from tests.restore.conftest import (
     CLEAN,
     F32,
@@ -266,9 +262,21 @@ def test_a_box_over_a_moving_picture_is_no_scratch(
     assert np.array_equal(repaired(frames, solution), frames)
 
 
+def test_a_line_that_is_seen_again_beyond_a_gap_has_no_end_there() -> None:
+    """What crosses it hides it over a still picture at the same rows on every frame."""
+    plane = np.full((HEIGHT_PX, WIDTH_PX), 0.4, np.float32)
+    plane += np.random.default_rng(1).normal(0.0, 0.004, plane.shape).astype(np.float32)
+    plane[84:, 120:122] += 0.07
+    (ending,) = find_lines(plane)
+    plane[:36, 120:122] += 0.045
+    (again,) = find_lines(plane)
+    step = FIELDS.index("first_step") - 1
+    assert ending[step] > 0.5
+    assert again[step] == 0.0
+
+
 @pytest.mark.parametrize("kind", ["pan", "drift"])
 @pytest.mark.parametrize("strength", [0.1, -0.1, 0.05])
-@pytest.mark.parametrize("what", ["fades", "comes and goes", "in a mask"])
 def test_a_line_that_ends_inside_some_frames_is_still_one(
     kind: str, strength: float, what: str
 ) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from media.passes import Window
 from restore.scratch.apply import ScratchOperator
-from restore.scratch.lean import drifts_along, shifts
+from restore.scratch.lean import goes_with, shifts
 from restore.scratch.measure import ScratchProbe
-from restore.scratch.solve import ScratchOptions, ScratchPlace, ScratchSolution, solve_scratch
+from restore.scratch.options import ScratchOptions
+from restore.scratch.solve import ScratchPlace, ScratchSolution, solve_scratch
 from tests.restore.conftest import (
     CLEAN,
     F32,
@@ -110,8 +111,10 @@ def test_a_leaning_line_at_the_edge_of_the_frame_stays_inside_it() -> None:
 
 
 def test_a_lean_that_goes_with_a_drift() -> None:
-    assert drifts_along(2.0, 2.0)
-    assert drifts_along(-3.0, -4.0)
-    assert not drifts_along(2.0, -2.0)
-    assert not drifts_along(0.0, 3.0)
-    assert not drifts_along(0.5, 0.5)
+    assert goes_with(2.0, 2.0, 160)
+    assert goes_with(-3.0, -4.0, 160)
+    assert not goes_with(2.0, -2.0, 160)
+    assert not goes_with(0.0, 3.0, 160)
+    assert not goes_with(5.0, 0.0, 160)
+    # A scan that is turned by a fifth of a degree.
+    assert goes_with(3.5, 0.0, 1080)

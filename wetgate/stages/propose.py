@@ -18,7 +18,8 @@ from restore.defects.solve import solve_defects
 from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.noise.efforts import guide_for
-from restore.scratch.solve import NOTHING_SEEN, ScratchOptions, solve_scratch
+from restore.scratch.options import ScratchOptions
+from restore.scratch.solve import NOTHING_SEEN, solve_scratch
 from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
