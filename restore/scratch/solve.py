@@ -25,6 +25,8 @@ F64 = NDArray[np.float64]
 NOTHING_SEEN = "no scratch was found"
 _MEETS = "runs into another line: what the two share is lifted as one, this part of it is left"
 _MEET_FRAMES, _MEET_PX = 4, 3.0
+_FOLLOWS, _FOLLOWS_CLEAR = (0.5, np.inf), (0.75, 1.5)
+"""Share of the way of the picture that a thing of the scene goes, and one that lets it through."""
 _LEAST_PIECE = 3
 """Shorter pieces of a track are chance."""
 _ASTRAY_PX = 2.5
@@ -338,7 +340,8 @@ def _verdict(
     if float(np.ptp(way)) >= options.moved_px:
         centred = way - way.mean()
         follows = float(centred @ (x - x.mean())) / float(centred @ centred)
-        if follows > 0.5 and not drifts:
+        low, high = _FOLLOWS_CLEAR if clear else _FOLLOWS
+        if low < follows < high and not drifts:
             return "moves with the picture: a thing in the scene"
         # Someone who walks by moves the picture here too, and a pole behind him stands still:
         # only a moving camera clears a line by motion alone.
