@@ -278,6 +278,7 @@ def test_a_line_that_is_seen_again_beyond_a_gap_has_no_end_there() -> None:
 
 @pytest.mark.parametrize("kind", ["pan", "drift"])
 @pytest.mark.parametrize("strength", [0.1, -0.1, 0.05])
+@pytest.mark.parametrize("what", ["fades", "comes and goes", "in a mask"])
 def test_a_line_that_ends_inside_some_frames_is_still_one(
     kind: str, strength: float, what: str
 ) -> None:
