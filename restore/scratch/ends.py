@@ -17,7 +17,7 @@ LEAST_INSIDE_PX = 4
 _STEP = 0.5
 """Share of the line's strength that is gained at an end that is one, and no fading away."""
 _AGAIN, _LEAST_AGAIN_PX = 0.5, 12
-"""Share of the line's strength that shows it again beyond an end, over a 20th of the height."""
+"""Share of the line's strength that shows it again beyond an end, over a tenth of the height."""
 _BOTH, _ONE = 0.7, 0.85
 """Share of the frames on which both ends, or the only one, have to lie at the same row."""
 _SAME_PX = 3.0
@@ -63,7 +63,7 @@ class Rows:
             )
             here = slice(end + 1, end + 1 + reach) if before else slice(end - 1 - reach, end - 1)
             seen = self._seen(rows, float(np.median(sides[near])), strength)
-            ends = seen and not _goes_on(share[rows], max(_LEAST_AGAIN_PX, height // 20))
+            ends = seen and not _goes_on(share[rows], max(_LEAST_AGAIN_PX, height // 10))
             found.append(float(share[here].mean() - share[near].mean()) if ends else 0.0)
         return found
 

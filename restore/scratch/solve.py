@@ -270,6 +270,10 @@ def _judged(
     span = np.arange(first, last + 1)
     x = _calm(np.interp(span, track[:, _FRAME], track[:, _X]))
     share = len(track) / len(span)
+    lean_px = _lean_of(track)
+    if not lean_px and bool((track[:, _LEAN] == 0.0).any()):
+        # Where an upright line was taken to lean, it was led along something else.
+        track = track[track[:, _LEAN] == 0.0]
     through = float(np.median(track[:, _THROUGH]))
     extent = float(np.median(track[:, _EXTENT]))
     # The picture's own way at this place: frame-to-frame motion of its band, summed.
@@ -285,7 +289,6 @@ def _judged(
     if at_edge and not (moved and amid):
         reason = _AT_EDGE
     else:
-        lean_px = _lean_of(track)
         reason = _verdict(x, way, camera, share, through, extent, lean_px, height_px, options)
     if not reason and stands(track[:, _FROM], track[:, _TO], track[:, _STEPS], height_px):
         reason = STANDS
@@ -301,7 +304,7 @@ def _judged(
         seen_share=share,
         through=through,
         reason=reason,
-        lean_px=_lean_of(track),
+        lean_px=lean_px,
     )
 
 
