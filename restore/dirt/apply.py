@@ -25,7 +25,7 @@ _WORST_FLOOR = 0.10
 """Film log; a misfit of a stop around a piece is another thing, not grain or flicker."""
 _POOR_SIGMA, _POOR_FLOOR = 4.0, 0.025
 """A misfit from which on motion is looked for again; two grains alone make 1.4 sigma."""
-_ALIKE_SIGMA = 2.0
+_ALIKE_SIGMA = 2.3
 """What changes a pixel at the rim of a piece by less is grain: it stays as it is."""
 _LEFT = NOTED + "{} pieces of dirt left, no neighbouring frame shows what is behind them"
 
@@ -45,7 +45,7 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 11
+    version = 12
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1

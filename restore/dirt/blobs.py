@@ -9,18 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restore.alignment import pixel_grid
-
 F32 = NDArray[np.float32]
 _ALIKE = 0.3
 """Rms difference, as a share of its contrast, up to which a thing elsewhere is the same thing."""
 
 _ON_BOTH = 0.4
 """Share of the difference from one frame that a piece may have from another that shows it too."""
-_LARGE_PX = 400
-"""Smaller pieces are found whole."""
-_ALIKE_PART = 0.25
-"""Share of the contrast of a piece that what belongs to it has at least."""
 _MARK_OFF_PX = 4
 """By which the cue marks of following frames may be off each other."""
 
@@ -43,12 +37,12 @@ def pieces(
     sign: int,
     keep: Callable[[Blob], bool],
     mask: NDArray[np.bool_],
-    whole: Callable[[Blob], NDArray[np.bool_] | None] | None = None,
+    whole: Callable[[Blob], Blob | None] | None = None,
 ) -> tuple[int, int]:
     """Grow each seed to its whole body; those that ``keep`` says yes to are added to ``mask``.
 
-    seeds, bodies, mask: (H, W); mask is changed in place. whole: what of a piece's box is it, where
-    more than its body; None where that is too much. returns: kept, and left.
+    seeds, bodies, mask: (H, W); mask is changed in place. whole: a piece with what else belongs to
+    it; None where that is too much. returns: kept, and left.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         bodies.astype(np.uint8), connectivity=8
@@ -60,13 +54,13 @@ def pieces(
         blob = _cut(labels, stats[label], int(label), sign)
         there = None
         if keep(blob):
-            there = blob.inside if whole is None else whole(blob)
+            there = blob if whole is None else whole(blob)
         if there is None:
             left += 1
             continue
         kept += 1
-        h, w = blob.inside.shape
-        mask[blob.top : blob.top + h, blob.left : blob.left + w] |= there
+        h, w = there.inside.shape
+        mask[there.top : there.top + h, there.left : there.left + w] |= there.inside
     return kept, left
 
 
@@ -75,44 +69,6 @@ def _cut(labels: NDArray[np.int32], stats: NDArray[np.int32], label: int, sign: 
     top, left = max(0, y - 2), max(0, x - 2)
     box = labels[top : y + h + 2, left : x + w + 2]
     return Blob(top, left, box == label, sign, area)
-
-
-def made_whole(
-    blob: Blob, own: F32, near: Sequence[F32], flows: Sequence[F32]
-) -> NDArray[np.bool_]:
-    """(h, w) of its box: the piece, and what lies within its outline and differs from every
-    neighbour as the piece does. Parts of a large stain are like things of the scene.
-
-    own, near: (H, W) film log luma. flows: (H, W, 2) px from the frame to each of ``near``.
-    """
-    if blob.area_px < _LARGE_PX:
-        return blob.inside
-    h, w = blob.inside.shape
-    points = cv2.findNonZero(blob.inside.astype(np.uint8))
-    outline = np.zeros((h, w), np.uint8)
-    cv2.fillConvexPoly(outline, cv2.convexHull(points), 1)
-    bites = (outline > 0) & ~blob.inside
-    if not bites.any():
-        return blob.inside
-    at = (slice(blob.top, blob.top + h), slice(blob.left, blob.left + w))
-    corner = np.array((blob.left, blob.top), np.float32)
-    rim = (outline == 0) if bool((outline == 0).any()) else bites
-    least: F32 | None = None
-    for plane, flow in zip(near, flows, strict=True):
-        # Under so large a piece motion was looked for in vain: that around it is carried in.
-        way = np.array([_middle(flow[at][..., k][rim]) for k in (0, 1)], np.float32)
-        places = pixel_grid(h, w) + (corner + way)
-        there = cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        apart = cv2.GaussianBlur(own[at] - there, (0, 0), 1.5)
-        # Flicker that is left over is no contrast.
-        apart -= _middle(apart[rim])
-        contrast = _middle(apart[blob.inside])
-        share = apart / (contrast if contrast != 0.0 else np.inf)
-        least = share if least is None else np.minimum(least, share)
-    whole: NDArray[np.bool_] = blob.inside.copy()
-    if least is not None:
-        whole |= bites & (least > _ALIKE_PART)
-    return whole
 
 
 def where_cue_marks_are(blob: Blob, size_px: tuple[int, ...]) -> bool:
@@ -140,7 +96,7 @@ def stays_on(blob: Blob, own: F32, others: Sequence[F32]) -> bool:
     def beyond(plane: F32, at: NDArray[np.bool_]) -> F32:
         """Film log of some px over what is around them."""
         part = _part(plane, blob.top - margin, blob.left - margin, near.shape)
-        return part[at] - _middle(part[~near])
+        return part[at] - middle(part[~near])
 
     contrast = float(beyond(own, shape > 0).mean())
     shown = (beyond(o, near) * np.sign(contrast) > 0.5 * abs(contrast) for o in others)
@@ -174,7 +130,7 @@ def seen_elsewhere(
     bottom, right = blob.top + h + reach_px, blob.left + w + reach_px
     here = own[top:bottom, left:right]
     # The background's own motion is taken out, so that only things that move otherwise count.
-    drift = [_middle(flow[top:bottom:4, left:right:4, k]) for k in (0, 1)]
+    drift = [middle(flow[top:bottom:4, left:right:4, k]) for k in (0, 1)]
     there = _part(other, top + round(drift[1]), left + round(drift[0]), here.shape)
     at = (slice(blob.top - top, blob.top - top + h), slice(blob.left - left, blob.left - left + w))
     difference = there - here
@@ -207,7 +163,7 @@ def seen_elsewhere(
     return bool((alike & places).any())
 
 
-def _middle(values: F32) -> float:
+def middle(values: F32) -> float:
     """Their median."""
     ordered, count = np.sort(values, axis=None), values.size
     return 0.5 * (float(ordered[(count - 1) // 2]) + float(ordered[count // 2]))

@@ -27,7 +27,7 @@ _TRUSTED = 0.05
 """Share of sound pixels near by from which on nothing further away is asked."""
 _BETTER = 0.8
 """Share of the misfit down to which a second look must bring it."""
-_PEEL_PX, _PEEL_SIGMA_PX = 3, 0.8
+_PEEL_PX, _PEEL_SIGMA_PX = 4, 0.8
 """How much of the rim of a piece may be given back, and over what it is compared."""
 _LIKELY_SAME = 0.5
 """Weight of what the neighbours say among themselves against what is seen around the piece."""
@@ -109,7 +109,9 @@ def _fitted(
     ways = _carried(flows, dirty)
     there = [_fetched(p, way, at) for p, way in zip(pictures, ways, strict=True)]
     bad = None if spoilt is None else _spoilt(spoilt, ways, at)
-    return _best(own, there, (~dirty).astype(np.float32), bad)
+    # The last of a soft rim is no dirt and no ground either.
+    sound = cv2.erode((~dirty).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return _best(own, there, sound.astype(np.float32), bad)
 
 
 def _needed(gain: F32, take: Mask, doubtful: Mask, alike: float) -> Mask:

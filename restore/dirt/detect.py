@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from restore.dirt.blobs import (
     Blob,
     lies_on_both,
-    made_whole,
     pieces,
     seen_elsewhere,
     stays_on,
@@ -30,6 +29,7 @@ from restore.dirt.evidence import folded, levelled, planes
 from restore.dirt.look import Look, beyond_view
 from restore.dirt.network import probability, probability_of_cells
 from restore.dirt.rules import deviation
+from restore.dirt.whole import made_whole
 
 F32 = NDArray[np.float32]
 _ONE_SIDED = 1.5
@@ -156,9 +156,9 @@ def judged(
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
     still = _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX, known)
 
-    def whole(blob: Blob) -> NDArray[np.bool_] | None:
-        made = made_whole(blob, look.own.cpu().numpy(), look.near, look.flows)
-        return made if int(made.sum()) <= largest_px else None
+    def whole(blob: Blob) -> Blob | None:
+        made = made_whole(blob, look.own.cpu().numpy(), look.near, look.flows, sigma)
+        return made if made.area_px <= largest_px else None
 
     kept, left = pieces(seeds, bodies, 0, still, mask, whole)
     return _bounded(mask, score > _SURE, kept, left, options, rim_px=0)

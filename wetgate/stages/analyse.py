@@ -38,7 +38,7 @@ from wetgate.size import Size
 from wetgate.stages.early import solve_early
 from wetgate.stages.ingest import frame_reader
 
-PROBES = 25
+PROBES = 26
 """Rises when any probe measures differently."""
 TRIALS = frozenset({trial_name("network"), trial_name("rules")})
 PROBED = TRIALS | {
