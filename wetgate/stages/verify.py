@@ -38,7 +38,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 9
+CHECKS = 10
 """Rises when a verdict would come out differently."""
 
 
@@ -252,7 +252,8 @@ class _Frames:
         scanned = self._scanned[first : first + len(chunk.frames)]
         share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1) * scanned
         for k, (worst, _) in self.worst_by_class.items():
-            of_class = counts[:, k] / counts.sum(axis=1) * scanned
+            # A limit of a class is asked for by itself: it counts frames that are made, too.
+            of_class = counts[:, k] / counts.sum(axis=1)
             if float(of_class.max()) > worst:
                 at = chunk.frames.start + int(of_class.argmax())
                 self.worst_by_class[k] = (round(float(of_class.max()), 6), at)
