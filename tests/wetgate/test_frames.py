@@ -79,6 +79,44 @@ def test_beside_a_destroyed_frame_a_slow_scene_is_not_called_doubled(tmp_path: P
     assert record["doubled"] == []
 
 
+@pytest.mark.parametrize("frames", [True, False])
+@pytest.mark.parametrize("places", [(7,), (7, 8, 9, 10)])
+def test_destroyed_frames_that_stay_are_no_flicker_and_no_weave(
+    tmp_path: Path, places: tuple[int, ...], frames: bool
+) -> None:
+    """Nor is the way a pan goes on meanwhile; also where nothing is done about frames."""
+    scan = scanned(tmp_path, fogged(panned(20), *places))
+    sets = (ONE_SHOT, "restore.flicker.floor_stops=0.0", "restore.weave.floor_px=0.0")
+    out = tmp_path / "out"
+    only = "weave,flicker,frames" if frames else "weave,flicker"
+    run_here(project_of([scan], *sets, only=only), out)
+    said = decided(out)
+    steps = np.array(said["flicker"]["exposure_stops"] or [[0.0]])
+    assert float(np.abs(steps).max()) < 0.05
+    assert max(np.abs(said["weave"]["dx_px"] or [0.0])) < 0.3
+    planes, pictures = touched(out), delivered(out)
+    for at in places:
+        assert not planes[FIRST + at].any()
+        np.testing.assert_array_equal(pictures[FIRST + at], fogged(panned(20), *places)[at])
+
+
+@pytest.mark.parametrize("gaps", ["hold", "rebuild"])
+@pytest.mark.parametrize("places", [(7,), (7, 8, 9)])
+def test_a_pan_goes_on_over_missing_frames(
+    tmp_path: Path, places: tuple[int, ...], gaps: str
+) -> None:
+    """What it has moved by meanwhile is no jump of the film: what follows stays where it is."""
+    scan = scanned(tmp_path, panned(20))
+    for at in places:
+        (scan / f"R1.{FIRST + at:07d}.dpx").unlink()
+    out = tmp_path / "out"
+    sets = (ONE_SHOT, ALLOWED, f"reels.gaps={gaps}", "restore.weave.floor_px=0.0")
+    run_here(project_of([scan], *sets, only="weave"), out)
+    said = decided(out)["weave"]
+    assert max(np.abs(said["dx_px"] or [0.0])) < 0.3
+    assert said["jumps"] == []
+
+
 def test_limits_by_class_count_frames_that_are_made(tmp_path: Path) -> None:
     scan = scanned(tmp_path, fogged(panned(14), 5, 9, 10))
     tight = ("policy.max_invented_share=0.5", "policy.max_borrowed_share=0.5")
