@@ -40,8 +40,7 @@ from wetgate.stages.propose_dirt import OFF, propose_dirt
 NO_LINES = "no persistent line was found"
 ENOUGH = "the scan is as large as what is asked for"
 _STRONG = 4.0
-"""Times what is skipped: so strong at some level, grain is looked after even if the flattest places
-have next to none."""
+"""Times what is skipped: so strong at some level, grain counts however weak it is in flat places."""
 TOO_SMALL = "the picture is too small to be measured"
 
 
