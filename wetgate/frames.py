@@ -140,10 +140,8 @@ def _decide(
             confidence=v.confidence,
             reason=v.reason,
         )
-    if person.frames.enabled is False:
-        found = {}
     seen: dict[int, FrameDecision] = {}
-    if not settings.enabled:
+    if person.frames.enabled is False or not settings.enabled:
         seen = {n: d.model_copy(update={"done": "left"}) for n, d in found.items()}
         found = {}
     wished = sorted({*person.frames.rebuild, *person.frames.hold})

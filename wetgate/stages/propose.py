@@ -40,7 +40,7 @@ from wetgate.stages.propose_dirt import OFF, propose_dirt
 NO_LINES = "no persistent line was found"
 ENOUGH = "the scan is as large as what is asked for"
 _STRONG = 4.0
-"""Times what is skipped: so strong at some level, grain counts however weak it is in flat places."""
+"""Times what is skipped: so strong at some level, grain counts even where flat places have none."""
 TOO_SMALL = "the picture is too small to be measured"
 
 
