@@ -11,7 +11,7 @@ Everything here looks only; nothing is ever removed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -93,8 +93,14 @@ class CadenceProbe:
         self._combed.append(_is_combed(tiles, self._before))
         self._before = tiles
 
-    def doubled(self, stretches: Sequence[FrameRange]) -> tuple[int, ...]:
-        """Frames that repeat the one before them, inside shots (or other stretches)."""
+    def doubled(
+        self, stretches: Sequence[FrameRange], damaged: Set[int] = frozenset()
+    ) -> tuple[int, ...]:
+        """Frames that repeat the one before them, inside shots (or other stretches).
+
+        damaged: frames unlike those on both sides of them. They differ from them by more than two
+        pictures of a scene do, and say nothing of how much that is here.
+        """
         at = {n: k for k, n in enumerate(self._numbers)}
         found: list[int] = []
         for stretch in stretches:
@@ -105,7 +111,10 @@ class CadenceProbe:
             grain = np.array([self._grain[k] for k in places])
             # Weave and flicker come back to the same place and light by chance, with other grain.
             other = grain > _OWN_GRAIN * np.array([self._noise[k] for k in places])
-            twins = _twins(moving, grain) & ~other
+            odd = [not damaged.isdisjoint(self._numbers[max(0, k - 1) : k + 1]) for k in places]
+            usual = ~np.array(odd, np.bool_)
+            twins = moving <= _SAME
+            twins[usual] = _twins(moving[usual], grain[usual]) & ~other[usual]
             found += [n for n, twin in zip(inside, twins, strict=True) if twin]
         return tuple(found)
 

@@ -9,7 +9,7 @@ every other frame is given what its picture was given.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from media.frames import FrameRange
 from media.reel import MadeBy, Reel
+
+_LONGEST_HOLE = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,28 @@ class Pictures:
     """Numbers of the frames that are pictures of their own, ascending, at least one."""
     between: dict[int, float] = field(default_factory=dict)
     """Frames to be rebuilt from both sides: how far each lies between its two pictures, 0..1."""
+    aside: frozenset[int] = frozenset()
+    """Frames that are shown as they are and say nothing of the shot: destroyed, and left so."""
+    gone: frozenset[int] = frozenset()
+    """Frames of which the picture is missing or destroyed: time went on while they were taken."""
 
     @property
     def strip(self) -> FrameRange:
         """The pictures counted without holes from the first frame on: what solvers work on."""
         return FrameRange(self.frames.start, self.frames.start + len(self.own))
+
+    @property
+    def moments(self) -> tuple[int, ...]:
+        """When each picture was taken, in frames; a repeat takes no time, what is gone did.
+
+        A long hole counts for less, so that nothing has to be worked out for all of it.
+        """
+        gone = sorted(self.gone)
+        found: list[int] = []
+        for at, number in enumerate(self.own):
+            lost = bisect_right(gone, number) - (bisect_right(gone, self.own[at - 1]) if at else 0)
+            found.append(found[-1] + 1 + min(lost, _LONGEST_HOLE) if found else 0)
+        return tuple(found)
 
     @property
     def repeats(self) -> tuple[int, ...]:
@@ -47,6 +66,10 @@ class Pictures:
     def number(self, strip_number: int) -> int:
         """The frame behind a number on the strip."""
         return self.own[strip_number - self.frames.start]
+
+    def given_nothing(self, unseen: Sequence[int]) -> tuple[int, ...]:
+        """The frames behind these numbers on the strip, and those that are set aside."""
+        return tuple(sorted({*(self.number(n) for n in unseen), *self.aside}))
 
     def around(self, number: int, radius: int) -> tuple[int, ...]:
         """The 2*radius + 1 frames a temporal repair of ``number`` looks at, itself in the middle.
@@ -86,14 +109,26 @@ class Pictures:
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Per-picture values (K, ...) to per-frame values (N, ...).
 
-        Repeats get the value of their picture, rebuilt frames the straight line between two.
+        Repeats get the value of their picture, rebuilt frames the straight line between two, and
+        frames that are set aside nothing.
         """
         places = np.array([self.place(n) for n in self.frames])
         out = np.asarray(values[places], dtype=np.float64).copy()
         for number, share in self.between.items():
             k = places[number - self.frames.start]
             out[number - self.frames.start] = (1 - share) * values[k] + share * values[k + 1]
+        for number in self.aside:
+            out[number - self.frames.start] = 0.0
         return out
+
+    def without(self, numbers: Set[int]) -> Pictures:
+        """With these frames set aside, unless no picture would be left."""
+        aside = frozenset(n for n in self.frames if n in numbers)
+        own = tuple(n for n in self.own if n not in aside)
+        if not aside or not own:
+            return self
+        between = _shares(own, tuple(self.between))
+        return Pictures(self.frames, own, between, aside, self.gone | aside)
 
     def share(self, number: int) -> float | None:
         """How far a picture lies between those beside it; None without one on each side."""
@@ -123,7 +158,8 @@ def pictures_of(reel: Reel, frames: FrameRange) -> Pictures:
         n for n in frames if n == frames.start or (n not in doubled and not reel.frame(n).made_by)
     ]
     rebuilt = [n for n in frames if reel.frame(n).made_by is MadeBy.REBUILD]
-    return Pictures(frames, tuple(own), _shares(own, rebuilt))
+    gone = frozenset(n for n in frames if reel.frame(n).made_by)
+    return Pictures(frames, tuple(own), _shares(own, rebuilt), gone=gone)
 
 
 def _shares(own: Sequence[int], rebuilt: Sequence[int]) -> dict[int, float]:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from wetgate.night import check_deadline, check_windows
 
@@ -18,10 +26,25 @@ Box = tuple[Whole, Whole, Whole, Whole]
 """Left, top, width, height in px on the scan."""
 
 
+def _kinds(annotation: object) -> set[object]:
+    """What an annotation is made of: types, and whatever else stands in it."""
+    return {annotation}.union(*(_kinds(part) for part in get_args(annotation)))
+
+
 class Section(BaseModel):
     """Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_number_is_no_switch(cls, value: object, info: ValidationInfo) -> object:
+        """``max_repaired_share = true`` would pass for 1.0: everything allowed."""
+        if isinstance(value, bool) and info.field_name is not None:
+            kinds = _kinds(cls.model_fields[info.field_name].annotation)
+            if not kinds.isdisjoint({int, float}) and bool not in kinds:
+                raise PydanticCustomError("number", "input should be a number")
+        return value
 
 
 class ReelConfig(Section):

@@ -11,11 +11,11 @@ from dataclasses import replace
 from media.errors import ConfigError
 from media.frames import FrameRange
 from media.listing import missing_runs
-from media.pictures import Pictures
+from media.pictures import Pictures, pictures_of
 from media.reel import Reel, SegmentKind, Shot, SourceFrame
 from restore.rebuild.measure import FLASH, SPLICE, Finding
 from restore.rebuild.solve import Done, FramesOptions, solve_frames
-from wetgate.beside import NAMED, check_wishes, shown_instead, sound_on_both_sides
+from wetgate.beside import NAMED, check_wishes, shown_instead, sound_on_both_sides, stays
 from wetgate.config import Project
 from wetgate.decisions import (
     FrameDecision,
@@ -37,17 +37,30 @@ def settle_frames(job: Job, ingested: IngestedReel) -> IngestedReel:
     reel = ingested.reel
     people = read_overrides(job.folder.overrides, {s.id for s in ingested.shots}, others=True)
     decided: dict[str, tuple[FrameDecision, ...]] = {}
+    aside: set[int] = set()
     shown: dict[int, SourceFrame] = {}
     for shot in ingested.shots:
         person = people.get(shot.id, ShotOverride())
-        said = _decide(job.project, reel, shot, ingested.findings, person)
+        said, destroyed = _decide(job.project, reel, shot, ingested.findings, person)
+        aside |= destroyed
         if said:
             decided[shot.id] = said
             shown |= shown_instead(reel, shot, said)
     if shown:
         frames = tuple(shown.get(f.number, f) for f in reel.frames)
         reel = replace(reel, frames=frames)
-    return replace(ingested, reel=reel, frames=decided)
+    return replace(ingested, reel=reel, frames=decided, aside=frozenset(aside))
+
+
+def measured_in(ingested: IngestedReel, shot: Shot) -> Pictures:
+    """The pictures of a shot that are measured: not those that are destroyed and stay so."""
+    return pictures_of(ingested.reel, shot.frames).without(ingested.aside)
+
+
+def _says_nothing(decision: FrameDecision, sure: float) -> bool:
+    """Is all of the frame destroyed, and shown so? What a person leaves, they have seen."""
+    seen = decision.origin == "human" and decision.done == "left"
+    return stays(decision) and not seen and not decision.part_px and decision.confidence >= sure
 
 
 def made_in(pictures: Pictures, decisions: Sequence[FrameDecision]) -> dict[int, float]:
@@ -98,7 +111,9 @@ def _decide(
     shot: Shot,
     findings: Sequence[Finding],
     person: ShotOverride,
-) -> tuple[FrameDecision, ...]:
+) -> tuple[tuple[FrameDecision, ...], set[int]]:
+    """What is done about each frame; and those that are destroyed all over and shown so, which
+    say nothing of the shot, also where nothing is to be done about frames."""
     layered, _ = effective(project, reel.id, shot.id, person.restore)
     settings = layered.restore.frames
     options = FramesOptions(
@@ -114,18 +129,21 @@ def _decide(
     elif shot.kind is not SegmentKind.SHOT:
         kept = f"it is {shot.kind.value}"
     found: dict[int, FrameDecision] = {}
-    if settings.enabled and person.frames.enabled is not False:
-        size_px = (reel.format.height, reel.format.width)
-        missing = frozenset(n for n in shot.frames if reel.frame(n).made_by is not None)
-        for v in solve_frames(findings, shot.frames, size_px, options, kept, missing):
-            found[v.frame] = FrameDecision(
-                frame=v.frame,
-                kind=v.kind,
-                done=v.done,
-                part_px=v.part_px,
-                confidence=v.confidence,
-                reason=v.reason,
-            )
+    size_px = (reel.format.height, reel.format.width)
+    missing = frozenset(n for n in shot.frames if reel.frame(n).made_by is not None)
+    for v in solve_frames(findings, shot.frames, size_px, options, kept, missing):
+        found[v.frame] = FrameDecision(
+            frame=v.frame,
+            kind=v.kind,
+            done=v.done,
+            part_px=v.part_px,
+            confidence=v.confidence,
+            reason=v.reason,
+        )
+    seen: dict[int, FrameDecision] = {}
+    if person.frames.enabled is False or not settings.enabled:
+        seen = {n: d.model_copy(update={"done": "left"}) for n, d in found.items()}
+        found = {}
     wished = sorted({*person.frames.rebuild, *person.frames.hold})
     if protected and wished:
         raise ConfigError(
@@ -138,7 +156,8 @@ def _decide(
         found |= _by_person(project, reel, shot, found, person.frames)
         check_wishes(reel, shot, found, person.frames, options.longest_run)
     found = sound_on_both_sides(reel, shot, found)
-    return tuple(found[n] for n in sorted(found))
+    destroyed = {n for n, d in (seen | found).items() if _says_nothing(d, settings.min_confidence)}
+    return tuple(found[n] for n in sorted(found)), destroyed
 
 
 def _by_person(

@@ -14,7 +14,7 @@ from media.reel import Reel, Shot
 from wetgate.chain import build_chain
 from wetgate.decisions import ShotDecisions
 from wetgate.files import digest
-from wetgate.frames import made_in
+from wetgate.frames import made_in, measured_in
 from wetgate.job import Job
 from wetgate.layout import Variant, lay_out, variant_encoding
 from wetgate.marks import Marks, marks_of
@@ -41,6 +41,8 @@ class PlannedShot:
 
     shot: Shot
     pictures: Pictures
+    measured: Pictures
+    """Those of them that say something of the shot, before and after."""
     variant: Variant
     chain: tuple[Operator, ...] = field(compare=False)
     marks: Marks = field(compare=False)
@@ -113,7 +115,17 @@ def plan_shot(
             if not untouched
         ]
         planned.append(
-            PlannedShot(shot, pictures, variant, tuple(chain), marks, tuple(chunks), numerics, size)
+            PlannedShot(
+                shot=shot,
+                pictures=pictures,
+                measured=measured_in(ingested, shot),
+                variant=variant,
+                chain=tuple(chain),
+                marks=marks,
+                chunks=tuple(chunks),
+                numerics=numerics,
+                size=size,
+            )
         )
     return planned
 

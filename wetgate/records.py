@@ -46,6 +46,8 @@ class IngestedReel:
     """Destroyed, torn and spliced frames, as found."""
     frames: Mapping[str, tuple[FrameDecision, ...]] = field(default_factory=dict)
     """By shot id: what is done about them, ``wetgate.frames``."""
+    aside: frozenset[int] = frozenset()
+    """Of these, frames that are destroyed all over and shown so: nothing is measured on them."""
 
     def shot(self, name: str) -> Shot:
         """The shot with this id. raises: KeyError."""

@@ -235,11 +235,9 @@ class CutFinder:
             for d in find_dissolves(track.tones, start, stop)
             if not any(a <= d.stop and d.start <= b for a, b in blocked if b - a > 1)
         ]
-        pulses += [
-            p
-            for p in [*odd_frames(track), *bright_pulses(track, [*cuts, *fades])]
-            if not any(p.start < q.stop and q.start < p.stop for q in pulses)
-        ]
+        for p in [*odd_frames(track), *bright_pulses(track, [*cuts, *fades])]:
+            if not any(p.start < q.stop and q.start < p.stop for q in pulses):
+                pulses.append(p)
         kinds = (("cut", cuts), ("fade", fades), ("gap", [*gaps]))
         boundaries = [
             Boundary(frame=self._numbers[c.position], kind=kind, confidence=round(c.confidence, 3))

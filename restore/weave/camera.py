@@ -17,6 +17,8 @@ import numpy as np
 
 from restore.smoothing import Curve, penalty_bands, smoothed
 
+_NO_SAY = 1e-6
+"""Weight of frames that were not measured."""
 _LAMBDAS = 10.0 ** np.arange(-6.0, 10.01, 0.5)
 _DRIFT = 0.5
 """Units a frame: drifts of cameras are taken to be about this large when there are any."""
@@ -67,7 +69,7 @@ def camera_path(
     unit: what counts as one px for drifts. jumps_at: frames at which the path may jump; None
     looks for them.
     """
-    w = np.maximum(np.asarray(trust, np.float64), 1e-6)
+    w = np.maximum(np.asarray(trust, np.float64), _NO_SAY)
     found = _camera(path, w, unit, jumps_at)
     for _ in range(_ROUNDS):
         # A frame that was thrown far off says little of where the camera looked.
@@ -142,7 +144,13 @@ def _fixed(path: Curve, w: Curve, shape: Curve, leaps: Curve) -> _Fit:
     found = np.linalg.lstsq(root[:, None] * design, root * path, rcond=None)[0]
     meant, steps = shape @ found[: shape.shape[1]], leaps @ found[shape.shape[1] :]
     power = float((w * (path - meant - steps) ** 2).sum())
-    return _Fit(meant, steps, len(path) * float(np.log(power / len(path) + 1e-12)))
+    n = _measured(w)
+    return _Fit(meant, steps, n * float(np.log(power / n + 1e-12)))
+
+
+def _measured(w: Curve) -> int:
+    """How many frames were measured: what others happen to hold is no evidence of a good fit."""
+    return int(np.count_nonzero(w > 2.0 * _NO_SAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,7 @@ def _curve(path: Curve, w: Curve, leaps: Curve, order: int) -> _Curved:
             log_det += float(np.linalg.slogdet(inner)[1])
         meant: Curve = smooth - shapes @ size
         steps: Curve = leaps @ size
-        free = n - order - k
+        free = max(_measured(w) - order - k, 1)
         power = float((w * path) @ (path - meant - steps)) / free
         cost = free * float(np.log(max(power, 1e-12))) + log_det - (n - order) * float(np.log(lam))
         found.append((_Fit(meant, steps, cost), float(lam)))

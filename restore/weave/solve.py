@@ -9,6 +9,7 @@ splices and weave (``camera``), each axis and the turn by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -85,8 +86,14 @@ def solve_weave(
     frames: FrameRange,
     options: WeaveOptions,
     overscan: dict[str, object] | None = None,
+    *,
+    moments: Sequence[int] | None = None,
 ) -> WeaveSolution:
-    """Weave of a shot from the evidence of ``WeaveProbe``, and of ``OverscanProbe`` if given."""
+    """Weave of a shot from the evidence of ``WeaveProbe``, and of ``OverscanProbe`` if given.
+
+    moments: when each frame was taken, in frames, ascending; None where none is missing between
+    them. Where some are, a pan goes on meanwhile, and is no jump.
+    """
     n = len(frames)
     if n < FEWEST:
         return _alone(n, f"only {counted(n)}: a path cannot be told from weave", 0.0)
@@ -106,7 +113,7 @@ def solve_weave(
     moved, jumps, kept = np.zeros((n, 3)), set[int](), set[int]()
     for part in own.parts:
         unseen[part] = False
-        found, at, large = _split(own.path, part, options)
+        found, at, large = _split(own.path, part, options, moments)
         moved[part] = found[part]
         jumps |= {k for k in at if not unseen[k]}
         kept |= {k for k in large if not unseen[k]}
@@ -206,22 +213,32 @@ def _alone(n: int, reason: str, confidence: float) -> WeaveSolution:
 
 
 def _split(
-    path: Curve, part: NDArray[np.int64], options: WeaveOptions
+    path: Curve,
+    part: NDArray[np.int64],
+    options: WeaveOptions,
+    moments: Sequence[int] | None = None,
 ) -> tuple[Curve, set[int], set[int]]:
     """(n, 3) what is not the camera's, where it jumps, and where too far to be led back."""
     first, last = int(part[0]), int(part[-1]) + 1
-    trust = np.zeros(last - first)
-    trust[part - first] = 1.0
+    when = np.arange(last - first)
+    if moments is not None:
+        when = np.asarray(moments[first:last], np.int64) - moments[first]
+    trust = np.zeros(when[-1] + 1)
+    trust[when[part - first]] = 1.0
     moved, jumps, kept = np.zeros_like(path), set[int](), set[int]()
     for k in range(3):
         # A turn jumps where the picture does.
         unit, at = (1e-3, sorted(jumps)) if k == 2 else (1.0, None)
-        camera = camera_path(path[first:last, k], trust, unit=unit, jumps_at=at)
+        own = path[first:last, k]
+        whole = own if len(trust) == len(own) else np.interp(np.arange(len(trust)), when, own)
+        camera = camera_path(whole, trust, unit=unit, jumps_at=at)
         jumps |= set(camera.jumps)
         large = k < 2 and _large(camera, options)
         kept |= set(camera.jumps) if large else set()
-        moved[first:last, k] = path[first:last, k] - camera.meant - (camera.steps if large else 0.0)
-    return moved, {first + at for at in jumps}, {first + at for at in kept}
+        moved[first:last, k] = own - camera.meant[when] - (camera.steps[when] if large else 0.0)
+    # What jumps while frames are missing has done so in the first that is there.
+    places = [{first + int(np.searchsorted(when, t)) for t in some} for some in (jumps, kept)]
+    return moved, places[0], places[1]
 
 
 def _large(camera: Camera, options: WeaveOptions) -> bool:

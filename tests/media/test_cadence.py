@@ -95,6 +95,19 @@ def test_movement_that_dies_down_is_no_repeat() -> None:
     assert looked(frames).doubled([FrameRange(FIRST, FIRST + len(frames))]) == ()
 
 
+@pytest.mark.parametrize("frames", [5, 8])
+def test_a_destroyed_frame_makes_no_repeats_of_the_others(frames: int) -> None:
+    """It is so far from its neighbours that they seem near each other."""
+    scene = codes_of(add_grain(pan(4, frames, 96, 128, 0.1), 0.002, 5, 0.7))
+    middle = frames // 2
+    scene[middle] = np.full_like(scene[0], 990)
+    whole = FrameRange(FIRST, FIRST + frames)
+    assert looked(scene).doubled([whole], {FIRST + middle}) == ()
+    twice = [*scene[:2], scene[1], *scene[2:]]
+    longer = FrameRange(FIRST, whole.stop + 1)
+    assert looked(twice).doubled([longer], {FIRST + middle + 1}) == (FIRST + 2,)
+
+
 def test_the_first_frame_of_a_shot_repeats_nothing() -> None:
     frames = material("still", 6)
     frames = [*frames[:10], frames[9], *frames[10:]]

@@ -96,6 +96,23 @@ def test_rebuilt_frames_lie_between_their_neighbours() -> None:
     assert spread[2:6].tolist() == pytest.approx([3, 4, 5, 6])
 
 
+def test_time_goes_on_over_what_is_gone_and_not_over_repeats() -> None:
+    held = {104: MadeBy.HOLD, 105: MadeBy.REBUILD}
+    pictures = pictures_of(reel_of((102,), held), SHOT)
+    assert pictures.own == (100, 101, 103, 106, 107, 108, 109)
+    assert pictures.moments == (0, 1, 2, 5, 6, 7, 8)
+    assert all_own(SHOT).moments == tuple(range(10))
+
+
+def test_destroyed_frames_are_set_aside_and_given_nothing() -> None:
+    pictures = all_own(SHOT).without({100, 104, 105, 300})
+    assert pictures.own == (101, 102, 103, 106, 107, 108, 109)
+    assert pictures.moments == (0, 1, 2, 5, 6, 7, 8)
+    assert pictures.spread(np.arange(1.0, 8.0)).tolist() == [0, 1, 2, 3, 0, 0, 4, 5, 6, 7]
+    assert pictures.given_nothing((pictures.strip.start + 3,)) == (100, 104, 105, 106)
+    assert all_own(SHOT).without(set(SHOT)) == all_own(SHOT)
+
+
 def test_a_gap_at_a_cut_is_not_bridged() -> None:
     made = {103: MadeBy.REBUILD}
     before = pictures_of(reel_of(made=made), FrameRange(100, 104))

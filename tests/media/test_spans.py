@@ -178,6 +178,14 @@ def test_flashes_and_ruined_frames_are_spans_and_no_cuts() -> None:
     assert all(0 <= s.confidence <= 1 and s.reason for s in spans)
 
 
+def test_a_fogged_frame_is_listed_once() -> None:
+    """It is bright, and unlike both of its sides: two ways to see one thing."""
+    frames = scene(31, 8)
+    frames[4] = 0.97
+    spans = finder(frames).spans("R1")
+    assert [(s.frames.start, s.frames.stop) for s in spans] == [(4, 5)]
+
+
 def test_all_black_is_one_shot_and_one_frame_is_one() -> None:
     found = finder(worn(np.full((60, H, W), 0.02, np.float32)))
     (only,) = found.shots("R1")

@@ -83,6 +83,18 @@ def test_a_camera_without_weave_keeps_its_whole_path(
 
 
 @settings(max_examples=25)
+@given(seed=SEEDS, n=st.integers(20, 40), hole=st.integers(3, 8))
+def test_frames_that_were_not_measured_are_no_evidence(seed: int, n: int, hole: int) -> None:
+    """A camera that stood is not thought to have followed the weave because some are missing."""
+    path = np.random.default_rng(seed).normal(0.0, 0.8, n)
+    trust = np.ones(n)
+    trust[8 : 8 + hole] = 0.0
+    path[8 : 8 + hole] = np.linspace(path[7], path[8 + hole], hole + 2)[1:-1]
+    meant = camera_path(path, trust).meant[trust > 0.0]
+    assert np.sqrt(np.square(meant - meant.mean()).mean()) < 0.5
+
+
+@settings(max_examples=25)
 @given(seed=SEEDS, n=st.integers(30, 120), at=st.floats(0.3, 0.7), step_px=st.floats(5.0, 14.0))
 def test_a_step_is_found_where_it_is(seed: int, n: int, at: float, step_px: float) -> None:
     k = round(at * n)

@@ -47,7 +47,7 @@ SPECIAL = {
 }
 ONE_VALUE = {"schema_version": "1", "restore.upscale.model.arch": "srvgg"}
 CANDIDATES = (
-    *("true", "false", "0.5", "2.5", "1.5", "3", "0.03", "0.3", "100", "512", "8"),
+    *("true", "false", "0.5", "2.5", "1.5", "2", "3", "0.03", "0.3", "100", "512", "8"),
     *(
         "non-commercial",
         "bt709",
@@ -243,6 +243,15 @@ def test_paths_on_the_command_line_are_relative_to_where_that_is(
     assert project_of(scans[:1], "reels.defect_map=alpha").reels[0].defect_map == "alpha"
 
 
+@pytest.mark.parametrize(
+    "name", ["policy.max_repaired_share", "restore.dirt.budget", "render.chunk_frames"]
+)
+def test_a_switch_is_no_number(scans: list[Path], name: str) -> None:
+    """It would pass for 1: every pixel may be repaired."""
+    with pytest.raises(ConfigError, match=rf"{name}: input should be a number \(got True"):
+        project_of(scans[:1], f"{name}=true")
+
+
 # People's decisions.
 
 
@@ -346,6 +355,7 @@ def test_a_frame_of_a_shot_that_was_left_alone_is_corrected(finished: Path) -> N
         ("flicker]\nexposure_stops = { 86410 = [80.0] }", "exposure_stops"),
         ("flicker]\nexposure_stops = { 86410 = [nan] }", "exposure_stops"),
         ("weave]\nturn_deg = { 86410 = 45.0 }", "turn_deg"),
+        ("dirt]\nlevel = true", "level: input should be a number"),
         ("weave]\nshift_px = { 86410 = [0.0, -64.0] }", "nothing would be left of frame 86410"),
     ],
 )

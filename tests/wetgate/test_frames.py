@@ -69,6 +69,69 @@ def test_destroyed_frames_are_rebuilt_and_marked(tmp_path: Path) -> None:
             np.testing.assert_array_equal(made[FIRST + at], clean[at])
 
 
+def test_beside_a_destroyed_frame_a_slow_scene_is_not_called_doubled(tmp_path: Path) -> None:
+    values = add_grain(pan(4, 8, HEIGHT_PX, WIDTH_PX, 0.1), 0.002, 5, 0.7)
+    codes = np.rint(values.transpose(0, 2, 3, 1) * 1023).clip(0, 1023).astype(np.uint16)
+    scan = scanned(tmp_path, fogged(codes, 4))
+    out = tmp_path / "out"
+    assert run_here(project_of([scan], ALLOWED, ONE_SHOT, only="frames"), out).held == ()
+    record = json.loads((out / "reels/R1/ingest.json").read_text("utf-8"))
+    assert record["doubled"] == []
+
+
+@pytest.mark.parametrize("frames", [True, False])
+@pytest.mark.parametrize("places", [(7,), (7, 8, 9, 10)])
+def test_destroyed_frames_that_stay_are_no_flicker_and_no_weave(
+    tmp_path: Path, places: tuple[int, ...], frames: bool
+) -> None:
+    """Nor is the way a pan goes on meanwhile; also where nothing is done about frames."""
+    scan = scanned(tmp_path, fogged(panned(20), *places))
+    sets = (ONE_SHOT, "restore.flicker.floor_stops=0.0", "restore.weave.floor_px=0.0")
+    out = tmp_path / "out"
+    only = "weave,flicker,frames" if frames else "weave,flicker"
+    run_here(project_of([scan], *sets, only=only), out)
+    said = decided(out)
+    steps = np.array(said["flicker"]["exposure_stops"] or [[0.0]])
+    assert float(np.abs(steps).max()) < 0.05
+    assert max(np.abs(said["weave"]["dx_px"] or [0.0])) < 0.3
+    planes, pictures = touched(out), delivered(out)
+    for at in places:
+        assert not planes[FIRST + at].any()
+        np.testing.assert_array_equal(pictures[FIRST + at], fogged(panned(20), *places)[at])
+
+
+@pytest.mark.parametrize("gaps", ["hold", "rebuild"])
+@pytest.mark.parametrize("places", [(7,), (7, 8, 9)])
+def test_a_pan_goes_on_over_missing_frames(
+    tmp_path: Path, places: tuple[int, ...], gaps: str
+) -> None:
+    """What it has moved by meanwhile is no jump of the film: what follows stays where it is."""
+    scan = scanned(tmp_path, panned(20))
+    for at in places:
+        (scan / f"R1.{FIRST + at:07d}.dpx").unlink()
+    out = tmp_path / "out"
+    sets = (ONE_SHOT, ALLOWED, f"reels.gaps={gaps}", "restore.weave.floor_px=0.0")
+    run_here(project_of([scan], *sets, only="weave"), out)
+    said = decided(out)["weave"]
+    assert max(np.abs(said["dx_px"] or [0.0])) < 0.3
+    assert said["jumps"] == []
+
+
+def test_limits_by_class_count_frames_that_are_made(tmp_path: Path) -> None:
+    scan = scanned(tmp_path, fogged(panned(14), 5, 9, 10))
+    tight = ("policy.max_invented_share=0.5", "policy.max_borrowed_share=0.5")
+    out = tmp_path / "out"
+    sets = (ONE_SHOT, "restore.frames.longest_run=1", "restore.frames.beyond=hold", *tight)
+    assert run_here(project_of([scan], ALLOWED, *sets, only="frames"), out).held == ("R1_0010",)
+    why = json.loads((out / "reels/R1/verify/R1_0010.json").read_text("utf-8"))["held_because"]
+    assert why == [
+        f"frame {FIRST + 9}: 100.0 % of the picture is borrowed, "
+        "policy.max_borrowed_share allows 50 %",
+        f"frame {FIRST + 5}: 100.0 % of the picture is invented, "
+        "policy.max_invented_share allows 50 %",
+    ]
+
+
 def test_without_leave_to_invent_they_stay_and_the_shot_is_held(tmp_path: Path) -> None:
     frames = fogged(panned(12), 5)
     scan = scanned(tmp_path, frames)

@@ -15,7 +15,7 @@ from media.defect_map import MapReader, map_digest
 from media.encoding import reel_encoding
 from media.log_planes import CodedFrame, LogFrame, plane_means
 from media.passes import Probe
-from media.pictures import Pictures, pictures_of
+from media.pictures import Pictures
 from media.reel import Reel, Shot
 from restore.defects.measure import DefectProbe
 from restore.dirt.trial import TrialProbe, trial_name
@@ -29,6 +29,7 @@ from restore.weave.measure import WeaveProbe
 from restore.weave.overscan import OverscanProbe
 from wetgate.config import ReelConfig
 from wetgate.files import digest
+from wetgate.frames import measured_in
 from wetgate.job import Job
 from wetgate.layers import effective
 from wetgate.numerics import Numerics, kind_of, pin_numerics, profile
@@ -79,6 +80,8 @@ def evidence_key(job: Job, reel: Reel, shot: Shot, pictures: Pictures, numerics:
             "frames": [reel.frame(n).sha256 for n in shot.frames],
             "first": shot.frames.start,
             "pictures": list(pictures.own),
+            **({"aside": sorted(pictures.aside)} if pictures.aside else {}),
+            **({"gone": sorted(pictures.gone)} if pictures.gone else {}),
             **({"map": _map_key(reel, pictures)} if reel.defect_map is not None else {}),
             "spans": [shot.dissolve_in, shot.dissolve_out, shot.fade_in, shot.fade_out],
         }
@@ -98,7 +101,7 @@ def analyse_shot(
     """
     pin_numerics()
     path = job.folder.evidence(shot.reel, shot.id)
-    pictures = pictures_of(ingested.reel, shot.frames)
+    pictures = measured_in(ingested, shot)
     own = profile(torch.device("cpu"))
     kept, measured_by = _kept(job, ingested, shot, pictures)
     missing = wanted - set(kept)
@@ -147,7 +150,7 @@ def measured_before(
     job: Job, ingested: IngestedReel, shot: Shot, wanted: frozenset[str]
 ) -> dict[str, Any] | None:
     """Evidence of a shot where all that is ``wanted`` lies there; None where any is missing."""
-    kept, _ = _kept(job, ingested, shot, pictures_of(ingested.reel, shot.frames))
+    kept, _ = _kept(job, ingested, shot, measured_in(ingested, shot))
     return {name: kept[name] for name in wanted} if wanted <= set(kept) else None
 
 

@@ -158,11 +158,14 @@ def _settled(
         shots = edited
     else:
         shots = _found(job, reel, sights.finders)
+    findings = tuple(sights.frames.findings())
     doubled: tuple[int, ...] = ()
     if job.project.ingest.find_doubled:
         stretches = [s.frames for s in shots]
         made = {f.number for f in reel.frames if f.made_by}
-        doubled = tuple(n for n in sights.cadence.doubled(stretches) if n not in made)
+        damaged = {n for f in findings for n in range(f.first, f.last + 1)}
+        twins = sights.cadence.doubled(stretches, damaged)
+        doubled = tuple(n for n in twins if n not in made)
     cadence = sights.cadence.report(doubled, reel.rate)
     notes = (*reel.notes, *cadence.notes, *_held_at_cuts(reel, shots))
     if reel.kind != "movie":
@@ -173,7 +176,6 @@ def _settled(
         "combed_share": round(cadence.combed_share, 4),
     }
     reel = replace(reel, doubled=doubled, notes=notes, facts=facts)
-    findings = tuple(sights.frames.findings())
     return IngestedReel(reel, tuple(shots), spans, findings), cadence
 
 

@@ -41,8 +41,7 @@ from wetgate.stages.propose_dirt import OFF, propose_dirt
 NO_LINES = "no persistent line was found"
 ENOUGH = "the scan is as large as what is asked for"
 _STRONG = 4.0
-"""Times what is skipped: so strong at some level, grain is looked after even if the flattest places
-have next to none."""
+"""Times what is skipped: so strong at some level, grain counts even where flat places have none."""
 TOO_SMALL = "the picture is too small to be measured"
 
 
@@ -159,6 +158,7 @@ def propose_weave(
             reference=options.reference,
         ),
         evidence["overscan"],
+        moments=pictures.moments,
     )
     if not found.applied:
         return WeaveDecision(
@@ -175,7 +175,7 @@ def propose_weave(
         reference=found.reference,
         jumps=tuple(pictures.number(n) for n in found.jumps),
         kept_jumps=tuple(pictures.number(n) for n in found.kept_jumps),
-        unseen=tuple(pictures.number(n) for n in found.unseen),
+        unseen=pictures.given_nothing(found.unseen),
         dx_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dx_px))),
         dy_px=tuple(_round(v, 4) for v in pictures.spread(np.asarray(found.dy_px))),
         confidence=_round(found.confidence),
@@ -221,7 +221,7 @@ def propose_flicker(
             "grid_stops": curve(found.grid_stops, 4),
             "channel_grid_stops": curve(found.channel_grid_stops, 4),
             "kept_flashes": [pictures.number(n) for n in found.kept_flashes],
-            "unseen": [pictures.number(n) for n in found.unseen],
+            "unseen": pictures.given_nothing(found.unseen),
             "confidence": _round(found.confidence),
         }
     )
@@ -256,7 +256,8 @@ def _scratch(
             for p in lines_of[shown]
         )
         for number in shot.frames
-        if (shown := pictures.own[pictures.place(number)]) in lines_of
+        if number not in pictures.aside
+        and (shown := pictures.own[pictures.place(number)]) in lines_of
     }
     hiding = {n: [p.hides for p in lines] for n, lines in lines_of.items()}
     hidden = {

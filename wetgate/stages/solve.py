@@ -8,7 +8,6 @@ from typing import Any
 from color.records import protection
 from media.errors import ConfigError
 from media.frames import FrameRange
-from media.pictures import pictures_of
 from media.reel import Reel
 from media.write import atomic_write_bytes
 from restore.dirt.trial import trial_name
@@ -29,6 +28,7 @@ from wetgate.decisions import (
     read_overrides,
 )
 from wetgate.files import digest, read_json, write_json
+from wetgate.frames import measured_in
 from wetgate.job import Job
 from wetgate.layers import check_layer, check_scenes, effective
 from wetgate.marks import check_regions, regions_of
@@ -104,7 +104,7 @@ def solve_title(
             job.project, shot.reel, name, _settings(people.get(name))
         )
         asked = _switched_on(layered, people.get(name))
-        pictures = pictures_of(reels[shot.reel].reel, shot.frames)
+        pictures = measured_in(reels[shot.reel], shot)
         changeover = _changeover(reels[shot.reel].reel)
         larger = size_of(job.project, scans[shot.reel].format, shot.reel).factor > 1
         proposed[name] = propose_shot(

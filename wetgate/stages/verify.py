@@ -38,7 +38,7 @@ Verdict = dict[str, Any]
 _CLASSES = {2: "borrowed", 3: "invented"}
 _MEASURES = ("flicker_stops", "weave_px", "grain_sigma", "unsteady", "clipped_share")
 
-CHECKS = 9
+CHECKS = 10
 """Rises when a verdict would come out differently."""
 
 
@@ -82,7 +82,7 @@ def verify_shot(
     space = variant_encoding(ingested.reel, planned.variant)
     after = measure(
         frames.read,
-        planned.pictures,
+        planned.measured,
         job.project.analyse.width_px,
         ColorProbe(space, clipping_only=True),
         probes,
@@ -252,7 +252,8 @@ class _Frames:
         scanned = self._scanned[first : first + len(chunk.frames)]
         share = counts[:, self._repaired].sum(axis=1) / counts.sum(axis=1) * scanned
         for k, (worst, _) in self.worst_by_class.items():
-            of_class = counts[:, k] / counts.sum(axis=1) * scanned
+            # A limit of a class is asked for by itself: it counts frames that are made, too.
+            of_class = counts[:, k] / counts.sum(axis=1)
             if float(of_class.max()) > worst:
                 at = chunk.frames.start + int(of_class.argmax())
                 self.worst_by_class[k] = (round(float(of_class.max()), 6), at)
@@ -290,7 +291,7 @@ def _numbers(
     """
     if not evidence:
         return dict.fromkeys(_MEASURES)
-    frames = planned.pictures.strip
+    frames = planned.measured.strip
     found: dict[str, float | None] = dict.fromkeys(_MEASURES)
     if "flicker" in evidence:
         flicker = solve_flicker(evidence["flicker"], frames, FlickerOptions(floor_stops=0.0))
@@ -298,7 +299,7 @@ def _numbers(
             found["flicker_stops"] = round(flicker.rms_stops(), 5)
     if "weave" in evidence and len(frames) >= 6:
         still = WeaveOptions(floor_px=0.0, floor_deg=0.0, floor_errors=0.0, limit_px=1e9)
-        weave = solve_weave(evidence["weave"], frames, still)
+        weave = solve_weave(evidence["weave"], frames, still, moments=planned.measured.moments)
         square = np.square(weave.dx_px).mean() + np.square(weave.dy_px).mean()
         found["weave_px"] = round(float(np.sqrt(square)) / ratio, 4)
     grain = evidence.get("grain")
@@ -380,7 +381,7 @@ def _held(
         held.append(f"and {len(left) - 3} more frames like these")
     if planned.shot.kind is SegmentKind.BLACK:
         held.append("the shot is all black: check that the scan is what it should be")
-    pictures, frames = len(planned.pictures.own), len(planned.shot.frames)
+    pictures, frames = len(planned.measured.own), len(planned.shot.frames)
     grain = ", but for grain" if decisions.noise.applied else ""
     if frames < 3:
         many = f"{frames} frame{'' if frames == 1 else 's'}"
