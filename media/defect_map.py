@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from media.errors import FrameMissing, InputError, ReelMixed, SourceChanged
 from media.fixity import file_sha256
+from media.frames import frames_text
 from media.listing import list_sequence, missing_runs, named_runs
 from media.reel import DefectMap, MapFrame, PictureFormat, Reel, SourceFrame
 from media.scan import load, read_codes
@@ -54,7 +55,7 @@ def open_map(
     if missing:
         have = sorted({wanted[0] - 1, wanted[-1] + 1, *(set(wanted) & set(files))})
         raise FrameMissing(
-            f"the defect map lacks {len(missing)} frames of the scan",
+            f"the defect map lacks {frames_text(len(missing))} of the scan",
             reel=reel.id,
             frame=missing[0],
             hint=f"missing: {named_runs(missing_runs(have))}",

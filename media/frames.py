@@ -65,6 +65,11 @@ def counted(pictures: int) -> str:
     return f"{pictures} picture{'' if pictures == 1 else 's'}"
 
 
+def frames_text(frames: int) -> str:
+    """``1 frame``, ``3 frames``."""
+    return f"{frames} frame{'' if frames == 1 else 's'}"
+
+
 def rate_text(rate: Fraction) -> str:
     """The rate the way people write it: ``24`` or ``24000/1001``."""
     return str(rate.numerator) if rate.denominator == 1 else f"{rate.numerator}/{rate.denominator}"

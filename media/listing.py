@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from media.errors import FrameDuplicate, FrameMissing, InputError
-from media.frames import FrameRange
+from media.frames import FrameRange, frames_text
 from media.scan import KINDS
 
 _PATTERN = re.compile(r"%0?(\d*)d|#+")
@@ -117,8 +117,10 @@ def named_runs(runs: Sequence[FrameRange]) -> str:
 def _refuse_gaps(numbers: Sequence[int], reel: str | None) -> None:
     runs = missing_runs(numbers)
     if runs:
+        lacking = sum(map(len, runs))
+        be = "is" if lacking == 1 else "are"
         raise FrameMissing(
-            f"{sum(map(len, runs))} frames are missing between {numbers[0]} and {numbers[-1]}",
+            f"{frames_text(lacking)} {be} missing between {numbers[0]} and {numbers[-1]}",
             hint=f"missing: {named_runs(runs)}; copy them, give the parts as reels of their own, "
             "or say what to do with reels.gaps = 'keep', 'hold' or 'rebuild'",
             reel=reel,

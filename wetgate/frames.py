@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from media.errors import ConfigError
-from media.frames import FrameRange
+from media.frames import FrameRange, frames_text
 from media.listing import missing_runs
 from media.pictures import Pictures, pictures_of
 from media.reel import Reel, SegmentKind, Shot, SourceFrame
@@ -81,7 +81,7 @@ def to_review(shot: FrameRange, decisions: Sequence[FrameDecision]) -> list[str]
         and not (d.kind == SPLICE and d.frame in ends)
     ]  # fmt: skip
     said = [f"frame {d.frame}: {d.kind}: {d.reason}" for d in left[:3]]
-    return said + ([f"and {len(left) - 3} more frames like these"] if len(left) > 3 else [])
+    return said + ([f"and {frames_text(len(left) - 3)} more like these"] if len(left) > 3 else [])
 
 
 def not_rebuilt(project: Project, ingested: IngestedReel, pictures: Pictures) -> list[str]:

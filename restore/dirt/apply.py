@@ -103,7 +103,7 @@ class DirtOperator:
         here = np.zeros_like(found.mask) if told is None else told[center]
         here = here if kept is None else here & ~kept
         where = found.mask | here
-        too_much = float(here.mean()) > self.options.max_area_share
+        too_much = float(where.mean()) > self.options.max_area_share
         if found.refused or too_much:
             limit = 100 * self.options.max_area_share
             return own, touch, (f"more than {limit:.3g} % looks like dirt, left alone",)

@@ -21,7 +21,7 @@ Memos = Sequence[dict[str, Any]]
 """For each place of a window, what was worked out from its frame already."""
 RADIUS = 2
 _MOST = 4
-_SEARCH = Search(finest=1, patch_px=8, stride_px=5, steps=8, rounds=2)
+_SEARCH = Search(finest=1, patch_px=8, stride_px=5, steps=8, rounds=1)
 """Few, close patches at half size: at the time of DIS's fast preset for four frames, things that
 move far are followed."""
 _HALF = 0.5

@@ -279,6 +279,8 @@ def choose(evidence: Mapping[str, object], budget: float, asked: float) -> Chose
     recall, removed = _numbers(evidence, "recall"), _numbers(evidence, "false_removed")
     taken = _numbers(evidence, "taken_share")
     if not recall:
+        if budget <= 0.0:
+            return Chosen(strength=None, reason="too short to be tried, and the budget is 0 %")
         return Chosen(strength=asked, reason="too short to be tried")
     rows = list(zip(strengths, recall, removed, taken, strict=True))
     rows = rows[max(sum(s <= asked + 1e-9 for s in strengths) - 1, 0) :]

@@ -63,6 +63,7 @@ def test_a_short_shot_is_not_tried() -> None:
     evidence = observed(TrialProbe("network", 4), frames[:4])
     assert evidence["recall"] == []
     assert choose(evidence, 0.02, 0.5) == Chosen(strength=0.5, reason="too short to be tried")
+    assert choose(evidence, 0.0, 0.5).strength is None
 
 
 EVIDENCE = {

@@ -237,7 +237,7 @@ def _a_channel_of_dpx(scan: Path, source: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "error", "word"),
     [
-        (_one_lost, FrameMissing, "lacks 1 frames"),
+        (_one_lost, FrameMissing, "lacks 1 frame of"),
         (_wrong_size, InputError, "is 88x128, the scan 176x128"),
         (_a_picture, InputError, "color picture"),
         (_a_channel_of_dpx, InputError, "cannot be a channel of DPX"),

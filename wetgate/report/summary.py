@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from media.frames import rate_text
+from media.frames import frames_text, rate_text
 from media.passes import NOTED
 from media.reel import Shot
 from wetgate.chain import as_transform
@@ -137,7 +137,7 @@ def _noted(verdict: Mapping[str, Any]) -> list[str]:
     caveats: Mapping[str, list[str]] = verdict.get("caveats") or {}
     words = [(n, w) for n, said in caveats.items() for w in said if w.startswith(NOTED)]
     told = [f"frame {n}: {w.removeprefix(NOTED)}" for n, w in sorted(words, key=_number)[:3]]
-    return told + ([f"and on {len(words) - 3} more frames"] if len(words) > 3 else [])
+    return told + ([f"and on {frames_text(len(words) - 3)} more"] if len(words) > 3 else [])
 
 
 def _number(said: tuple[str, str]) -> int:

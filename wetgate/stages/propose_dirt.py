@@ -13,6 +13,8 @@ from wetgate.config import Project
 from wetgate.decisions import DefectMapDecision, DirtDecision, ShotDecisions
 
 OFF = "switched off in the project"
+_UNTRIED = 0.5
+"""Confidence in a strength that no trial spoke for."""
 _NO_NEIGHBOURS = "no two neighbours to compare with"
 
 
@@ -48,6 +50,7 @@ def propose_dirt(
     return DirtDecision(
         applied=chosen.strength is not None,
         reason=chosen.reason,
+        confidence=1.0 if measured else _UNTRIED,
         detector=options.detector,
         level=options.level if by_rules else strength,
         sigma=round(float(grain["sigma_luma"]), 6),

@@ -10,7 +10,7 @@ import numpy as np
 
 from color.stats import ColorProbe
 from media.errors import StoreError
-from media.frames import FrameRange, counted
+from media.frames import FrameRange, counted, frames_text
 from media.log_planes import CodedFrame, LogFrame
 from media.passes import NOTED
 from media.reel import SegmentKind
@@ -378,7 +378,7 @@ def _held(
     for number in sorted(left, key=int)[:3]:
         held.append(f"frame {number}: {'; '.join(left[number])}")
     if len(left) > 3:
-        held.append(f"and {len(left) - 3} more frames like these")
+        held.append(f"and {frames_text(len(left) - 3)} more like these")
     if planned.shot.kind is SegmentKind.BLACK:
         held.append("the shot is all black: check that the scan is what it should be")
     pictures, frames = len(planned.measured.own), len(planned.shot.frames)
