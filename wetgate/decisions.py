@@ -69,11 +69,12 @@ class FlickerDecision(Decided):
     """Frames left alone because too little of them is usable (black, clipped)."""
 
 
+Line = tuple[float, float, int, int, float, float]
+
+
 class ScratchDecision(Decided):
     applied: bool = False
-    places: dict[str, tuple[tuple[float, float, int, int, float, float], ...]] = Field(
-        default_factory=dict
-    )
+    places: dict[str, tuple[Line, ...]] = Field(default_factory=dict)
     """Frame number to lines: x_px half-way down, width_px, top_px, bottom_px in the scan, before
     weave; strength, film log; lean_px, by which the foot of the frame is further right."""
     hidden: dict[str, tuple[tuple[float, float, int, int, float], ...]] = Field(

@@ -101,13 +101,13 @@ class DirtOperator:
         given = window.marked(Mark.DAMAGED)
         told = None if given is None else given[:, 0].cpu().numpy()
         here = np.zeros_like(found.mask) if told is None else told[center]
-        here = here if kept is None else here & ~kept
         where = found.mask | here
-        too_much = float(where.mean()) > self.options.max_area_share
+        free = where if kept is None else where & ~kept
+        too_much = float(free.mean()) > self.options.max_area_share
         if found.refused or too_much:
             limit = 100 * self.options.max_area_share
             return own, touch, (f"more than {limit:.3g} % looks like dirt, left alone",)
-        if not where.any():
+        if not free.any():
             return own, touch, ()
         worst = max(_WORST_SIGMA * self.sigma, _WORST_FLOOR)
         spoilt = None if told is None else [told[k] for k in near]
@@ -128,8 +128,12 @@ class DirtOperator:
                 max(_POOR_SIGMA * self.sigma, _POOR_FLOOR),
             ),
         )
-        pixels, unknown = done.pixels, done.unknown
-        marked = _marked(touch, done.filled, Effect.BORROWED)
+        pixels, filled, unknown = done.pixels, done.filled, done.unknown
+        if kept is not None:
+            # What lies across the edge of a region is covered as a whole, and its part there kept.
+            pixels = torch.where(torch.from_numpy(kept), own.cpu(), pixels)
+            filled, unknown = filled & ~kept, unknown & ~kept
+        marked = _marked(touch, filled, Effect.BORROWED)
         if unknown.any() and self.options.fill:
             pixels, made = invent(pixels, unknown, where)
             marked = _marked(marked, made, Effect.INVENTED)
@@ -138,12 +142,10 @@ class DirtOperator:
         return pixels.to(own.device), marked, (_LEFT.format(count),) if count else ()
 
     def _judged(self, look: Look, frame: int, kept: NDArray[np.bool_] | None = None) -> Suspects:
-        """kept: (H, W) where nothing may be changed; what lies there does not count."""
+        """kept: (H, W) where nothing may be changed."""
         score = suspicion(look, self.sigma, self.options, half=self.half)
-        if kept is not None:
-            score = np.where(kept, np.float32(0.0), score)
         marks = frame in self.cue_marks
-        return judged(score, look, self.sigma, self.options, cue_marks=marks)
+        return judged(score, look, self.sigma, self.options, cue_marks=marks, kept=kept)
 
     def count_suspects(self, window: Window) -> list[Suspects]:
         """Detection only, for reports and tests: one entry per middle frame that has

@@ -36,6 +36,7 @@ _ONE_SIDED = 1.5
 _ONE_SIDED_BLOB_PX = 300
 _RULES_BLOB_PX = 4000
 """A rule cannot tell a larger piece from what a moving thing uncovers."""
+_RULES_RIM_PX = 2
 _LARGEST_PX, _LARGEST_PART = 12000, 20
 _SOUGHT_PX = 4000
 """Larger pieces are not looked for elsewhere: that would take too long."""
@@ -133,12 +134,14 @@ def judged(
     *,
     cue_marks: bool = False,
     known: Known | None = None,
+    kept: NDArray[np.bool_] | None = None,
 ) -> Suspects:
     """Pieces of dirt in a map of suspicion.
 
     cue_marks: the frame may carry the projectionist's mark: what lies where it does, and is on
     a frame beside this one too, stays.
     known: what was worked out on the same look before; added to, and changes no result.
+    kept: (H, W) where nothing may be changed: what lies there counts for no limit.
     """
     known = {} if known is None else known
     largest_px = options.largest_px(score.shape)
@@ -151,7 +154,8 @@ def judged(
         return not stays_on(blob, look.own.cpu().numpy(), look.near[:2])
 
     if options.detector == "rules":
-        return _by_rules(score, look, sigma, options, wanted, known)
+        found = _by_rules(score, look, sigma, options, wanted, known)
+        return _bounded(*found, options, _RULES_RIM_PX, kept)
     mask = np.zeros(score.shape, np.bool_)
     seeds, bodies = score > options.level, score > _GROW_LEVEL * options.level
     still = _still(look, sigma, options, wanted, _NETWORK_SEEKS_PX, known)
@@ -160,8 +164,8 @@ def judged(
         made = made_whole(blob, look.own.cpu().numpy(), look.near, look.flows, sigma)
         return made if made.area_px <= largest_px else None
 
-    kept, left = pieces(seeds, bodies, 0, still, mask, whole)
-    return _bounded(mask, score > _SURE, kept, left, options, rim_px=0)
+    taken, left = pieces(seeds, bodies, 0, still, mask, whole)
+    return _bounded(mask, score > _SURE, taken, left, options, 0, kept)
 
 
 def _still(
@@ -207,7 +211,8 @@ def _by_rules(
     options: DirtOptions,
     wanted: Callable[[Blob], bool],
     known: Known,
-) -> Suspects:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int, int]:
+    """Mask, what is sure by itself, and how many pieces were taken, and left."""
     high = max(options.threshold_sigma * sigma * math.sqrt(0.5), options.threshold_floor)
     largest_px = _RULES_BLOB_PX
     if look.one_sided:
@@ -215,26 +220,28 @@ def _by_rules(
     seeds = np.abs(score) > high
     mask = np.zeros(score.shape, np.bool_)
     if not seeds.any():
-        return Suspects(mask, seeds, 0, 0, False)
+        return mask, seeds, 0, 0
     grown = np.abs(score) > max(options.grow_share * high, 1.5 * sigma)
     alone = _still(look, sigma, options, lambda b: b.area_px <= largest_px and wanted(b), 1, known)
     # Dark and bright apart: a speck beside a hair is not one thing.
     both = [pieces(seeds, grown & (np.sign(score) == s), s, alone, mask) for s in (1, -1)]
-    kept, left = (sum(counts) for counts in zip(*both, strict=True))
-    return _bounded(mask, seeds, kept, left, options, rim_px=2)
+    taken, left = (sum(counts) for counts in zip(*both, strict=True))
+    return mask, seeds, taken, left
 
 
 def _bounded(
     mask: NDArray[np.bool_],
     sure: NDArray[np.bool_],
-    kept: int,
+    taken: int,
     left: int,
     options: DirtOptions,
     rim_px: int,
+    kept: NDArray[np.bool_] | None,
 ) -> Suspects:
-    if float(mask.mean()) > options.max_area_share:
-        return Suspects(np.zeros_like(mask), sure, kept, left, True)
+    free = mask if kept is None else mask & ~kept
+    if float(free.mean()) > options.max_area_share:
+        return Suspects(np.zeros_like(mask), sure, taken, left, True)
     # The rim of a speck is half dirt; the network was taught to take it, the rule was not.
     square = np.ones((2 * rim_px + 1, 2 * rim_px + 1), np.uint8)
-    grown = cv2.dilate(mask.astype(np.uint8), square) > 0 if kept and rim_px else mask
-    return Suspects(grown, sure, kept, left, False)
+    grown = cv2.dilate(mask.astype(np.uint8), square) > 0 if taken and rim_px else mask
+    return Suspects(grown, sure, taken, left, False)

@@ -19,7 +19,7 @@ from restore.flicker.solve import FlickerOptions, solve_flicker
 from restore.grain.measure import GrainProbe
 from restore.noise.efforts import guide_for
 from restore.scratch.options import ScratchOptions
-from restore.scratch.solve import NOTHING_SEEN, solve_scratch
+from restore.scratch.solve import NOTHING_SEEN, ScratchPlace, solve_scratch
 from restore.upscale.solve import solve_upscale
 from restore.weave.solve import WeaveOptions, solve_weave
 from wetgate.config import Project
@@ -30,6 +30,7 @@ from wetgate.decisions import (
     FadeDecision,
     FlickerDecision,
     GrainDecision,
+    Line,
     NoiseDecision,
     ScratchDecision,
     ShotDecisions,
@@ -244,17 +245,7 @@ def _scratch(
         )
     lines_of = {pictures.number(n): lines for n, lines in found.places.items()}
     places = {
-        str(number): tuple(
-            (
-                _round(p.x_px, 3),
-                _round(p.width_px, 3),
-                int(p.top_px),
-                int(p.bottom_px),
-                _round(p.strength, 5),
-                _round(p.lean_px, 3),
-            )
-            for p in lines_of[shown]
-        )
+        str(number): tuple(_line(p) for p in lines_of[shown])
         for number in shot.frames
         if number not in pictures.aside
         and (shown := pictures.own[pictures.place(number)]) in lines_of
@@ -271,6 +262,11 @@ def _scratch(
     return ScratchDecision(
         applied=True, places=places, hidden=hidden, rejected=rejected, confidence=sure
     )
+
+
+def _line(p: ScratchPlace) -> Line:
+    x_px, width_px = _round(p.x_px, 3), _round(p.width_px, 3)
+    return x_px, width_px, p.top_px, p.bottom_px, _round(p.strength, 5), _round(p.lean_px, 3)
 
 
 def _noise(project: Project, shot: Shot, grain: Mapping[str, Any], pictures: int) -> NoiseDecision:
