@@ -14,6 +14,7 @@ import numpy as np
 from media.errors import StoreError
 from media.fixity import file_sha256
 from media.frames import FrameRange, rate_text
+from media.npy import HEADS
 from media.reel import (
     DefectMap,
     MadeBy,
@@ -241,7 +242,7 @@ def read_evidence(
         return None
     if not arrays_path.is_file() or file_sha256(arrays_path) != value.get("arrays_sha256"):
         return None
-    with np.load(arrays_path, allow_pickle=False) as arrays:
+    with HEADS, np.load(arrays_path, allow_pickle=False) as arrays:
         restored = _with_arrays(value["evidence"], arrays)
     if not isinstance(restored, dict) or not isinstance(measured_by, dict):
         return None

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from media.errors import StorageFull, StoreError
 from media.fixity import whole_file
+from media.npy import HEADS
 from wetgate.packing import WORDS, Codes, Packed, packed
 from wetgate.touch import BYTES, pack, unpack
 
@@ -231,7 +232,8 @@ def _array(data: memoryview) -> NDArray[np.generic]:
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
         raise StoreError(f"pictures of version {version} of the .npy format")
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+    with HEADS:
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
     flat: NDArray[np.generic] = np.frombuffer(data, dtype, offset=stream.tell())
     return flat.reshape(shape, order="F" if by_columns else "C")
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from media.npy import HEADS
+
 Curve = NDArray[np.float32]
 
 WEIGHTS = Path(__file__).with_name("dissolve_net.npz")
@@ -87,7 +89,7 @@ def _answer(member: dict[str, Curve], figures: Curve) -> Curve:
 @lru_cache(maxsize=1)
 def _members() -> list[dict[str, Curve]]:
     """Networks trained alike from different starts; their answers are averaged."""
-    with np.load(WEIGHTS, allow_pickle=False) as stored:
+    with HEADS, np.load(WEIGHTS, allow_pickle=False) as stored:
         names = sorted({name.split("/")[0] for name in stored.files})
         return [
             {
