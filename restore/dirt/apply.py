@@ -27,6 +27,7 @@ _POOR_SIGMA, _POOR_FLOOR = 4.0, 0.025
 """A misfit from which on motion is looked for again; two grains alone make 1.4 sigma."""
 _ALIKE_SIGMA = 2.3
 """What changes a pixel at the rim of a piece by less is grain: it stays as it is."""
+_TOLD_RIM_PX = 2
 _LEFT = NOTED + "{} pieces of dirt left, no neighbouring frame shows what is behind them"
 
 
@@ -45,7 +46,7 @@ class DirtOperator:
     """Frame numbers on which cue marks may be, and are left alone."""
 
     name = "dirt"
-    version = 12
+    version = 13
     radius = RADIUS
     domain = Domain.LOG_DENSITY
     scale = 1
@@ -120,7 +121,7 @@ class DirtOperator:
             where,
             worst,
             spoilt,
-            doubtful=~(found.sure | here),
+            doubtful=~(found.sure | _core(here)),
             alike=_ALIKE_SIGMA * self.sigma,
             closer=Closer(
                 memos[center]["steering"],
@@ -157,6 +158,13 @@ class DirtOperator:
             self._judged(look_at(window.pixels, window.frames, c, n, memos), window.frames[c])
             for c, n in looks
         ]
+
+
+def _core(told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W) what a map or a person calls damaged, without the rim that either takes with it."""
+    square = np.ones((2 * _TOLD_RIM_PX + 1,) * 2, np.uint8)
+    core: NDArray[np.bool_] = cv2.erode(told.astype(np.uint8), square) > 0
+    return core
 
 
 def _stacked(planes: Sequence[Tensor]) -> Tensor:
